@@ -1,0 +1,42 @@
+/* Column type codes as they stand in TABLE_MAP events (the server's enum_field_types). */
+#ifndef SM_MODEL_COLTYPE_H
+#define SM_MODEL_COLTYPE_H
+
+typedef enum ColType {
+    COLTYPE_DECIMAL_OLD = 0,
+    COLTYPE_TINY = 1,
+    COLTYPE_SHORT = 2,
+    COLTYPE_LONG = 3,
+    COLTYPE_FLOAT = 4,
+    COLTYPE_DOUBLE = 5,
+    COLTYPE_NULL = 6,
+    COLTYPE_TIMESTAMP = 7, /* before fractional seconds */
+    COLTYPE_LONGLONG = 8,
+    COLTYPE_INT24 = 9,
+    COLTYPE_DATE = 10,
+    COLTYPE_TIME = 11,
+    COLTYPE_DATETIME = 12,
+    COLTYPE_YEAR = 13,
+    COLTYPE_NEWDATE = 14,
+    COLTYPE_VARCHAR = 15,
+    COLTYPE_BIT = 16,
+    COLTYPE_TIMESTAMP2 = 17,
+    COLTYPE_DATETIME2 = 18,
+    COLTYPE_TIME2 = 19,
+    COLTYPE_BLOB_COMPRESSED = 140,    /* MariaDB */
+    COLTYPE_VARCHAR_COMPRESSED = 141, /* MariaDB */
+    COLTYPE_VECTOR = 242,             /* MySQL 9 */
+    COLTYPE_JSON = 245,
+    COLTYPE_NEWDECIMAL = 246,
+    COLTYPE_ENUM = 247,
+    COLTYPE_SET = 248,
+    COLTYPE_TINY_BLOB = 249,
+    COLTYPE_MEDIUM_BLOB = 250,
+    COLTYPE_LONG_BLOB = 251,
+    COLTYPE_BLOB = 252,
+    COLTYPE_VAR_STRING = 253,
+    COLTYPE_STRING = 254,
+    COLTYPE_GEOMETRY = 255,
+} ColType;
+
+#endif

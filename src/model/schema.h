@@ -1,0 +1,77 @@
+/* Nouns of a table's definition, as read from a server's information_schema or kept by the tracker. Immutable once
+ * built; all strings live in the owning TableSchema's arena. */
+#ifndef SM_MODEL_SCHEMA_H
+#define SM_MODEL_SCHEMA_H
+
+#include "base/arena.h"
+#include "base/str.h"
+
+typedef struct TableName {
+    Str schema, table;
+} TableName;
+
+static inline bool table_name_eq(TableName a, TableName b) { return str_eq(a.schema, b.schema) && str_eq(a.table, b.table); }
+/* Appends `schema`.`table`. */
+void table_name_sql(TableName n, StrBuf *out);
+/* Appends schema.table, for people and map keys. */
+void table_name_plain(TableName n, StrBuf *out);
+
+typedef enum DefaultKind {
+    DEFAULT_NONE,    /* no default: NOT NULL without one */
+    DEFAULT_NULL,
+    DEFAULT_LITERAL, /* default_text is the value, unquoted */
+    DEFAULT_EXPR,    /* default_text is an expression: current_timestamp(), uuid(), … */
+} DefaultKind;
+
+typedef struct ColumnDef {
+    Str name;
+    Str data_type;   /* lower case, DATA_TYPE: "int", "varchar", "enum", … */
+    Str column_type; /* COLUMN_TYPE as the server prints it: "int(10) unsigned" */
+    bool is_unsigned, not_null, auto_increment;
+    bool generated;  /* VIRTUAL or STORED: the target computes it, it is never written */
+    bool generated_stored;
+    bool invisible;
+    bool on_update_now;
+    uint64_t char_length; /* CHARACTER_MAXIMUM_LENGTH (characters; bytes for binary), 0 if none */
+    uint32_t precision, scale, fsp;
+    Str charset, collation; /* empty for non-text */
+    DefaultKind default_kind;
+    Str default_text;
+    Str generation_expr;
+    Str comment;
+    const Str *members; /* ENUM, SET */
+    uint32_t n_members;
+} ColumnDef;
+
+typedef struct KeyPart {
+    uint32_t column;    /* index into columns; UINT32_MAX for an expression part */
+    uint32_t prefix;    /* characters (bytes for binary); 0 = whole column */
+} KeyPart;
+
+typedef struct KeyDef {
+    Str name; /* "PRIMARY" for the primary key */
+    bool primary, unique;
+    bool has_expression;
+    Str index_type; /* BTREE, HASH, FULLTEXT, SPATIAL */
+    KeyPart *parts;
+    uint32_t n_parts;
+} KeyDef;
+
+typedef struct TableSchema {
+    Arena arena;
+    TableName name;
+    ColumnDef *columns;
+    uint32_t n_columns;
+    KeyDef *keys; /* primary first, then by name */
+    uint32_t n_keys;
+    Str engine, collation, comment;
+    bool has_triggers, has_foreign_keys, has_cascade; /* has_cascade: a child of ON … CASCADE / SET NULL */
+    bool is_view;
+} TableSchema;
+
+void schema_free(TableSchema *s);
+/* Index of the column of that name (ASCII case-insensitive, as the servers compare), or UINT32_MAX. */
+uint32_t schema_column(const TableSchema *s, Str name);
+const KeyDef *schema_primary(const TableSchema *s); /* or NULL */
+
+#endif

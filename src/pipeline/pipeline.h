@@ -1,0 +1,41 @@
+/* Wires the stages of one task, supervises them, shuts them down. */
+#ifndef SM_PIPELINE_PIPELINE_H
+#define SM_PIPELINE_PIPELINE_H
+
+#include <jansson.h>
+#include "base/err.h"
+#include "config/task.h"
+#include "store/store.h"
+
+typedef struct Pipeline Pipeline;
+
+typedef struct PipelineOpts {
+    const Task *task;    /* outlives the pipeline */
+    Store *store;        /* open and locked; outlives the pipeline */
+    bool until_caught_up; /* end by itself once caught up */
+} PipelineOpts;
+
+typedef enum PipelineEnd {
+    PIPELINE_STOPPED,   /* asked to, cleanly */
+    PIPELINE_CAUGHT_UP, /* until_caught_up reached */
+    PIPELINE_FAILED,    /* *err tells */
+} PipelineEnd;
+
+/* Checks the state against the task and the downstream, creates meta schema and missing targets, takes the epoch,
+ * starts all threads. Blocks on servers. Main thread. */
+NODISCARD bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err);
+/* Any thread, also a signal-handling one (not a handler): begins a clean stop. */
+void pipeline_request_stop(Pipeline *p);
+/* Waits for the end and joins every thread. Main thread. */
+PipelineEnd pipeline_wait(Pipeline *p, Err *err);
+void pipeline_free(Pipeline *p);
+
+/* The status object of the design's section 11, new reference. ask_servers: asks every source for its present end, so
+ * that caught_up is exact at the moment of the call (blocks on the servers); otherwise caught_up comes from the last
+ * heartbeat. Any thread. */
+json_t *pipeline_status(Pipeline *p, bool ask_servers);
+/* source_id NULL = all. Durable. Any thread. ERR_OPS_NO_SUCH_SOURCE. */
+NODISCARD bool pipeline_pause(Pipeline *p, const char *source_id, Str by, Err *err);
+NODISCARD bool pipeline_resume(Pipeline *p, const char *source_id, Str by, Err *err);
+
+#endif
