@@ -27,6 +27,8 @@ typedef enum RouteOutcome {
     ROUTE_UNMATCHED, /* kept, no rule matches: same name downstream */
     ROUTE_MATCHED,
     ROUTE_AMBIGUOUS, /* several rules with different targets at the deciding level */
+    ROUTE_FAILED,    /* a regex met its limit of work, or the target's name came out empty or too long: `by` says which
+                        pattern and where; the table must not be touched (ERR_ROUTE_PATTERN) */
 } RouteOutcome;
 
 typedef struct RouteAnswer {
@@ -34,14 +36,42 @@ typedef struct RouteAnswer {
     TableName target;        /* MATCHED and UNMATCHED; in arena */
     const RouteRule *rule;   /* MATCHED: the one that decided */
     const RouteRule *other;  /* AMBIGUOUS: one more (rule is the first) */
-    Str by;                  /* FILTERED: "system schema", "allow-list bw1: ignore-tables[2]", … in arena */
+    Str by;                  /* FILTERED: "system schema", "allow-list bw1: ignore-tables[2]", …; FAILED: why; in arena */
     Str *captures;           /* groups of the deciding regexes, table's first; in arena */
     size_t n_captures;
 } RouteAnswer;
 
+/* Decides one table. Pure; any thread; work is bounded for any pattern. Answers by DM's rules: system schemas and the
+ * meta schema are out, then the allow-list, then table-level rules before schema-level ones. A caller must treat
+ * AMBIGUOUS and FAILED as errors, never as the table's own name. */
 void router_table(const Router *r, TableName source, Arena *arena, RouteAnswer *out);
 /* For DDL on databases: may any table of this schema be routed (allow-list keeps the schema)? */
 bool router_schema_wanted(const Router *r, Str schema);
-/* How often each rule matched since load is not kept here: the dry run counts for itself. */
+
+/* -- for the dry run: every place of the configuration that holds patterns -- */
+typedef enum RouterEntryKind { ROUTER_DO_DB, ROUTER_IGNORE_DB, ROUTER_DO_TABLE, ROUTER_IGNORE_TABLE, ROUTER_RULE } RouterEntryKind;
+
+typedef struct RouterEntry {
+    RouterEntryKind kind;
+    Str what;              /* "route rule r1", "allow-list bw1: do-dbs[1]"; lives as long as the router */
+    Str patterns;          /* as written: "db_*" or "db_*.t_*" */
+    ConfigPlace place;
+    const void *identity;  /* the same for the same entry used by several sources */
+    const RouteRule *rule; /* of a ROUTER_RULE */
+} RouterEntry;
+
+size_t router_n_entries(const Router *r);
+const RouterEntry *router_entry(const Router *r, size_t i);
+/* Does the entry's pattern match this table, whatever the other entries say? How often is for the caller to count. */
+bool router_entry_matches(const Router *r, size_t i, TableName table);
+/* Never replicated: the servers' own schemas and the meta schema. */
+bool router_is_system_schema(const Router *r, Str schema);
+
+/* What is legal but hardly meant, in arena: "table_[0-63] …: a class stands for one character". Returns how many. */
+typedef struct RouterWarning {
+    ConfigPlace place;
+    Str text; /* without the place */
+} RouterWarning;
+size_t router_lint(const Router *r, Arena *arena, RouterWarning **out);
 
 #endif
