@@ -39,6 +39,15 @@ $(B)/lib$(1).a: $(call OBJS_of,$(1))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call ARCHIVE,$(f))))
 
+# The state database's migrations are compiled in.
+MIGRATIONS := $(sort $(wildcard state/[0-9]*.sql))
+$(B)/gen/migrations.c: $(MIGRATIONS) tools/embed_sql.sh
+	@mkdir -p $(@D)
+	@tools/embed_sql.sh $(MIGRATIONS) >$@.tmp && mv $@.tmp $@
+$(B)/gen/%.o: $(B)/gen/%.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+$(B)/libstore.a: $(B)/gen/migrations.o
+
 $(B)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@

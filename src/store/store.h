@@ -1,7 +1,7 @@
-/* The one owner of SQLite: task identity, durable shard identities, schema history, run history, pauses, copies of the
- * floors for offline status. One connection, WAL, synchronous=FULL; calls are serialised by a mutex inside and block on
- * disk: they are for start-up, the coordinator and rare events, never for the row path. Schema: state/NNNN-*.sql,
- * compiled in; operators read it with the sqlite3 shell through the views. */
+/* The one owner of SQLite: task identity, durable shard identities, schema history, run history, pauses,
+ * copies of the floors for offline status. One connection, WAL, synchronous=FULL; calls are serialised by a
+ * mutex inside and block on disk: they are for start-up, the coordinator and rare events, never for the row
+ * path. Schema: state/NNNN-*.sql, compiled in; operators read it with the sqlite3 shell through the views. */
 #ifndef SM_STORE_STORE_H
 #define SM_STORE_STORE_H
 
@@ -12,16 +12,19 @@
 
 typedef struct Store Store;
 
-/* Opens <dir>/state.db (made with its folder, mode 0700, when missing), takes the flock on <dir>/lock (ERR_STORE_LOCKED names the pid
- * that holds it; not taken when read_only), migrates. A state of a newer program is refused: ERR_STORE_VERSION. */
+/* Opens <dir>/state.db (made with its folder, mode 0700, when missing), takes the flock on <dir>/lock
+ * (ERR_STORE_LOCKED names the pid that holds it; not taken when read_only), migrates. A state of a newer
+ * program is refused: ERR_STORE_VERSION. read_only: nothing is made or migrated, works beside the process
+ * that holds the lock; a folder without a state is ERR_STORE_NONE. All calls below that write fail with
+ * ERR_STORE_SQL on a read-only store. Any thread, also all below. */
 NODISCARD bool store_open(const char *dir, bool read_only, Store **out, Err *err);
 void store_close(Store *s);
 const char *store_dir(const Store *s);
 
 typedef struct StoreTask {
-    char *name, *uuid;      /* owned; uuid made at first open by store_task_create */
-    char *fingerprint;      /* of the configuration that may not change (task_fingerprint) */
-    uint64_t checkpoint;    /* ours, raised at every floor write */
+    char *name, *uuid;              /* owned; uuid made at first open by store_task_create */
+    char *fingerprint;              /* of the configuration that may not change (task_fingerprint) */
+    uint64_t checkpoint;            /* ours, raised at every floor write */
     uint64_t downstream_checkpoint; /* the highest seen in the downstream */
 } StoreTask;
 /* *found false when the state is new. */
@@ -32,10 +35,12 @@ NODISCARD bool store_task_create(Store *s, Str name, Str fingerprint, Err *err);
 NODISCARD bool store_task_set_fingerprint(Store *s, Str fingerprint, Err *err);
 
 /* Durable identity of a shard table: made once, never reused. */
-NODISCARD bool store_member(Store *s, Str source_id, TableName name, TableName target, uint64_t *member_no, Err *err);
+NODISCARD bool store_member(Store *s, Str source_id, TableName name, TableName target, uint64_t *member_no,
+                            Err *err);
 
 /* Schema history: the definition of a member that holds from a point on (point as JSON). */
-NODISCARD bool store_schema_put(Store *s, uint64_t member_no, Str point_json, Str schema_json, Str why, Err *err);
+NODISCARD bool store_schema_put(Store *s, uint64_t member_no, Str point_json, Str schema_json, Str why,
+                                Err *err);
 /* The newest definition, or *found false. *schema_json is a heap string. */
 NODISCARD bool store_schema_get(Store *s, uint64_t member_no, char **schema_json, bool *found, Err *err);
 
@@ -44,22 +49,34 @@ typedef struct StoreFloor {
     Str source_id;
     Str point_json;
     RowCounts counts;
-    Str state;      /* "streaming", "paused-by-user", … */
-    Str error_json; /* {"code","class","message","remedy"} or "" */
+    Str state;          /* "streaming", "paused-by-user", … */
+    Str error_json;     /* {"code","class","message","remedy"} or "" */
+    int64_t updated_ms; /* set by store_floors only: when it was kept, wall clock */
 } StoreFloor;
-NODISCARD bool store_checkpoint(Store *s, uint64_t checkpoint, uint64_t downstream_checkpoint, const StoreFloor *floors,
-                                size_t n, Err *err);
+/* FAULT("store.checkpoint") stands before its COMMIT. A number below the kept one is ERR_BUG: checkpoints
+ * only rise. */
+NODISCARD bool store_checkpoint(Store *s, uint64_t checkpoint, uint64_t downstream_checkpoint,
+                                const StoreFloor *floors, size_t n, Err *err);
 /* The last kept floors, for status without the process. Strings in arena. */
 NODISCARD bool store_floors(Store *s, Arena *arena, StoreFloor **out, size_t *n, Err *err);
 
-/* Pauses survive a restart. source_id empty = the whole task. */
+/* Pauses survive a restart. source_id empty = the whole task; store_pause_get answers for exactly that entry.
+ */
 NODISCARD bool store_pause_set(Store *s, Str source_id, bool paused, Str by, Err *err);
 NODISCARD bool store_pause_get(Store *s, Str source_id, bool *paused, Err *err);
 
-/* Run history. */
+/* Run history. Begin closes runs that ended without a word (kill -9) with the outcome "killed"; it also drops
+ * the oldest events beyond 10000. */
 NODISCARD bool store_run_begin(Store *s, uint64_t epoch, Str version, uint64_t *run_no, Err *err);
 NODISCARD bool store_run_end(Store *s, uint64_t run_no, Str outcome, Str error_json, Err *err);
-/* Operator-visible happenings: ejects, stops, resumes, created targets. */
+typedef struct StoreRun {
+    uint64_t run_no, epoch;
+    Str version, outcome, error_json; /* outcome empty: it runs, or was killed */
+    int64_t started_ms, ended_ms;     /* wall clock; ended 0: not ended */
+} StoreRun;
+/* The newest run; strings in arena. *found false: never ran. */
+NODISCARD bool store_last_run(Store *s, Arena *arena, StoreRun *out, bool *found, Err *err);
+/* Operator-visible happenings: ejects, stops, resumes, created targets. The newest 10000 are kept. */
 NODISCARD bool store_event(Store *s, Str source_id, Str kind, Str text, Err *err);
 
 #endif
