@@ -29,10 +29,25 @@ AppliedSet *applied_set_new(void);
 void applied_set_free(AppliedSet *s);
 /* The identity as text: "uuid:gno", "d-s-seq" or "file:end_pos@server". */
 void txn_identity(const TxnId *id, const char *server, StrBuf *out);
-/* Entry of one transaction (or piece) in the bytes of an `applied` row. */
-void applied_entry_encode(StrBuf *out, Str stream, const Txn *t, const char *server);
-/* Adds the entries of one row that belong to stream. ERR_CORRUPT on bytes that are not entries. */
-NODISCARD bool applied_set_decode(AppliedSet *s, Str bytes, Str stream, Err *err);
+/* Writes the entries of one `applied` row; what repeats from entry to entry is written once. {0} starts a row. */
+typedef struct AppliedEncoder {
+    StrBuf out;
+    char stream[64];
+    Gtid last;
+    Str file; /* of the entry before; valid while that transaction lives */
+    const char *server;
+    bool has_gtid, has_file;
+} AppliedEncoder;
+/* One transaction or piece, with its counts as recorded outcome. */
+void applied_encode(AppliedEncoder *e, Str stream, const Txn *t);
+
+/* Adds the entries of one row that belong to stream and are not below floor; *added counts them up. ERR_CORRUPT on bytes that are not entries. */
+NODISCARD bool applied_set_decode(AppliedSet *s, Str bytes, Str stream, const StreamPoint *floor, size_t *added,
+                                  Err *err);
+/* The streams that have entries in one row, for pruning: calls fn for each entry's stream. */
+NODISCARD bool applied_row_streams(Str bytes, void (*fn)(void *ctx, Str stream), void *ctx, Err *err);
+/* Is the transaction below the point? GTID: membership; else same server and file:pos not behind the point's. */
+bool point_covers(const StreamPoint *p, const TxnId *id);
 /* NULL: not in the set. */
 const AppliedTxn *applied_set_find(const AppliedSet *s, const TxnId *id, const char *server);
 

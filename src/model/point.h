@@ -26,6 +26,10 @@ typedef struct StreamPoint {
     char *server;   /* owned; MySQL: server_uuid; MariaDB: "server_id:N"; binds file:pos */
 } StreamPoint;
 
+/* A copy of text that lives as long as the process, the same pointer for the same text. Any thread. For the few
+ * identities of servers that transactions point to. */
+const char *server_intern(const char *text);
+
 void point_done(StreamPoint *p);
 void point_copy(StreamPoint *dst, const StreamPoint *src);
 void point_set_file(StreamPoint *p, Str file, uint64_t pos);

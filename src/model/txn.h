@@ -36,6 +36,7 @@ typedef struct TxnId {
     Str file; /* always set when read from a server; end of the transaction */
     uint64_t end_pos;
     PointEvidence evidence; /* its last event */
+    const char *server;     /* identity of the server it was read from (model/point.h); interned for the process's life */
 } TxnId;
 
 /* Every row change read ends in exactly one of these. */
