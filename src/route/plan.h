@@ -1,5 +1,5 @@
-/* The routing plan: every table of every source with its target, and all that is wrong with it. Pure: names in, plan
- * out. The dry run prints it; a run builds the same plan before anything starts. */
+/* The routing plan: every table of every source with its target, and all that is wrong with it. Pure: names
+ * in, plan out. The dry run prints it; a run builds the same plan before anything starts. */
 #ifndef SM_ROUTE_PLAN_H
 #define SM_ROUTE_PLAN_H
 
@@ -63,13 +63,14 @@ typedef struct RoutePlan {
     size_t n_routers;
 } RoutePlan;
 
-/* Compiles every source's rules and decides every table. False only when a pattern or target cannot be compiled
- * (ERR_ROUTE_PATTERN with its place); what is wrong with the routes themselves is in problems. Strings of opts must
- * outlive the plan. Does not block; one thread. */
+/* Compiles every source's rules and decides every table. False only when a pattern or target cannot be
+ * compiled (ERR_ROUTE_PATTERN with its place); what is wrong with the routes themselves is in problems.
+ * Strings of opts must outlive the plan. Does not block; one thread. */
 NODISCARD bool route_plan_build(const PlanOpts *opts, RoutePlan **out, Err *err);
 void route_plan_free(RoutePlan *p); /* NULL allowed */
 
-/* True when there is no blocker; else *err holds the first one with its place, and how many more there are. */
+/* True when there is no blocker; else *err holds the first one with its place, and how many more there are.
+ */
 NODISCARD bool route_plan_check(const RoutePlan *p, Err *err);
 /* "file:line:col: [SM-1702 ROUTE_AMBIGUOUS] text; remedy" (what is not known is left out). */
 void route_problem_format(const RouteProblem *p, StrBuf *out);
