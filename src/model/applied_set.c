@@ -30,8 +30,7 @@ static void put_bytes(StrBuf *out, Str s)
 
 static bool same_context(const AppliedEncoder *e, const TxnId *id)
 {
-    if (!id->has_gtid)
-        return e->has_file && str_eq(e->file, id->file) && e->server == id->server;
+    if (!id->has_gtid) return e->has_file && str_eq(e->file, id->file) && e->server == id->server;
     if (!e->has_gtid || e->last.flavor != id->gtid.flavor) return false;
     if (id->gtid.flavor == FLAVOR_MARIADB)
         return e->last.domain == id->gtid.domain && e->last.server_id == id->gtid.server_id;
@@ -59,8 +58,9 @@ void applied_encode(AppliedEncoder *e, Str stream, const Txn *t)
     bool new_stream = !str_eqc(stream, e->stream) || e->out.len == 0;
     bool new_context = new_stream || !same_context(e, id);
     CHECK(stream.len < sizeof e->stream, "source ids have at most 32 characters");
-    sb_ch(&e->out, (char)((new_stream ? NEW_STREAM : 0) | (id->has_gtid ? HAS_GTID : 0) | (mariadb ? IS_MARIADB : 0) |
-                          (new_context ? NEW_CONTEXT : 0) | (t->is_piece ? PIECE : 0)));
+    sb_ch(&e->out,
+          (char)((new_stream ? NEW_STREAM : 0) | (id->has_gtid ? HAS_GTID : 0) | (mariadb ? IS_MARIADB : 0) |
+                 (new_context ? NEW_CONTEXT : 0) | (t->is_piece ? PIECE : 0)));
     if (new_stream) {
         put_bytes(&e->out, stream);
         memcpy(e->stream, stream.ptr, stream.len);
@@ -98,7 +98,10 @@ void txn_identity(const TxnId *id, const char *server, StrBuf *out)
     sb_printf(out, ":%llu@%s", (unsigned long long)id->end_pos, server ? server : "");
 }
 
-AppliedSet *applied_set_new(void) { return mem_zalloc(sizeof(AppliedSet)); }
+AppliedSet *applied_set_new(void)
+{
+    return mem_zalloc(sizeof(AppliedSet));
+}
 
 void applied_set_free(AppliedSet *s)
 {
@@ -121,7 +124,8 @@ static int file_cmp(Str a, Str b)
     while (eb.len && eb.ptr[eb.len - 1] >= '0' && eb.ptr[eb.len - 1] <= '9')
         eb.len--;
     uint64_t na, nb;
-    if (!str_to_u64((Str){a.ptr + ea.len, a.len - ea.len}, &na) || !str_to_u64((Str){b.ptr + eb.len, b.len - eb.len}, &nb))
+    if (!str_to_u64((Str){a.ptr + ea.len, a.len - ea.len}, &na) ||
+        !str_to_u64((Str){b.ptr + eb.len, b.len - eb.len}, &nb))
         return str_cmp(a, b);
     return na < nb ? -1 : na > nb;
 }
@@ -208,7 +212,8 @@ static bool take_entry(Reader *r, Decoder *d, TxnId *id, AppliedRange *range, bo
     return reader_ok(r);
 }
 
-bool applied_set_decode(AppliedSet *s, Str bytes, Str stream, const StreamPoint *floor, size_t *added, Err *err)
+bool applied_set_decode(AppliedSet *s, Str bytes, Str stream, const StreamPoint *floor, size_t *added,
+                        Err *err)
 {
     Reader r = reader_of(bytes);
     Decoder d = {0};

@@ -1,0 +1,348 @@
+#include "merge/merge.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/queue.h"
+#include "merge/inbox.h"
+#include "merge/keytable.h"
+#include "base/poison.h"
+
+enum { STICKY_ROWS = 256 }; /* rows an applier gets in a row before another one is looked for */
+
+typedef struct Stream {
+    Window window;
+    _Atomic uint32_t run;
+    _Atomic uint64_t in_flight; /* dispatched and not finished, plus the one in the dispatcher's hands */
+    _Atomic uint64_t delivered; /* in the inbox, not yet taken by the dispatcher */
+    _Atomic bool open;
+    bool pinned; /* set while quiet, read by the dispatcher */
+    uint32_t pinned_to;
+} Stream;
+
+/* Per target, for transactions that conflict with the whole table. Dispatcher only. */
+typedef struct TargetFlight {
+    uint64_t *any;            /* by applier: last order that touched the target */
+    uint64_t exclusive_order; /* last exclusive one; all before it are done when it is */
+    uint32_t exclusive_applier;
+} TargetFlight;
+
+typedef struct Lane {
+    Queue queue;
+    _Atomic uint64_t queued_rows;
+    _Atomic uint64_t wanted; /* highest order somebody waits for */
+} Lane;
+
+struct Merge {
+    MergeOpts opts;
+    Inbox inbox;
+    Stream *streams;
+    Lane *lanes;
+    _Atomic uint64_t *committed; /* by applier */
+    KeyTable keys;               /* dispatcher */
+    TargetFlight *targets;       /* dispatcher; by target id */
+    size_t n_targets;
+    uint64_t order;  /* dispatcher: last given */
+    uint32_t sticky; /* dispatcher: applier that gets transactions without conflicts */
+    uint64_t sticky_rows;
+    uint64_t *need; /* dispatcher scratch, by applier */
+    _Atomic uint64_t n_dispatched, n_waits, n_exclusive;
+    pthread_mutex_t progress_mutex; /* pairs with progress: orders finished, runs raised, streams quiet */
+    pthread_cond_t progress;
+    _Atomic int n_waiting; /* threads in a progress wait */
+    _Atomic bool aborted;
+};
+
+static bool stream_has_room(void *ctx, uint32_t stream)
+{
+    return window_has_room(&((Merge *)ctx)->streams[stream].window);
+}
+
+Merge *merge_new(const MergeOpts *opts)
+{
+    Merge *m = mem_zalloc(sizeof *m);
+    m->opts = *opts;
+    inbox_init(&m->inbox, opts->n_streams, opts->queue_items, opts->queue_bytes, stream_has_room, m);
+    m->streams = mem_zalloc(opts->n_streams * sizeof *m->streams);
+    for (uint32_t i = 0; i < opts->n_streams; i++)
+        window_init(&m->streams[i].window, opts->window_slots);
+    m->lanes = mem_zalloc(opts->n_appliers * sizeof *m->lanes);
+    for (uint32_t i = 0; i < opts->n_appliers; i++)
+        queue_init(&m->lanes[i].queue, opts->queue_items, opts->queue_bytes);
+    m->committed = mem_zalloc(opts->n_appliers * sizeof *m->committed);
+    m->need = mem_zalloc(opts->n_appliers * sizeof *m->need);
+    keytable_init(&m->keys, m->committed);
+    pthread_mutex_init(&m->progress_mutex, NULL);
+    clock_cond_init(&m->progress);
+    return m;
+}
+
+static void drop_txn(void *ctx, Txn *t)
+{
+    Merge *m = ctx;
+    budget_give(m->opts.budget, t->budget_bytes);
+    txn_free(t);
+}
+
+void merge_free(Merge *m)
+{
+    for (uint32_t i = 0; i < m->opts.n_appliers; i++) {
+        for (Txn *t; (t = queue_pop_now(&m->lanes[i].queue));)
+            txn_free(t);
+        queue_done(&m->lanes[i].queue);
+    }
+    inbox_done(&m->inbox);
+    for (uint32_t i = 0; i < m->opts.n_streams; i++)
+        window_done(&m->streams[i].window);
+    for (size_t i = 0; i < m->n_targets; i++)
+        free(m->targets[i].any);
+    free(m->targets);
+    keytable_done(&m->keys);
+    free(m->streams);
+    free(m->lanes);
+    free((void *)m->committed);
+    free(m->need);
+    pthread_mutex_destroy(&m->progress_mutex);
+    pthread_cond_destroy(&m->progress);
+    free(m);
+}
+
+/* -- progress: one condition for everything that waits for others to get on -- */
+
+static void progress_signal(Merge *m)
+{
+    if (atomic_load(&m->n_waiting) == 0) return;
+    pthread_mutex_lock(&m->progress_mutex);
+    pthread_cond_broadcast(&m->progress);
+    pthread_mutex_unlock(&m->progress_mutex);
+}
+
+/* Blocks until ready(m, arg); false when aborted. n_waiting is raised before the first look at the condition,
+ * and signallers look at it after changing what the condition reads, so that no wake-up is lost. */
+static bool progress_wait(Merge *m, bool (*ready)(const Merge *m, const void *arg), const void *arg)
+{
+    atomic_fetch_add(&m->n_waiting, 1);
+    pthread_mutex_lock(&m->progress_mutex);
+    while (!atomic_load(&m->aborted) && !ready(m, arg))
+        pthread_cond_wait(&m->progress, &m->progress_mutex);
+    pthread_mutex_unlock(&m->progress_mutex);
+    atomic_fetch_sub(&m->n_waiting, 1);
+    return !atomic_load(&m->aborted);
+}
+
+/* -- sources -- */
+
+bool merge_deliver(Merge *m, Txn *t)
+{
+    Stream *s = &m->streams[t->source];
+    atomic_fetch_add(&s->delivered, 1);
+    if (inbox_push(&m->inbox, t)) return true;
+    atomic_fetch_sub(&s->delivered, 1);
+    progress_signal(m);
+    return false;
+}
+
+/* -- dispatcher -- */
+
+static TargetFlight *target_flight(Merge *m, const Target *target)
+{
+    if (target->id >= m->n_targets) {
+        size_t n = target->id + 16;
+        m->targets = mem_realloc(m->targets, n * sizeof *m->targets);
+        for (size_t i = m->n_targets; i < n; i++)
+            m->targets[i] = (TargetFlight){.any = mem_zalloc(m->opts.n_appliers * sizeof(uint64_t))};
+        m->n_targets = n;
+    }
+    return &m->targets[target->id];
+}
+
+static bool is_committed(const Merge *m, uint32_t applier, uint64_t order)
+{
+    return order <= atomic_load_explicit(&m->committed[applier], memory_order_acquire);
+}
+
+static void need_order(Merge *m, uint32_t applier, uint64_t order)
+{
+    if (order > m->need[applier] && !is_committed(m, applier, order)) m->need[applier] = order;
+}
+
+/* Fills need[]: the highest uncommitted order per applier that this transaction must come after. */
+static void find_conflicts(Merge *m, const Txn *t)
+{
+    memset(m->need, 0, m->opts.n_appliers * sizeof *m->need);
+    for (uint32_t i = 0; i < t->n_targets; i++) {
+        const TargetFlight *f = target_flight(m, t->targets[i].target);
+        if (f->exclusive_order) need_order(m, f->exclusive_applier, f->exclusive_order);
+        if (!t->targets[i].exclusive) continue;
+        for (uint32_t a = 0; a < m->opts.n_appliers; a++)
+            need_order(m, a, f->any[a]);
+    }
+    for (size_t i = 0; i < t->n_keys; i++) {
+        const KeyEntry *e = keytable_find(&m->keys, t->keys[i]);
+        if (e) need_order(m, e->applier, e->order);
+    }
+}
+
+static uint32_t least_loaded(Merge *m)
+{
+    uint32_t best = m->sticky;
+    for (uint32_t a = 0; a < m->opts.n_appliers; a++)
+        if (atomic_load(&m->lanes[a].queued_rows) < atomic_load(&m->lanes[best].queued_rows)) best = a;
+    return best;
+}
+
+static uint32_t choose_applier(Merge *m, const Stream *s, const Txn *t)
+{
+    if (s->pinned) return s->pinned_to;
+    uint32_t chosen = UINT32_MAX;
+    for (uint32_t a = 0; a < m->opts.n_appliers; a++)
+        if (m->need[a] && (chosen == UINT32_MAX || m->need[a] > m->need[chosen])) chosen = a;
+    if (chosen != UINT32_MAX) return chosen;
+    m->sticky_rows += t->n_ops;
+    if (m->sticky_rows >= STICKY_ROWS || queue_count(&m->lanes[m->sticky].queue) == 0) {
+        m->sticky = least_loaded(m);
+        m->sticky_rows = 0;
+    }
+    return m->sticky;
+}
+
+static void register_keys(Merge *m, const Txn *t)
+{
+    for (size_t i = 0; i < t->n_keys; i++)
+        keytable_put(&m->keys, t->keys[i], t->order, t->applier);
+    for (uint32_t i = 0; i < t->n_targets; i++) {
+        TargetFlight *f = target_flight(m, t->targets[i].target);
+        f->any[t->applier] = t->order;
+        if (!t->targets[i].exclusive) continue;
+        f->exclusive_order = t->order;
+        f->exclusive_applier = t->applier;
+        atomic_fetch_add(&m->n_exclusive, 1);
+    }
+}
+
+static void set_waits(Merge *m, Txn *t)
+{
+    uint32_t n = 0;
+    for (uint32_t a = 0; a < m->opts.n_appliers; a++)
+        n += m->need[a] && a != t->applier;
+    if (!n) return;
+    t->waits = arena_array(&t->arena, WaitFor, n);
+    for (uint32_t a = 0; a < m->opts.n_appliers; a++) {
+        if (!m->need[a] || a == t->applier) continue;
+        CHECK(m->need[a] < t->order, "waits point backwards only");
+        t->waits[t->n_waits++] = (WaitFor){.applier = a, .order = m->need[a]};
+    }
+    atomic_fetch_add(&m->n_waits, 1);
+}
+
+static void leave_flight(Merge *m, Stream *s)
+{
+    if (atomic_fetch_sub(&s->in_flight, 1) == 1) progress_signal(m);
+}
+
+static void dispatch_one(Merge *m, Txn *t)
+{
+    Stream *s = &m->streams[t->source];
+    /* In flight first, run looked at second: merge_stream_close raises the run first and then waits for the
+     * flight. */
+    atomic_fetch_add(&s->in_flight, 1);
+    atomic_fetch_sub(&s->delivered, 1);
+    if (merge_is_stale(m, t) || !window_open(&s->window, t, &t->window_slot)) {
+        drop_txn(m, t);
+        leave_flight(m, s);
+        return;
+    }
+    if (t->n_ops == 0) {
+        window_finish(&s->window, t->window_slot, &t->counts);
+        if (window_is_half_full(&s->window)) window_collect(&s->window);
+        drop_txn(m, t);
+        leave_flight(m, s);
+        return;
+    }
+    find_conflicts(m, t);
+    t->applier = choose_applier(m, s, t);
+    t->order = ++m->order;
+    set_waits(m, t);
+    register_keys(m, t);
+    Lane *lane = &m->lanes[t->applier];
+    atomic_fetch_add(&lane->queued_rows, t->n_ops);
+    atomic_fetch_add(&m->n_dispatched, 1);
+    (void)FAULT("dispatch.before_enqueue");
+    if (!queue_push(&lane->queue, t, t->budget_bytes)) { /* aborted */
+        drop_txn(m, t);
+        leave_flight(m, s);
+    }
+}
+
+void merge_dispatch(Merge *m)
+{
+    for (Txn *t; (t = inbox_pop(&m->inbox));)
+        dispatch_one(m, t);
+}
+
+/* -- appliers -- */
+
+Txn *merge_next(Merge *m, uint32_t applier, bool block)
+{
+    Lane *lane = &m->lanes[applier];
+    if (atomic_load(&m->aborted)) return NULL;
+    Txn *t = block ? queue_pop(&lane->queue) : queue_pop_now(&lane->queue);
+    if (t) atomic_fetch_sub(&lane->queued_rows, t->n_ops);
+    return t;
+}
+
+bool merge_is_stale(const Merge *m, const Txn *t)
+{
+    return t->run != atomic_load(&m->streams[t->source].run);
+}
+
+bool merge_may_start(const Merge *m, const Txn *t)
+{
+    for (uint32_t i = 0; i < t->n_waits; i++)
+        if (!is_committed(m, t->waits[i].applier, t->waits[i].order)) return false;
+    return true;
+}
+
+static void want(Merge *m, uint32_t applier, uint64_t order)
+{
+    _Atomic uint64_t *wanted = &m->lanes[applier].wanted;
+    uint64_t before = atomic_load(wanted);
+    while (before < order && !atomic_compare_exchange_weak(wanted, &before, order)) {
+    }
+}
+
+static bool ready_to_start(const Merge *m, const void *arg)
+{
+    const Txn *t = arg;
+    return merge_may_start(m, t) || merge_is_stale(m, t);
+}
+
+bool merge_wait_start(Merge *m, const Txn *t)
+{
+    for (uint32_t i = 0; i < t->n_waits; i++)
+        want(m, t->waits[i].applier, t->waits[i].order);
+    return progress_wait(m, ready_to_start, t);
+}
+
+typedef struct Before {
+    uint32_t applier;
+    uint64_t order;
+} Before;
+
+/* An applier has nothing below `order` left when it has finished up to it, or its queue holds only later
+ * ones. The lowest unfinished order of a lane is not known here, but lanes finish in order: so ask for the
+ * last order given to that lane before ours, which is what `any lane's committed` must reach. */
+static bool all_before_done(const Merge *m, const void *arg)
+{
+    const Before *b = arg;
+    for (uint32_t a = 0; a < m->opts.n_appliers; a++)
+        if (a != b->applier && !is_committed(m, a, m->need[a])) return false;
+    return true;
+}
+
+bool merge_wait_before(Merge *m, uint32_t applier, uint64_t order)
+{
+    (void)order;
+    return progress_wait(m, all_before_done, &(Before){applier, order});
+}
