@@ -1,5 +1,5 @@
-/* Bump allocator: one arena per transaction, batch or loaded document; freed as a whole. Not thread-safe: it belongs
- * to whoever holds the pointer, and moves with it through queues. */
+/* Bump allocator: one arena per transaction, batch or loaded document; freed as a whole. Not thread-safe: it
+ * belongs to whoever holds the pointer, and moves with it through queues. */
 #ifndef SM_BASE_ARENA_H
 #define SM_BASE_ARENA_H
 

@@ -1,5 +1,5 @@
-/* One bound on memory for the whole process. Sources take before they hand a transaction on, appliers give back
- * when it is done; a taker waits while the budget is spent. */
+/* One bound on memory for the whole process. Sources take before they hand a transaction on, appliers give
+ * back when it is done; a taker waits while the budget is spent. */
 #ifndef SM_BASE_BUDGET_H
 #define SM_BASE_BUDGET_H
 

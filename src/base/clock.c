@@ -9,16 +9,22 @@ static int64_t now_ms(clockid_t id)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-int64_t clock_mono_ms(void) { return now_ms(CLOCK_MONOTONIC); }
-int64_t clock_wall_ms(void) { return now_ms(CLOCK_REALTIME); }
+int64_t clock_mono_ms(void)
+{
+    return now_ms(CLOCK_MONOTONIC);
+}
+int64_t clock_wall_ms(void)
+{
+    return now_ms(CLOCK_REALTIME);
+}
 
 void clock_format_utc(StrBuf *out, int64_t wall_ms)
 {
     time_t s = (time_t)(wall_ms / 1000);
     struct tm tm;
     gmtime_r(&s, &tm);
-    sb_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-              tm.tm_min, tm.tm_sec, (int)(wall_ms % 1000));
+    sb_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+              tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(wall_ms % 1000));
 }
 
 void clock_cond_init(pthread_cond_t *cond)

@@ -15,7 +15,8 @@ int64_t clock_wall_ms(void);
 void clock_format_utc(StrBuf *out, int64_t wall_ms);
 /* Initialises a condition variable that waits on the monotonic clock. */
 void clock_cond_init(pthread_cond_t *cond);
-/* Waits on cond (from clock_cond_init) until signalled or until the monotonic time deadline_ms; false on time-out. */
+/* Waits on cond (from clock_cond_init) until signalled or until the monotonic time deadline_ms; false on
+ * time-out. */
 bool clock_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline_ms);
 
 /* A sleep that another thread can end: stopping never waits for a backoff. */

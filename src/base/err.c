@@ -97,7 +97,8 @@ ErrClass err_class(const Err *err)
 
 const char *err_class_name(ErrClass c)
 {
-    static const char *const names[] = {"none", "retry", "stop-source", "stop-task", "operator", "config", "bug"};
+    static const char *const names[] = {"none",     "retry",  "stop-source", "stop-task",
+                                        "operator", "config", "bug"};
     return names[c];
 }
 
@@ -126,8 +127,8 @@ int err_exit_status(const Err *err)
     return r ? r->exit_status : 0;
 }
 
-bool err_table_row(size_t i, ErrCode *code, ErrClass *cls, int *exit_status, const char **name, const char **summary,
-                   const char **remedy)
+bool err_table_row(size_t i, ErrCode *code, ErrClass *cls, int *exit_status, const char **name,
+                   const char **summary, const char **remedy)
 {
     if (i >= ARRAY_LEN(table)) return false;
     *code = table[i].code;

@@ -1,7 +1,8 @@
 /* Errors: what went wrong, who must act, and what to do next.
  *
- * Every fallible function is `NODISCARD bool f(…, Err *err)`: on false *err is set. The first cause wins; callers
- * add context with err_wrap. Codes come from err.def, which also makes the reference page and the exit codes. */
+ * Every fallible function is `NODISCARD bool f(…, Err *err)`: on false *err is set. The first cause wins;
+ * callers add context with err_wrap. Codes come from err.def, which also makes the reference page and the
+ * exit codes. */
 #ifndef SM_BASE_ERR_H
 #define SM_BASE_ERR_H
 
@@ -37,13 +38,17 @@ typedef struct Err {
     char *remedy;  /* overrides the table's remedy when set */
 } Err;
 
-/* Sets err (unless it is set already) and returns false, so that `return err_set(…)` reads well. err may not be NULL. */
+/* Sets err (unless it is set already) and returns false, so that `return err_set(…)` reads well. err may not
+ * be NULL. */
 bool err_set(Err *err, ErrCode code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* As err_set, with a remedy of its own instead of the table's. */
 bool err_set_remedy(Err *err, ErrCode code, const char *remedy, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Puts "context: " in front of the message. Returns false. */
 bool err_wrap(Err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static inline bool err_is_set(const Err *err) { return err->code != ERR_NONE; }
+static inline bool err_is_set(const Err *err)
+{
+    return err->code != ERR_NONE;
+}
 void err_clear(Err *err);
 /* Moves src over dst (dst's old content is freed), leaving src clear. */
 void err_move(Err *dst, Err *src);
@@ -56,7 +61,7 @@ const char *err_summary(ErrCode code);
 const char *err_remedy(const Err *err); /* own remedy, else the table's */
 int err_exit_status(const Err *err);
 /* Walks the table, for the reference page and for tests. Index from 0; false at the end. */
-bool err_table_row(size_t i, ErrCode *code, ErrClass *cls, int *exit_status, const char **name, const char **summary,
-                   const char **remedy);
+bool err_table_row(size_t i, ErrCode *code, ErrClass *cls, int *exit_status, const char **name,
+                   const char **summary, const char **remedy);
 
 #endif

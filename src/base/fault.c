@@ -44,7 +44,8 @@ static bool parse_point(Str text, FaultPoint *p, Err *err)
     else if (str_eqc(verb, "delay") && str_to_u64(argument, &p->delay_ms))
         p->action = FAULT_DELAY;
     else
-        return err_set(err, ERR_USAGE, "SHARDMERGE_FAULTS: '" STR_FMT "': the action is kill, error or delay:MS",
+        return err_set(err, ERR_USAGE,
+                       "SHARDMERGE_FAULTS: '" STR_FMT "': the action is kill, error or delay:MS",
                        STR_ARG(text));
     return true;
 }
@@ -85,7 +86,10 @@ bool fault_hit(const char *name)
         pthread_mutex_unlock(&fault_set->mutex);
         if (p->at != 0 && passed != p->at) continue;
         switch (p->action) {
-        case FAULT_KILL: kill(getpid(), SIGKILL); pause(); break;
+        case FAULT_KILL:
+            kill(getpid(), SIGKILL);
+            pause();
+            break;
         case FAULT_ERROR: fail = true; break;
         case FAULT_DELAY: {
             struct timespec t = {.tv_sec = (time_t)(p->delay_ms / 1000),

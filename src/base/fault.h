@@ -1,7 +1,7 @@
 /* Named fault points, for the crash matrix. Off (one load of a NULL pointer) unless SHARDMERGE_FAULTS is set:
  *   SHARDMERGE_FAULTS="apply.after_commit=kill@3;source.read=error@1;apply.before_commit=delay:200"
- * NAME=ACTION[@N]: at the N-th passage (default 1; @* = every one); ACTION is kill (SIGKILL to ourselves), error
- * (FAULT yields true, the caller fails as the real thing would) or delay:MS. */
+ * NAME=ACTION[@N]: at the N-th passage (default 1; @* = every one); ACTION is kill (SIGKILL to ourselves),
+ * error (FAULT yields true, the caller fails as the real thing would) or delay:MS. */
 #ifndef SM_BASE_FAULT_H
 #define SM_BASE_FAULT_H
 

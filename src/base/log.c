@@ -144,7 +144,10 @@ void log_emit_error(LogEvent ev, const Err *err, const LogField *fields)
     sb_done(&line);
 }
 
-void log_emit(LogEvent ev, const LogField *fields) { log_emit_error(ev, NULL, fields); }
+void log_emit(LogEvent ev, const LogField *fields)
+{
+    log_emit_error(ev, NULL, fields);
+}
 
 bool log_table_row(size_t i, const char **name, LogLevel *level, const char **text)
 {

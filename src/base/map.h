@@ -1,4 +1,5 @@
-/* Hash map from byte strings to pointers. Keys are copied. Not thread-safe: its owner says who may touch it. */
+/* Hash map from byte strings to pointers. Keys are copied. Not thread-safe: its owner says who may touch it.
+ */
 #ifndef SM_BASE_MAP_H
 #define SM_BASE_MAP_H
 
@@ -18,7 +19,8 @@ void *map_get(const Map *m, Str key);
 void *map_put(Map *m, Str key, void *value);
 /* Removes key and returns its value, or NULL. */
 void *map_take(Map *m, Str key);
-/* Walks all entries in no order: start with *iter = 0; false at the end. The map must not change meanwhile. */
+/* Walks all entries in no order: start with *iter = 0; false at the end. The map must not change meanwhile.
+ */
 bool map_next(const Map *m, size_t *iter, Str *key, void **value);
 /* Frees the map; the values are the caller's. */
 void map_done(Map *m);

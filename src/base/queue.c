@@ -57,7 +57,10 @@ static void *take(Queue *q)
     return item.ptr;
 }
 
-void *queue_pop(Queue *q) { return queue_pop_until(q, INT64_MAX); }
+void *queue_pop(Queue *q)
+{
+    return queue_pop_until(q, INT64_MAX);
+}
 
 void *queue_pop_until(Queue *q, int64_t deadline_ms)
 {
@@ -94,8 +97,14 @@ static void end(Queue *q, bool abort)
     pthread_mutex_unlock(&q->mutex);
 }
 
-void queue_close(Queue *q) { end(q, false); }
-void queue_abort(Queue *q) { end(q, true); }
+void queue_close(Queue *q)
+{
+    end(q, false);
+}
+void queue_abort(Queue *q)
+{
+    end(q, true);
+}
 
 bool queue_is_done(Queue *q)
 {

@@ -26,8 +26,8 @@ typedef struct Queue {
 void queue_init(Queue *q, size_t limit_items, size_t limit_bytes);
 /* The items left are the caller's problem: take them with queue_pop_now first. */
 void queue_done(Queue *q);
-/* Blocks while full (one item larger than the byte limit passes when the queue is empty). False when closed or
- * aborted: the item stays the caller's. Wake-up: a pop, queue_close, queue_abort. */
+/* Blocks while full (one item larger than the byte limit passes when the queue is empty). False when closed
+ * or aborted: the item stays the caller's. Wake-up: a pop, queue_close, queue_abort. */
 NODISCARD bool queue_push(Queue *q, void *ptr, size_t bytes);
 /* Blocks until an item is there; NULL when aborted, or closed and drained. Wake-up: a push, close, abort. */
 void *queue_pop(Queue *q);

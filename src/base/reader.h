@@ -1,5 +1,6 @@
-/* Bounds-checked cursor over bytes: all wire and file input is read through it. A read beyond the end sets `failed`
- * and yields zeros; callers check reader_ok once per structure. Little-endian unless the name says otherwise. */
+/* Bounds-checked cursor over bytes: all wire and file input is read through it. A read beyond the end sets
+ * `failed` and yields zeros; callers check reader_ok once per structure. Little-endian unless the name says
+ * otherwise. */
 #ifndef SM_BASE_READER_H
 #define SM_BASE_READER_H
 
@@ -11,9 +12,18 @@ typedef struct Reader {
     bool failed;
 } Reader;
 
-static inline Reader reader_of(Str s) { return (Reader){(const uint8_t *)s.ptr, (const uint8_t *)s.ptr + s.len, false}; }
-static inline size_t reader_left(const Reader *r) { return (size_t)(r->end - r->at); }
-static inline bool reader_ok(const Reader *r) { return !r->failed; }
+static inline Reader reader_of(Str s)
+{
+    return (Reader){(const uint8_t *)s.ptr, (const uint8_t *)s.ptr + s.len, false};
+}
+static inline size_t reader_left(const Reader *r)
+{
+    return (size_t)(r->end - r->at);
+}
+static inline bool reader_ok(const Reader *r)
+{
+    return !r->failed;
+}
 
 /* n bytes as a view into the input, or NULL (and failed). */
 static inline const uint8_t *reader_bytes(Reader *r, size_t n)
@@ -54,10 +64,22 @@ static inline uint64_t reader_uint_be(Reader *r, unsigned n)
         v = v << 8 | p[i];
     return v;
 }
-static inline uint8_t reader_u8(Reader *r) { return (uint8_t)reader_uint(r, 1); }
-static inline uint16_t reader_u16(Reader *r) { return (uint16_t)reader_uint(r, 2); }
-static inline uint32_t reader_u32(Reader *r) { return (uint32_t)reader_uint(r, 4); }
-static inline uint64_t reader_u64(Reader *r) { return reader_uint(r, 8); }
+static inline uint8_t reader_u8(Reader *r)
+{
+    return (uint8_t)reader_uint(r, 1);
+}
+static inline uint16_t reader_u16(Reader *r)
+{
+    return (uint16_t)reader_uint(r, 2);
+}
+static inline uint32_t reader_u32(Reader *r)
+{
+    return (uint32_t)reader_uint(r, 4);
+}
+static inline uint64_t reader_u64(Reader *r)
+{
+    return reader_uint(r, 8);
+}
 
 /* MySQL's length-encoded integer: 1, 3, 4 or 9 bytes; 251 (NULL) and 255 fail. */
 static inline uint64_t reader_lenenc(Reader *r)

@@ -51,7 +51,10 @@ int str_cmp(Str a, Str b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
-static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 Str str_trim(Str s)
 {
@@ -115,7 +118,10 @@ char *str_dup(Str s)
     return p;
 }
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
 
 unsigned str_distance(Str a, Str b)
 {
@@ -138,7 +144,10 @@ unsigned str_distance(Str a, Str b)
     return row[b.len];
 }
 
-uint64_t str_hash(Str s) { return XXH3_64bits(s.ptr, s.len); }
+uint64_t str_hash(Str s)
+{
+    return XXH3_64bits(s.ptr, s.len);
+}
 
 void sb_done(StrBuf *b)
 {

@@ -9,7 +9,8 @@
 #include <string.h>
 #include "base/attrs.h"
 
-/* A view of len bytes; not terminated; {NULL,0} is the empty string. Whoever made it says how long it lives. */
+/* A view of len bytes; not terminated; {NULL,0} is the empty string. Whoever made it says how long it lives.
+ */
 typedef struct Str {
     const char *ptr;
     size_t len;
@@ -20,10 +21,22 @@ typedef struct Str {
 #define STR_FMT "%.*s"
 #define STR_ARG(s) (int)(s).len, ((s).ptr ? (s).ptr : "")
 
-static inline Str str_of(const char *c) { return (Str){c, c ? strlen(c) : 0}; }
-static inline Str str_make(const void *p, size_t n) { return (Str){(const char *)p, n}; }
-static inline bool str_eq(Str a, Str b) { return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0); }
-static inline bool str_eqc(Str a, const char *c) { return str_eq(a, str_of(c)); }
+static inline Str str_of(const char *c)
+{
+    return (Str){c, c ? strlen(c) : 0};
+}
+static inline Str str_make(const void *p, size_t n)
+{
+    return (Str){(const char *)p, n};
+}
+static inline bool str_eq(Str a, Str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+static inline bool str_eqc(Str a, const char *c)
+{
+    return str_eq(a, str_of(c));
+}
 /* ASCII case-insensitive equality (SQL keywords, charset names; never data). */
 bool str_ieq(Str a, Str b);
 bool str_starts(Str s, Str prefix);
@@ -52,14 +65,31 @@ typedef struct StrBuf {
 } StrBuf;
 
 void sb_done(StrBuf *b);
-static inline void sb_clear(StrBuf *b) { b->len = 0; if (b->ptr) b->ptr[0] = 0; }
+static inline void sb_clear(StrBuf *b)
+{
+    b->len = 0;
+    if (b->ptr) b->ptr[0] = 0;
+}
 /* Makes room for n more bytes (and a terminator); the bytes may be written at ptr+len, then sb_wrote(n). */
 void sb_reserve(StrBuf *b, size_t n);
-static inline void sb_wrote(StrBuf *b, size_t n) { b->len += n; b->ptr[b->len] = 0; }
+static inline void sb_wrote(StrBuf *b, size_t n)
+{
+    b->len += n;
+    b->ptr[b->len] = 0;
+}
 void sb_add(StrBuf *b, const void *p, size_t n);
-static inline void sb_str(StrBuf *b, Str s) { sb_add(b, s.ptr, s.len); }
-static inline void sb_c(StrBuf *b, const char *c) { sb_add(b, c, strlen(c)); }
-static inline void sb_ch(StrBuf *b, char c) { sb_add(b, &c, 1); }
+static inline void sb_str(StrBuf *b, Str s)
+{
+    sb_add(b, s.ptr, s.len);
+}
+static inline void sb_c(StrBuf *b, const char *c)
+{
+    sb_add(b, c, strlen(c));
+}
+static inline void sb_ch(StrBuf *b, char c)
+{
+    sb_add(b, &c, 1);
+}
 void sb_u64(StrBuf *b, uint64_t v);
 void sb_i64(StrBuf *b, int64_t v);
 /* Two lower-case hex digits a byte. */
@@ -70,7 +100,10 @@ void sb_ident(StrBuf *b, Str name);
 void sb_quoted(StrBuf *b, Str text);
 void sb_printf(StrBuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sb_vprintf(StrBuf *b, const char *fmt, va_list ap);
-static inline Str sb_view(const StrBuf *b) { return (Str){b->ptr ? b->ptr : "", b->len}; }
+static inline Str sb_view(const StrBuf *b)
+{
+    return (Str){b->ptr ? b->ptr : "", b->len};
+}
 /* Hands the terminated bytes over to the caller (free()), leaving *b empty. */
 char *sb_take(StrBuf *b);
 

@@ -32,6 +32,9 @@ typedef struct Lane {
     Queue queue;
     _Atomic uint64_t queued_rows;
     _Atomic uint64_t wanted; /* highest order somebody waits for */
+    pthread_mutex_t mutex;
+    uint64_t *orders; /* ring of the unfinished orders, ascending; this and below guarded by mutex */
+    size_t head, count, cap;
 } Lane;
 
 struct Merge {
@@ -68,8 +71,10 @@ Merge *merge_new(const MergeOpts *opts)
     for (uint32_t i = 0; i < opts->n_streams; i++)
         window_init(&m->streams[i].window, opts->window_slots);
     m->lanes = mem_zalloc(opts->n_appliers * sizeof *m->lanes);
-    for (uint32_t i = 0; i < opts->n_appliers; i++)
+    for (uint32_t i = 0; i < opts->n_appliers; i++) {
         queue_init(&m->lanes[i].queue, opts->queue_items, opts->queue_bytes);
+        pthread_mutex_init(&m->lanes[i].mutex, NULL);
+    }
     m->committed = mem_zalloc(opts->n_appliers * sizeof *m->committed);
     m->need = mem_zalloc(opts->n_appliers * sizeof *m->need);
     keytable_init(&m->keys, m->committed);
@@ -91,6 +96,8 @@ void merge_free(Merge *m)
         for (Txn *t; (t = queue_pop_now(&m->lanes[i].queue));)
             txn_free(t);
         queue_done(&m->lanes[i].queue);
+        pthread_mutex_destroy(&m->lanes[i].mutex);
+        free(m->lanes[i].orders);
     }
     inbox_done(&m->inbox);
     for (uint32_t i = 0; i < m->opts.n_streams; i++)
@@ -106,6 +113,43 @@ void merge_free(Merge *m)
     pthread_mutex_destroy(&m->progress_mutex);
     pthread_cond_destroy(&m->progress);
     free(m);
+}
+
+/* -- lanes: which orders an applier has not finished -- */
+
+static void lane_add(Lane *l, uint64_t order)
+{
+    pthread_mutex_lock(&l->mutex);
+    if (l->count == l->cap) {
+        size_t cap = l->cap ? l->cap * 2 : 256;
+        uint64_t *orders = mem_alloc(cap * sizeof *orders);
+        for (size_t i = 0; i < l->count; i++)
+            orders[i] = l->orders[(l->head + i) % l->cap];
+        free(l->orders);
+        l->orders = orders;
+        l->head = 0;
+        l->cap = cap;
+    }
+    l->orders[(l->head + l->count++) % l->cap] = order;
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static void lane_finish(Lane *l, uint64_t last)
+{
+    pthread_mutex_lock(&l->mutex);
+    while (l->count && l->orders[l->head] <= last) {
+        l->head = (l->head + 1) % l->cap;
+        l->count--;
+    }
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static uint64_t lane_oldest(Lane *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    uint64_t oldest = l->count ? l->orders[l->head] : UINT64_MAX;
+    pthread_mutex_unlock(&l->mutex);
+    return oldest;
 }
 
 /* -- progress: one condition for everything that waits for others to get on -- */
@@ -266,6 +310,7 @@ static void dispatch_one(Merge *m, Txn *t)
     set_waits(m, t);
     register_keys(m, t);
     Lane *lane = &m->lanes[t->applier];
+    lane_add(lane, t->order);
     atomic_fetch_add(&lane->queued_rows, t->n_ops);
     atomic_fetch_add(&m->n_dispatched, 1);
     (void)FAULT("dispatch.before_enqueue");
@@ -330,19 +375,132 @@ typedef struct Before {
     uint64_t order;
 } Before;
 
-/* An applier has nothing below `order` left when it has finished up to it, or its queue holds only later
- * ones. The lowest unfinished order of a lane is not known here, but lanes finish in order: so ask for the
- * last order given to that lane before ours, which is what `any lane's committed` must reach. */
 static bool all_before_done(const Merge *m, const void *arg)
 {
     const Before *b = arg;
     for (uint32_t a = 0; a < m->opts.n_appliers; a++)
-        if (a != b->applier && !is_committed(m, a, m->need[a])) return false;
+        if (a != b->applier && lane_oldest(&m->lanes[a]) < b->order) return false;
     return true;
 }
 
 bool merge_wait_before(Merge *m, uint32_t applier, uint64_t order)
 {
-    (void)order;
+    for (uint32_t a = 0; a < m->opts.n_appliers; a++)
+        if (a != applier) want(m, a, order);
     return progress_wait(m, all_before_done, &(Before){applier, order});
+}
+
+bool merge_is_wanted(const Merge *m, uint32_t applier, uint64_t order)
+{
+    uint64_t wanted = atomic_load(&m->lanes[applier].wanted);
+    return wanted <= order && !is_committed(m, applier, wanted);
+}
+
+void merge_finish(Merge *m, uint32_t applier, const Finished *done, size_t n)
+{
+    if (n == 0) return;
+    uint64_t last = done[n - 1].txn->order;
+    for (size_t i = 0; i < n; i++) {
+        Txn *t = done[i].txn;
+        Stream *s = &m->streams[t->source];
+        if (!done[i].dropped) {
+            window_finish(&s->window, t->window_slot, &t->counts);
+            if (window_is_half_full(&s->window) && window_collect(&s->window)) inbox_poke(&m->inbox);
+        }
+        drop_txn(m, t);
+        atomic_fetch_sub(&s->in_flight, 1);
+    }
+    lane_finish(&m->lanes[applier], last);
+    atomic_store_explicit(&m->committed[applier], last, memory_order_release);
+    progress_signal(m);
+}
+
+/* -- supervision -- */
+
+uint32_t merge_stream_open(Merge *m, uint32_t stream, const StreamPoint *floor, const RowCounts *counts,
+                           uint64_t transactions, bool pinned)
+{
+    Stream *s = &m->streams[stream];
+    CHECK(atomic_load(&s->in_flight) == 0, "a stream opens when it is quiet");
+    window_reset(&s->window, floor, counts, transactions);
+    s->pinned = pinned;
+    s->pinned_to = stream % m->opts.n_appliers;
+    uint32_t run = atomic_fetch_add(&s->run, 1) + 1;
+    atomic_store(&s->open, true);
+    inbox_stream_open(&m->inbox, stream, pinned);
+    return run;
+}
+
+static void drop_delivered(void *ctx, Txn *t)
+{
+    Merge *m = ctx;
+    atomic_fetch_sub(&m->streams[t->source].delivered, 1);
+    drop_txn(m, t);
+}
+
+void merge_stream_close(Merge *m, uint32_t stream)
+{
+    Stream *s = &m->streams[stream];
+    if (!atomic_exchange(&s->open, false)) return;
+    atomic_fetch_add(&s->run, 1);
+    inbox_stream_close(&m->inbox, stream, drop_delivered, m);
+    progress_signal(m);
+}
+
+typedef struct StreamArg {
+    uint32_t stream;
+    bool with_inbox;
+} StreamArg;
+
+static bool is_quiet(const Merge *m, const void *arg)
+{
+    const StreamArg *a = arg;
+    const Stream *s = &m->streams[a->stream];
+    return (!a->with_inbox || atomic_load(&s->delivered) == 0) && atomic_load(&s->in_flight) == 0;
+}
+
+bool merge_stream_drain(Merge *m, uint32_t stream)
+{
+    if (!progress_wait(m, is_quiet, &(StreamArg){stream, true})) return false;
+    merge_stream_close(m, stream);
+    return true;
+}
+
+bool merge_stream_wait_quiet(Merge *m, uint32_t stream)
+{
+    return progress_wait(m, is_quiet, &(StreamArg){stream, false});
+}
+
+Window *merge_window(Merge *m, uint32_t stream)
+{
+    return &m->streams[stream].window;
+}
+
+bool merge_collect(Merge *m)
+{
+    bool moved = false;
+    for (uint32_t i = 0; i < m->opts.n_streams; i++)
+        moved |= window_collect(&m->streams[i].window);
+    if (moved) inbox_poke(&m->inbox);
+    return moved;
+}
+
+void merge_abort(Merge *m)
+{
+    atomic_store(&m->aborted, true);
+    inbox_close(&m->inbox);
+    for (uint32_t i = 0; i < m->opts.n_appliers; i++)
+        queue_abort(&m->lanes[i].queue);
+    pthread_mutex_lock(&m->progress_mutex);
+    pthread_cond_broadcast(&m->progress);
+    pthread_mutex_unlock(&m->progress_mutex);
+}
+
+void merge_stats(Merge *m, MergeStats *out)
+{
+    *out = (MergeStats){.dispatched = atomic_load(&m->n_dispatched),
+                        .waits = atomic_load(&m->n_waits),
+                        .exclusive = atomic_load(&m->n_exclusive)};
+    for (uint32_t a = 0; a < m->opts.n_appliers; a++)
+        out->queued += queue_count(&m->lanes[a].queue);
 }

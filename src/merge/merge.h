@@ -51,7 +51,7 @@ bool merge_may_start(const Merge *m, const Txn *t);
 /* Blocks until it may, or it is stale. False when aborted. Wake-up: merge_finish of another applier, eject,
  * abort. */
 NODISCARD bool merge_wait_start(Merge *m, const Txn *t);
-/* Blocks until everything with a lower order is finished. False when aborted. */
+/* Blocks until everything with a lower order in other appliers is finished. False when aborted. */
 NODISCARD bool merge_wait_before(Merge *m, uint32_t applier, uint64_t order);
 /* Does anybody wait for an order of this applier up to `order`? Then a batch is better closed now. */
 bool merge_is_wanted(const Merge *m, uint32_t applier, uint64_t order);
