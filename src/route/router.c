@@ -349,6 +349,16 @@ bool router_pattern_matches(const Router *r, size_t i, TableName table)
     return entry_match(&r->entries[i], table, NULL, NULL) == PATTERN_HIT;
 }
 
+bool router_pattern_is_for_system(const Router *r, size_t i)
+{
+    const Entry *e = &r->entries[i];
+    if (e->pub.kind == ROUTER_IGNORE_TABLE) return router_is_system_schema(r, pattern_text(e->schema));
+    if (e->pub.kind != ROUTER_IGNORE_DB) return false;
+    for (size_t k = 0; k < ARRAY_LEN(system_schemas); k++)
+        if (pattern_match(e->schema, str_of(system_schemas[k]), NULL, NULL) == PATTERN_HIT) return true;
+    return r->meta_schema.len && pattern_match(e->schema, r->meta_schema, NULL, NULL) == PATTERN_HIT;
+}
+
 static void warn(Arena *arena, RouterWarning *list, size_t *n, const RouterPattern *at, Str text)
 {
     list[(*n)++] = (RouterWarning){

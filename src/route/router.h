@@ -70,6 +70,8 @@ size_t router_n_patterns(const Router *r);
 const RouterPattern *router_pattern(const Router *r, size_t i);
 /* Does this entry match the table, whatever the others say? How often is for the caller to count. */
 bool router_pattern_matches(const Router *r, size_t i, TableName table);
+/* Is the entry there to keep a system schema out, which is done anyway (ignore-dbs: [mysql])? */
+bool router_pattern_is_for_system(const Router *r, size_t i);
 /* Never replicated: the servers' own schemas and the meta schema. */
 bool router_is_system_schema(const Router *r, Str schema);
 
