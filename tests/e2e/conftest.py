@@ -1,0 +1,55 @@
+"""Servers live for the whole session and are shared; every test has its own schemas, named after it."""
+import itertools
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness import servers  # noqa: E402
+
+_numbers = itertools.count(1)
+
+
+class Pool:
+    """Servers by name, started when first asked for; a test that stopped one gets it started again."""
+
+    def __init__(self):
+        self._servers: dict[str, servers.Server] = {}
+
+    def get(self, name: str, flavor: str, **options) -> servers.Server:
+        return self.get_all([(name, flavor, options)])[0]
+
+    def get_all(self, wanted: list[tuple[str, str, dict]]) -> list[servers.Server]:
+        out = []
+        for name, flavor, options in wanted:
+            server = self._servers.get(name)
+            if server is None:
+                server = self._servers[name] = servers.make(flavor, name, **options)
+            out.append(server)
+        idle = [s for s in out if not s.running]
+        servers.start_all(idle)
+        return out
+
+    def forget(self, server: servers.Server) -> None:
+        self._servers = {k: v for k, v in self._servers.items() if v is not server}
+        server.destroy()
+
+    def close(self) -> None:
+        for server in self._servers.values():
+            server.destroy()
+
+
+@pytest.fixture(scope="session")
+def pool():
+    out = Pool()
+    yield out
+    out.close()
+
+
+@pytest.fixture
+def unique():
+    """A schema name prefix that no other test uses."""
+    return f"x{os.getpid() % 10000}_{next(_numbers)}"
