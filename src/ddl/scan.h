@@ -1,5 +1,5 @@
-/* What a statement from a QUERY event is and which tables it touches: enough to let foreign statements pass and to
- * stop before those that touch a routed table. Not the DDL grammar: it never guesses. Pure. */
+/* What a statement from a QUERY event is and which tables it touches: enough to let foreign statements pass
+ * and to stop before those that touch a routed table. Not the DDL grammar: it never guesses. Pure. */
 #ifndef SM_DDL_SCAN_H
 #define SM_DDL_SCAN_H
 
@@ -15,39 +15,57 @@ typedef enum StmtKind {
     STMT_SAVEPOINT,
     STMT_ROLLBACK_TO,
     STMT_RELEASE_SAVEPOINT,
-    STMT_XA,             /* XA START/END/PREPARE/COMMIT/ROLLBACK */
-    STMT_DML,            /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA, CALL, …: statement format */
-    STMT_TABLE_DDL,      /* CREATE/ALTER/DROP/RENAME/TRUNCATE TABLE, CREATE/DROP INDEX: tables are listed */
-    STMT_DATABASE_DDL,   /* DROP/ALTER/CREATE DATABASE: tables[0].schema, empty table */
-    STMT_TEMPORARY,      /* temporary tables: never a shard table */
-    STMT_ADMIN,          /* GRANT, FLUSH, ANALYZE, users, views, routines, triggers, events, …: harmless to tables */
-    STMT_NOOP,           /* comments only, "# Dum" dummies */
-    STMT_UNKNOWN,        /* nobody knows: stop if a routed table's name occurs in it, else pass with a note */
+    STMT_XA,           /* XA START/END/PREPARE/COMMIT/ROLLBACK */
+    STMT_DML,          /* INSERT, UPDATE, DELETE, REPLACE, LOAD DATA, CALL, …: statement format */
+    STMT_TABLE_DDL,    /* CREATE/ALTER/DROP/RENAME/TRUNCATE TABLE, CREATE/DROP INDEX: tables are listed */
+    STMT_DATABASE_DDL, /* DROP/ALTER/CREATE DATABASE: tables[0].schema, empty table */
+    STMT_TEMPORARY,    /* temporary tables: never a shard table */
+    STMT_ADMIN, /* GRANT, FLUSH, ANALYZE, users, views, routines, triggers, events, …: harmless to tables */
+    STMT_NOOP,  /* comments only, "# Dum" dummies */
+    STMT_UNKNOWN, /* nobody knows: stop if a routed table's name occurs in it, else pass with a note */
 } StmtKind;
 
 typedef enum StmtAction { /* for STMT_TABLE_DDL and STMT_DATABASE_DDL */
-    STMT_ACTION_OTHER,
-    STMT_ACTION_CREATE,
-    STMT_ACTION_ALTER,
-    STMT_ACTION_DROP,
-    STMT_ACTION_RENAME,
-    STMT_ACTION_TRUNCATE,
+                          STMT_ACTION_OTHER,
+                          STMT_ACTION_CREATE,
+                          STMT_ACTION_ALTER,
+                          STMT_ACTION_DROP,
+                          STMT_ACTION_RENAME,
+                          STMT_ACTION_TRUNCATE,
 } StmtAction;
 
 typedef struct StmtScan {
     StmtKind kind;
     StmtAction action;
-    TableName *tables; /* all tables named as its objects (ALTER … RENAME TO and LIKE too); default schema filled in */
+    TableName *tables; /* all tables named as its objects (ALTER … RENAME TO and LIKE too); default schema
+                          filled in. CREATE: tables[0] is made, LIKE's table follows and stays as it is. DML:
+                          the tables it writes, where that can be read off with certainty (its triggers may
+                          write more), else none. */
     size_t n_tables;
-    Str savepoint;     /* SAVEPOINT / ROLLBACK TO / RELEASE: the name without quotes */
-    const char *what;  /* "ALTER TABLE" */
+    bool if_not_exists; /* CREATE TABLE IF NOT EXISTS: nothing happens where the table exists */
+    Str savepoint;      /* SAVEPOINT / ROLLBACK TO / RELEASE: the name without quotes */
+    const char *what;   /* "ALTER TABLE" */
 } StmtScan;
 
-/* sql as in the event; default_schema from the event; ansi_quotes from its sql_mode. Conditional comments
- * (slash-star-! and slash-star-M!) count as text. Results live in arena. Never fails: what it cannot read is STMT_UNKNOWN. */
-void stmt_scan(Str sql, Str default_schema, Flavor flavor, bool ansi_quotes, Arena *arena, StmtScan *out);
+/* Of the session's sql_mode, what changes the meaning of quotes. */
+enum { STMT_ANSI_QUOTES = 1, STMT_NO_BACKSLASH_ESCAPES = 2 };
+static inline unsigned stmt_modes(uint64_t sql_mode)
+{
+    return (sql_mode & 0x4 ? STMT_ANSI_QUOTES : 0U) | (sql_mode & 0x100000 ? STMT_NO_BACKSLASH_ESCAPES : 0U);
+}
 
-/* For STMT_UNKNOWN: does the identifier occur as a word or quoted name in the text? */
+/* sql as in the event; default_schema from the event; modes: stmt_modes of its sql_mode. Conditional comments
+ * count as text (slash-star-! always, slash-star-M! unless flavor is MySQL, where it is a plain comment),
+ * whatever version they name. Results live in arena or are views into sql. Never fails: what it cannot read
+ * is STMT_UNKNOWN. */
+void stmt_scan(Str sql, Str default_schema, Flavor flavor, unsigned modes, Arena *arena, StmtScan *out);
+
+/* Every name the text could mean a table by, without repetition: (default schema, x) for each word or quoted
+ * name x (also in double quotes), (x, y) for each x.y. For statements that nobody can read: too many, never
+ * too few. */
+void stmt_names(Str sql, Str default_schema, Arena *arena, TableName **names, size_t *n);
+
+/* Does the identifier occur as a word or quoted name in the text (any case)? */
 bool stmt_mentions(Str sql, Str identifier);
 
 #endif
