@@ -211,6 +211,14 @@ static bool connect_now(Conn *c, const ConnOpts *o, Err *err)
     return true;
 }
 
+/* Our quoting relies on backslash escapes; a server's global sql_mode may switch them off. */
+static bool plain_escapes(Conn *c, Err *err)
+{
+    if (!(c->my->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES)) return true;
+    return conn_exec(c, STR("SET SESSION sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')"), NULL,
+                     err);
+}
+
 bool conn_open(const ConnOpts *opts, Conn **out, Err *err)
 {
     *out = NULL;
@@ -222,7 +230,7 @@ bool conn_open(const ConnOpts *opts, Conn **out, Err *err)
     cancel_link(c);
     c->my = mysql_init(NULL);
     CHECK(c->my != NULL, "out of memory");
-    if (set_options(c, opts, err) && connect_now(c, opts, err)) {
+    if (set_options(c, opts, err) && connect_now(c, opts, err) && plain_escapes(c, err)) {
         *out = c;
         return true;
     }

@@ -1,0 +1,500 @@
+#include "db/schema_read.h"
+#include <stdlib.h>
+#include "base/check.h"
+#include "base/map.h"
+#include "base/reader.h"
+#include "base/poison.h"
+
+/* One table while its rows come in; the arrays move into the schema's arena at the end. */
+typedef struct Builder {
+    TableSchema *schema;
+    ColumnDef *columns;
+    size_t n_columns, cap_columns;
+    KeyDef *keys;
+    size_t n_keys, cap_keys;
+} Builder;
+
+/* One scan: a schema, or one table of it. */
+typedef struct Scan {
+    Conn *conn;
+    Str schema, table; /* table empty: all of the schema */
+    bool is_mariadb, escapes_expressions, ignores_case;
+    Map tables; /* name as the server spells it → Builder */
+} Scan;
+
+/* One row of an answer, read by column name. */
+typedef struct Answer {
+    Rows rows;
+    Str *values;
+} Answer;
+
+static Str cell(const Answer *a, const char *name)
+{
+    int i = rows_column(&a->rows, name);
+    return i < 0 ? (Str){0} : a->values[i];
+}
+
+static uint64_t cell_u64(const Answer *a, const char *name)
+{
+    uint64_t v = 0;
+    Str s = cell(a, name);
+    return s.ptr && str_to_u64(s, &v) ? v : 0;
+}
+
+static bool cell_is(const Answer *a, const char *name, const char *value)
+{
+    return str_ieq(cell(a, name), str_of(value));
+}
+
+static bool answer_next(Answer *a)
+{
+    return rows_next(&a->rows, a->values);
+}
+
+static void answer_done(Answer *a)
+{
+    rows_done(&a->rows);
+    free(a->values);
+    a->values = NULL;
+}
+
+/* SELECT what FROM information_schema.view WHERE … of the scan, ordered by order. */
+typedef struct View {
+    const char *what, *view, *schema_column, *table_column, *order;
+} View;
+
+static bool ask(Scan *s, const View *v, Answer *a, Err *err)
+{
+    StrBuf sql = {0};
+    *a = (Answer){0};
+    sb_printf(&sql, "SELECT %s FROM information_schema.%s WHERE %s = ", v->what, v->view, v->schema_column);
+    sb_quoted(&sql, s->schema);
+    if (s->table.len) {
+        sb_printf(&sql, " AND %s = ", v->table_column);
+        sb_quoted(&sql, s->table);
+    }
+    if (v->order) sb_printf(&sql, " ORDER BY %s", v->order);
+    bool ok = conn_query(s->conn, sb_view(&sql), &a->rows, err);
+    sb_done(&sql);
+    if (!ok) return err_wrap(err, "reading information_schema.%s", v->view);
+    a->values = mem_zalloc(sizeof(Str) * (a->rows.n_columns + 1));
+    return true;
+}
+
+static void *grow(void *items, size_t n, size_t *cap, size_t size)
+{
+    if (n < *cap) return items;
+    *cap = *cap ? *cap * 2 : 8;
+    return mem_realloc(items, *cap * size);
+}
+
+/* -- texts -- */
+
+/* A quoted literal at the reader's place without its quotes: '' is a quote, a backslash escapes as the
+ * servers write it. False when it does not start with a quote or does not end. */
+static bool unquote(Reader *r, StrBuf *out)
+{
+    if (reader_u8(r) != '\'') return false;
+    while (reader_left(r)) {
+        uint8_t ch = reader_u8(r);
+        if (ch == '\'') {
+            if (!reader_left(r) || *r->at != '\'') return true;
+            ch = reader_u8(r);
+        } else if (ch == '\\' && reader_left(r)) {
+            ch = reader_u8(r);
+            ch = ch == 'n' ? '\n' : ch == 'r' ? '\r' : ch == 't' ? '\t' : ch == '0' ? 0 : ch == 'Z' ? 26 : ch;
+        }
+        sb_ch(out, (char)ch);
+    }
+    return false;
+}
+
+/* enum('a','b') → its members. */
+static bool parse_members(ColumnDef *c, Arena *arena)
+{
+    size_t open = str_find(c->column_type, STR("("));
+    if (open == SIZE_MAX) return false;
+    Str rest = str_make(c->column_type.ptr + open + 1, c->column_type.len - open - 1);
+    for (int pass = 0; pass < 2; pass++) { /* count, then fill */
+        Str *members = pass ? arena_array(arena, Str, c->n_members + 1) : NULL;
+        uint32_t n = 0;
+        Reader r = reader_of(rest);
+        for (;;) {
+            StrBuf text = {0};
+            bool ok = unquote(&r, &text);
+            if (ok && members) members[n] = arena_str(arena, sb_view(&text));
+            sb_done(&text);
+            if (!ok) return false;
+            n++;
+            uint8_t sep = reader_u8(&r);
+            if (sep == ')') break;
+            if (sep != ',') return false;
+        }
+        c->n_members = n;
+        c->members = members;
+    }
+    return true;
+}
+
+/* MySQL 8 escapes quotes and backslashes inside the expressions it shows. */
+static Str expression(const Scan *s, Arena *arena, Str text)
+{
+    if (!s->escapes_expressions) return arena_str(arena, text);
+    StrBuf b = {0};
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\\' && i + 1 < text.len && (text.ptr[i + 1] == '\'' || text.ptr[i + 1] == '\\'))
+            i++;
+        sb_ch(&b, text.ptr[i]);
+    }
+    Str out = arena_str(arena, sb_view(&b));
+    sb_done(&b);
+    return out;
+}
+
+static bool looks_like_number(Str s)
+{
+    bool digits = false;
+    for (size_t i = 0; i < s.len; i++) {
+        char ch = s.ptr[i];
+        if (ch >= '0' && ch <= '9')
+            digits = true;
+        else if (!((ch == '-' || ch == '+') && i == 0) && ch != '.' &&
+                 !(digits && (ch == 'e' || ch == 'E' || ch == '-' || ch == '+')))
+            return false;
+    }
+    return digits;
+}
+
+static bool is_temporal_now(const ColumnDef *c, Str text)
+{
+    return (str_eqc(c->data_type, "timestamp") || str_eqc(c->data_type, "datetime")) &&
+           str_istarts(text, STR("current_timestamp"));
+}
+
+/* MariaDB shows the default as SQL: 'quoted', NULL, a number, b'101', or an expression; SQL NULL means none.
+ */
+static void read_default_mariadb(ColumnDef *c, Arena *arena, Str text)
+{
+    StrBuf plain = {0};
+    Reader r = reader_of(text);
+    if (!text.ptr)
+        c->default_kind = DEFAULT_NONE;
+    else if (str_ieq(text, STR("NULL")))
+        c->default_kind = DEFAULT_NULL;
+    else if (text.len && text.ptr[0] == '\'' && unquote(&r, &plain) && !reader_left(&r)) {
+        c->default_kind = DEFAULT_LITERAL;
+        c->default_text = arena_str(arena, sb_view(&plain));
+    } else {
+        bool literal =
+            looks_like_number(text) || str_istarts(text, STR("b'")) || str_istarts(text, STR("x'"));
+        c->default_kind = literal ? DEFAULT_LITERAL : DEFAULT_EXPR;
+        c->default_text = arena_str(arena, text);
+    }
+    sb_done(&plain);
+}
+
+/* MySQL and TiDB show the bare value; expressions are marked in EXTRA (5.7: only the current time exists). */
+static void read_default_mysql(const Scan *s, ColumnDef *c, Arena *arena, Str text, Str extra)
+{
+    if (!text.ptr) {
+        c->default_kind = c->not_null ? DEFAULT_NONE : DEFAULT_NULL;
+        return;
+    }
+    bool expr = str_find(extra, STR("DEFAULT_GENERATED")) != SIZE_MAX || is_temporal_now(c, text);
+    c->default_kind = expr ? DEFAULT_EXPR : DEFAULT_LITERAL;
+    c->default_text = expr ? expression(s, arena, text) : arena_str(arena, text);
+}
+
+static bool contains_nocase(Str s, const char *needle)
+{
+    Str n = str_of(needle);
+    for (size_t i = 0; i + n.len <= s.len; i++)
+        if (str_ieq(str_make(s.ptr + i, n.len), n)) return true;
+    return false;
+}
+
+/* -- views -- */
+
+static bool load_tables(Scan *s, Err *err)
+{
+    static const View view = {
+        "TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, TABLE_COMMENT, VERSION() AS SERVER, "
+        "@@lower_case_table_names AS NAME_CASE",
+        "TABLES", "TABLE_SCHEMA", "TABLE_NAME", NULL};
+    Answer a;
+    if (!ask(s, &view, &a, err)) return false;
+    while (answer_next(&a)) {
+        Str server = cell(&a, "SERVER");
+        s->is_mariadb = contains_nocase(server, "mariadb");
+        s->escapes_expressions =
+            !s->is_mariadb && !contains_nocase(server, "tidb") && !str_starts(server, STR("5."));
+        s->ignores_case = !cell_is(&a, "NAME_CASE", "0");
+        Builder *b = mem_zalloc(sizeof *b);
+        TableSchema *t = b->schema = mem_zalloc(sizeof *t);
+        t->name.schema = arena_str(&t->arena, s->schema);
+        t->name.table = arena_str(&t->arena, cell(&a, "TABLE_NAME"));
+        t->engine = arena_str(&t->arena, cell(&a, "ENGINE"));
+        t->collation = arena_str(&t->arena, cell(&a, "TABLE_COLLATION"));
+        t->comment = arena_str(&t->arena, cell(&a, "TABLE_COMMENT"));
+        t->is_view = contains_nocase(cell(&a, "TABLE_TYPE"), "view");
+        map_put(&s->tables, t->name.table, b);
+    }
+    answer_done(&a);
+    return true;
+}
+
+static bool read_column(Scan *s, const Answer *a, Builder *b, Err *err)
+{
+    Arena *arena = &b->schema->arena;
+    b->columns = grow(b->columns, b->n_columns, &b->cap_columns, sizeof *b->columns);
+    ColumnDef *c = &b->columns[b->n_columns++];
+    Str extra = cell(a, "EXTRA"), generated = cell(a, "GENERATION_EXPRESSION");
+    *c = (ColumnDef){.name = arena_str(arena, cell(a, "COLUMN_NAME")),
+                     .data_type = arena_str(arena, cell(a, "DATA_TYPE")),
+                     .column_type = arena_str(arena, cell(a, "COLUMN_TYPE")),
+                     .not_null = cell_is(a, "IS_NULLABLE", "NO"),
+                     .auto_increment = contains_nocase(extra, "auto_increment"),
+                     .on_update_now = contains_nocase(extra, "on update"),
+                     .invisible = contains_nocase(extra, "INVISIBLE"),
+                     .generated = generated.len > 0,
+                     .char_length = cell_u64(a, "CHARACTER_MAXIMUM_LENGTH"),
+                     .precision = (uint32_t)cell_u64(a, "NUMERIC_PRECISION"),
+                     .scale = (uint32_t)cell_u64(a, "NUMERIC_SCALE"),
+                     .fsp = (uint32_t)cell_u64(a, "DATETIME_PRECISION"),
+                     .charset = arena_str(arena, cell(a, "CHARACTER_SET_NAME")),
+                     .collation = arena_str(arena, cell(a, "COLLATION_NAME")),
+                     .comment = arena_str(arena, cell(a, "COLUMN_COMMENT"))};
+    bool listed = str_eqc(c->data_type, "enum") || str_eqc(c->data_type, "set");
+    c->is_unsigned = !listed && contains_nocase(c->column_type, " unsigned");
+    c->generated_stored = c->generated && !contains_nocase(extra, "VIRTUAL");
+    if (c->generated)
+        c->generation_expr = expression(s, arena, generated);
+    else if (s->is_mariadb)
+        read_default_mariadb(c, arena, cell(a, "COLUMN_DEFAULT"));
+    else
+        read_default_mysql(s, c, arena, cell(a, "COLUMN_DEFAULT"), extra);
+    if (listed && !parse_members(c, arena))
+        return err_set(err, ERR_DB_SCHEMA,
+                       STR_FMT "." STR_FMT "." STR_FMT ": its list of members cannot be read",
+                       STR_ARG(s->schema), STR_ARG(b->schema->name.table), STR_ARG(c->name));
+    return true;
+}
+
+static bool load_columns(Scan *s, Err *err)
+{
+    static const View view = {"*", "COLUMNS", "TABLE_SCHEMA", "TABLE_NAME", "TABLE_NAME, ORDINAL_POSITION"};
+    Answer a;
+    if (!ask(s, &view, &a, err)) return false;
+    bool ok = true;
+    while (ok && answer_next(&a)) {
+        Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
+        if (b) ok = read_column(s, &a, b, err); /* NULL: created since load_tables */
+    }
+    answer_done(&a);
+    return ok;
+}
+
+static uint32_t find_column(const Builder *b, Str name)
+{
+    for (size_t i = 0; i < b->n_columns; i++)
+        if (str_ieq(b->columns[i].name, name)) return (uint32_t)i;
+    return UINT32_MAX;
+}
+
+static KeyDef *key_of(Builder *b, Str name)
+{
+    for (size_t i = 0; i < b->n_keys; i++)
+        if (str_eq(b->keys[i].name, name)) return &b->keys[i];
+    b->keys = grow(b->keys, b->n_keys, &b->cap_keys, sizeof *b->keys);
+    KeyDef *k = &b->keys[b->n_keys++];
+    *k = (KeyDef){.name = arena_str(&b->schema->arena, name), .primary = str_ieq(name, STR("PRIMARY"))};
+    return k;
+}
+
+static bool load_keys(Scan *s, Err *err)
+{
+    static const View view = {"*", "STATISTICS", "TABLE_SCHEMA", "TABLE_NAME",
+                              "TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"};
+    enum { MAX_PARTS = 64 }; /* servers: 16 (MySQL, TiDB), 32 (MariaDB) */
+    Answer a;
+    if (!ask(s, &view, &a, err)) return false;
+    bool ok = true;
+    while (ok && answer_next(&a)) {
+        Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
+        if (!b) continue;
+        KeyDef *k = key_of(b, cell(&a, "INDEX_NAME"));
+        k->unique = cell_is(&a, "NON_UNIQUE", "0");
+        k->index_type = arena_str(&b->schema->arena, cell(&a, "INDEX_TYPE"));
+        if (!k->parts) k->parts = arena_array(&b->schema->arena, KeyPart, MAX_PARTS);
+        CHECK(k->n_parts < MAX_PARTS, "an index of more than 64 parts");
+        Str column = cell(&a, "COLUMN_NAME");
+        KeyPart *p = &k->parts[k->n_parts++];
+        p->column = column.ptr ? find_column(b, column) : UINT32_MAX;
+        if (p->column == UINT32_MAX) k->has_expression = true;
+        if (!str_ieq(k->index_type, STR("SPATIAL"))) p->prefix = (uint32_t)cell_u64(&a, "SUB_PART");
+        if (column.ptr && p->column == UINT32_MAX)
+            ok = err_set(err, ERR_DB_RETRY,
+                         STR_FMT "." STR_FMT ": the table changed while its definition was read",
+                         STR_ARG(s->schema), STR_ARG(b->schema->name.table));
+    }
+    answer_done(&a);
+    return ok;
+}
+
+static bool load_constraints(Scan *s, Err *err)
+{
+    static const View foreign = {"TABLE_NAME, UPDATE_RULE, DELETE_RULE", "REFERENTIAL_CONSTRAINTS",
+                                 "CONSTRAINT_SCHEMA", "TABLE_NAME", NULL};
+    static const View triggers = {"EVENT_OBJECT_TABLE", "TRIGGERS", "EVENT_OBJECT_SCHEMA",
+                                  "EVENT_OBJECT_TABLE", NULL};
+    Answer a;
+    if (!ask(s, &foreign, &a, err)) return false;
+    while (answer_next(&a)) {
+        Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
+        if (!b) continue;
+        b->schema->has_foreign_keys = true;
+        static const char *const acting[] = {"CASCADE", "SET NULL", "SET DEFAULT"};
+        for (size_t i = 0; i < ARRAY_LEN(acting); i++)
+            if (cell_is(&a, "UPDATE_RULE", acting[i]) || cell_is(&a, "DELETE_RULE", acting[i]))
+                b->schema->has_cascade = true;
+    }
+    answer_done(&a);
+    if (!ask(s, &triggers, &a, err)) return false;
+    while (answer_next(&a)) {
+        Builder *b = map_get(&s->tables, cell(&a, "EVENT_OBJECT_TABLE"));
+        if (b) b->schema->has_triggers = true;
+    }
+    answer_done(&a);
+    return true;
+}
+
+/* -- putting together -- */
+
+static int key_order(const void *x, const void *y)
+{
+    const KeyDef *a = x, *b = y;
+    if (a->primary != b->primary) return a->primary ? -1 : 1;
+    return str_cmp(a->name, b->name);
+}
+
+static void builder_finish(Builder *b)
+{
+    TableSchema *t = b->schema;
+    t->columns = arena_array(&t->arena, ColumnDef, b->n_columns + 1);
+    if (b->n_columns) memcpy(t->columns, b->columns, sizeof *b->columns * b->n_columns);
+    t->n_columns = (uint32_t)b->n_columns;
+    if (b->n_keys) qsort(b->keys, b->n_keys, sizeof *b->keys, key_order);
+    t->keys = arena_array(&t->arena, KeyDef, b->n_keys + 1);
+    if (b->n_keys) memcpy(t->keys, b->keys, sizeof *b->keys * b->n_keys);
+    t->n_keys = (uint32_t)b->n_keys;
+}
+
+static void scan_done(Scan *s)
+{
+    size_t iter = 0;
+    Str key;
+    void *value;
+    while (map_next(&s->tables, &iter, &key, &value)) {
+        Builder *b = value;
+        schema_free(b->schema);
+        free(b->columns);
+        free(b->keys);
+        free(b);
+    }
+    map_done(&s->tables);
+}
+
+static bool scan_load(Scan *s, Err *err)
+{
+    if (!load_tables(s, err)) return false;
+    if (!s->tables.count) return true;
+    return load_columns(s, err) && load_keys(s, err) && load_constraints(s, err);
+}
+
+/* Hands over the table of that name: as spelled, or without case where the server compares so. */
+static TableSchema *scan_take(Scan *s, Str table)
+{
+    Builder *b = map_get(&s->tables, table);
+    size_t iter = 0;
+    Str key;
+    void *value;
+    while (!b && s->ignores_case && map_next(&s->tables, &iter, &key, &value))
+        if (str_ieq(key, table)) b = value;
+    if (!b || !b->schema) return NULL;
+    builder_finish(b);
+    TableSchema *t = b->schema;
+    b->schema = NULL;
+    return t;
+}
+
+bool schema_read(Conn *c, TableName name, TableSchema **out, Err *err)
+{
+    *out = NULL;
+    Scan s = {.conn = c, .schema = name.schema, .table = name.table};
+    bool ok = scan_load(&s, err);
+    if (ok) *out = scan_take(&s, name.table);
+    scan_done(&s);
+    if (!ok)
+        return err_wrap(err, "definition of " STR_FMT "." STR_FMT, STR_ARG(name.schema), STR_ARG(name.table));
+    return true;
+}
+
+static bool read_schema_of(Conn *c, const TableName *names, size_t n, size_t first, TableSchema **out,
+                           bool *done, Err *err)
+{
+    enum { SCAN_FROM = 4 }; /* fewer names: one by one is cheaper than a scan of the whole schema */
+    size_t same = 0;
+    for (size_t i = first; i < n; i++)
+        same += str_eq(names[i].schema, names[first].schema);
+    if (same < SCAN_FROM) {
+        done[first] = true;
+        return schema_read(c, names[first], &out[first], err);
+    }
+    Scan s = {.conn = c, .schema = names[first].schema};
+    bool ok = scan_load(&s, err);
+    for (size_t i = first; i < n; i++) {
+        if (!str_eq(names[i].schema, names[first].schema)) continue;
+        if (ok) out[i] = scan_take(&s, names[i].table);
+        done[i] = true;
+    }
+    scan_done(&s);
+    if (!ok) return err_wrap(err, "definitions of schema " STR_FMT, STR_ARG(names[first].schema));
+    return true;
+}
+
+bool schema_read_many(Conn *c, const TableName *names, size_t n, TableSchema **out, Err *err)
+{
+    bool ok = true;
+    bool *done = mem_zalloc(n + 1);
+    for (size_t i = 0; i < n; i++)
+        out[i] = NULL;
+    for (size_t i = 0; ok && i < n; i++)
+        if (!done[i]) ok = read_schema_of(c, names, n, i, out, done, err);
+    for (size_t i = 0; !ok && i < n; i++) {
+        schema_free(out[i]);
+        out[i] = NULL;
+    }
+    free(done);
+    return ok;
+}
+
+bool schema_list_tables(Conn *c, Arena *arena, TableName **out, size_t *n, Err *err)
+{
+    Rows rows;
+    *n = 0;
+    if (!conn_query(c,
+                    STR("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN "
+                        "('BASE TABLE', "
+                        "'SYSTEM VERSIONED') AND LOWER(TABLE_SCHEMA) NOT IN ('mysql', 'information_schema', "
+                        "'performance_schema', 'sys', 'metrics_schema', 'inspection_schema') "
+                        "ORDER BY TABLE_SCHEMA, TABLE_NAME"),
+                    &rows, err))
+        return err_wrap(err, "listing tables");
+    *out = arena_array(arena, TableName, rows.n_rows + 1);
+    Str values[2];
+    CHECK(rows.n_columns == 2, "two columns were asked for");
+    while (rows_next(&rows, values))
+        (*out)[(*n)++] = (TableName){arena_str(arena, values[0]), arena_str(arena, values[1])};
+    rows_done(&rows);
+    return true;
+}
