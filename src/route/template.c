@@ -132,8 +132,3 @@ Str template_expand(const Template *t, const PatternGroups groups[2], Arena *are
     sb_done(&b);
     return name;
 }
-
-bool template_has_references(const Template *t)
-{
-    return t->n > 1;
-}

@@ -21,7 +21,6 @@ NODISCARD bool template_new(Str text, TemplateSide own, const Pattern *const pat
                             Template **out, Err *err);
 /* The name for these groups (indexed by TemplateSide); a group that took no part adds nothing. In arena. */
 Str template_expand(const Template *t, const PatternGroups groups[2], Arena *arena);
-bool template_has_references(const Template *t);
 
 /* Longest name of a schema or table, in characters. */
 enum { NAME_CHARS_MAX = 64 };
