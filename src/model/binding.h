@@ -63,6 +63,8 @@ typedef struct BoundColumn {
     ColumnCodec codec;
     uint32_t target_column; /* NO_COLUMN: not written (generated downstream) */
     Str sql_name;           /* `name` downstream */
+    bool default_differs;   /* an INSERT image without this column would get another value downstream: refuse it */
+    bool on_update_now;     /* the target sets it by itself: an UPDATE whose image lacks it adds `c`=`c` */
 } BoundColumn;
 
 /* One shard table: the durable identity of a member of its target's group. */
@@ -87,7 +89,10 @@ typedef struct Binding {
     TargetKeyPart *source_key_parts; /* fold and prefix of each */
     uint32_t n_source_key;
     Shape *full_shape; /* all written columns */
-    Str on_update_columns; /* `c`=`c`,… appended to an UPDATE whose image lacks ON UPDATE columns; "" if none */
+    Str on_update_columns; /* `c`=`c`,… of the target's ON UPDATE columns that no map column feeds: part of every
+                              UPDATE (upsert_tail has it already); "" if none. Fed ones: BoundColumn.on_update_now */
+    const struct KeyPlan *key_plans; /* one per target key, then the source key's; track/keyplan.h */
+    uint32_t n_key_plans;
 } Binding;
 
 #endif

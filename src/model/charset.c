@@ -74,42 +74,51 @@ bool charset_same_bytes(const Charset *a, const Charset *b)
 static bool is_proven_ascii_ci(Str family)
 {
     static const char *const proven[] = {
-        "general_ci",         "general_nopad_ci",        "general_mysql500_ci",     "general_cs",
-        "unicode_ci",         "unicode_nopad_ci",        "unicode_520_ci",          "unicode_520_nopad_ci",
-        "0900_ai_ci",         "0900_as_ci",              "0900_as_cs",              "uca1400_ai_ci",
-        "uca1400_ai_cs",      "uca1400_as_ci",           "uca1400_as_cs",           "uca1400_nopad_ai_ci",
-        "uca1400_nopad_ai_cs", "uca1400_nopad_as_ci",    "uca1400_nopad_as_cs",
+        "general_ci",          "general_nopad_ci",    "general_mysql500_ci", "general_cs",
+        "unicode_ci",          "unicode_nopad_ci",    "unicode_520_ci",      "unicode_520_nopad_ci",
+        "0900_ai_ci",          "0900_as_ci",          "0900_as_cs",          "uca1400_ai_ci",
+        "uca1400_ai_cs",       "uca1400_as_ci",       "uca1400_as_cs",       "uca1400_nopad_ai_ci",
+        "uca1400_nopad_ai_cs", "uca1400_nopad_as_ci", "uca1400_nopad_as_cs",
     };
     for (size_t i = 0; i < ARRAY_LEN(proven); i++)
         if (str_eqc(family, proven[i])) return true;
     return false;
 }
 
-/* Collations that are one weight a byte (or, for East Asian charsets, one weight a character): what holds for all
- * pairs of characters holds for strings. */
+/* Collations that are one weight a byte (or, for East Asian charsets, one weight a character): what holds for
+ * all pairs of characters holds for strings. */
 static bool is_proven_simple(Str name)
 {
     static const char *const proven[] = {
-        "latin1_swedish_ci",   "latin1_swedish_nopad_ci",   "latin1_danish_ci",    "latin1_german1_ci",
-        "latin1_spanish_ci",   "big5_chinese_ci",           "big5_chinese_nopad_ci", "gbk_chinese_ci",
-        "gbk_chinese_nopad_ci", "gb2312_chinese_ci",        "gb2312_chinese_nopad_ci", "gb18030_chinese_ci",
-        "sjis_japanese_ci",    "sjis_japanese_nopad_ci",    "cp932_japanese_ci",   "cp932_japanese_nopad_ci",
-        "ujis_japanese_ci",    "ujis_japanese_nopad_ci",    "eucjpms_japanese_ci", "eucjpms_japanese_nopad_ci",
-        "euckr_korean_ci",     "euckr_korean_nopad_ci",     "dec8_swedish_ci",     "dec8_swedish_nopad_ci",
-        "hp8_english_ci",      "hp8_english_nopad_ci",
+        "latin1_swedish_ci",   "latin1_swedish_nopad_ci",   "latin1_danish_ci", "latin1_german1_ci",
+        "latin1_spanish_ci",   "gb18030_chinese_ci",        "sjis_japanese_ci", "sjis_japanese_nopad_ci",
+        "cp932_japanese_ci",   "cp932_japanese_nopad_ci",   "ujis_japanese_ci", "ujis_japanese_nopad_ci",
+        "eucjpms_japanese_ci", "eucjpms_japanese_nopad_ci", "euckr_korean_ci",  "euckr_korean_nopad_ci",
+        "dec8_swedish_ci",     "dec8_swedish_nopad_ci",     "hp8_english_ci",   "hp8_english_nopad_ci",
     };
     for (size_t i = 0; i < ARRAY_LEN(proven); i++)
         if (str_eqc(name, proven[i])) return true;
     return false;
 }
 
+static bool str_ends_bin(Str name)
+{
+    static const Str bin = {"_bin", 4};
+    return name.len > bin.len && memcmp(name.ptr + name.len - bin.len, bin.ptr, bin.len) == 0;
+}
+
 KeyFold charset_key_fold(const Collation *c)
 {
+    /* Their general_ci calls some different printable ASCII characters equal, as measured. */
+    static const uint8_t odd_general[] = {CS_koi8u, CS_macce, CS_geostd8};
     if (!c) return KEY_FOLD_UNKNOWN;
     if (c->charset->form == CHARSET_BINARY) return KEY_FOLD_BYTES;
     if (c->charset->form == CHARSET_WIDE || !c->charset->ascii_superset) return KEY_FOLD_UNKNOWN;
     if (c->name.len <= c->charset->name.len + 1) return KEY_FOLD_UNKNOWN;
+    for (size_t i = 0; i < ARRAY_LEN(odd_general); i++)
+        if (c->charset == &charsets[odd_general[i]] && !str_ends_bin(c->name)) return KEY_FOLD_UNKNOWN;
     Str family = {c->name.ptr + c->charset->name.len + 1, c->name.len - c->charset->name.len - 1};
-    if (str_eqc(family, "bin") || str_eqc(family, "nopad_bin") || str_eqc(family, "0900_bin")) return KEY_FOLD_BIN_PAD;
+    if (str_eqc(family, "bin") || str_eqc(family, "nopad_bin") || str_eqc(family, "0900_bin"))
+        return KEY_FOLD_BIN_PAD;
     return is_proven_ascii_ci(family) || is_proven_simple(c->name) ? KEY_FOLD_ASCII_CI : KEY_FOLD_UNKNOWN;
 }

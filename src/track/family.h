@@ -1,0 +1,35 @@
+/* Families of column types: inside one, every value of a narrower column fits a wider one unchanged. Pure. */
+#ifndef SM_TRACK_FAMILY_H
+#define SM_TRACK_FAMILY_H
+
+#include "model/schema.h"
+#include "model/table_map.h"
+
+typedef enum TypeFamily {
+    FAMILY_UNKNOWN, /* not replicated yet: spatial, VECTOR, UUID, INET4, INET6, … */
+    FAMILY_INT,
+    FAMILY_DECIMAL,
+    FAMILY_FLOAT,
+    FAMILY_BIT,
+    FAMILY_YEAR,
+    FAMILY_DATE,
+    FAMILY_TIME,
+    FAMILY_DATETIME,
+    FAMILY_TIMESTAMP,
+    FAMILY_TEXT,
+    FAMILY_BINARY,
+    FAMILY_ENUM,
+    FAMILY_SET,
+    FAMILY_JSON,
+} TypeFamily;
+
+/* By DATA_TYPE. */
+TypeFamily family_of(const ColumnDef *c);
+/* May values of this wire type come from a column of this definition? NULL; else what does not fit, in words. */
+const char *family_wire_mismatch(const ColumnDef *c, const MapColumn *m);
+/* Does every value of source fit target unchanged? Otherwise why not goes to `why`. */
+bool family_fits(const ColumnDef *source, const ColumnDef *target, StrBuf *why);
+/* Index of a member in an ENUM or SET list, exactly; UINT32_MAX: not there. */
+uint32_t member_index(const ColumnDef *c, Str member);
+
+#endif
