@@ -84,8 +84,12 @@ NODISCARD bool event_gtid(const EventHeader *h, const FormatDescription *fmt, St
 /* MariaDB GTID_LIST / MySQL PREVIOUS_GTIDS body as a set. */
 NODISCARD bool event_gtid_list(Flavor flavor, Str body, GtidSet **out, Err *err);
 
-/* TABLE_MAP into arena. ERR_DECODE_TYPE names a column type that cannot be read. */
+/* TABLE_MAP into arena. Types that can be walked over but not read as values (geometry, vector, compressed columns,
+ * old decimals) pass here, since the table may be filtered: decode_type_supported refuses them when one is bound.
+ * Member texts of ENUM and SET are in their column's charset. ERR_DECODE_TYPE: a type nobody knows; ERR_CORRUPT. */
 NODISCARD bool event_table_map(const FormatDescription *fmt, Str body, Arena *arena, TableMap *out, Err *err);
+/* Can values of this column be read? If not, *why (static text) says which type it is. */
+bool decode_type_supported(const MapColumn *column, const char **why);
 /* table id of a TABLE_MAP or ROWS body without the rest. */
 uint64_t event_table_id(const FormatDescription *fmt, unsigned type, Str body);
 
