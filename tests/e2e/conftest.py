@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import servers  # noqa: E402
+from harness import servers, sm  # noqa: E402
 
 _numbers = itertools.count(1)
 
@@ -53,3 +53,24 @@ def pool():
 def unique():
     """A schema name prefix that no other test uses."""
     return f"x{os.getpid() % 10000}_{next(_numbers)}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, "rep_" + call.when, outcome.get_result())
+
+
+@pytest.fixture
+def scenario(request, pool, unique, tmp_path):
+    """A fresh Scenario; its program is killed and its schemas are dropped at the end, and a failure shows its log."""
+    out = sm.Scenario(pool, unique, tmp_path, servers.downstream_from_env())
+    yield out
+    report = getattr(request.node, "rep_call", None)
+    if report is not None and report.failed and out.runner is not None:
+        print(f"--- task file\n{out.runner.task_path.read_text()}")
+        for n in range(1, out.runner.runs + 1):
+            path = out.runner.task_path.parent / f"run{n}.log"
+            if path.exists():
+                print(f"--- log of run {n}\n" + "\n".join(path.read_text(errors='replace').splitlines()[-60:]))
+    out.close()

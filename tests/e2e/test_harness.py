@@ -5,8 +5,10 @@ import time
 import pymysql
 import pytest
 
+from harness.oracle import assert_counters, assert_merged, compare, table_rows
 from harness.proxy import FORBIDDEN, Proxy
 from harness.servers import MariaDB, PASSWORD, USER
+from harness.workload import Shard, Workload
 
 
 @pytest.fixture(params=["mariadb", "mysql"])
@@ -233,3 +235,60 @@ def poll(condition, timeout=10):
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_workload_and_oracle_against_a_native_replica(pool, unique, flavor):
+    """Random writes replicated by the server itself: the oracle must find them equal, and must see a changed row."""
+    source = pool.get("harness-" + flavor, flavor)
+    replica = type(source)("replica").start()
+    try:
+        if flavor == "mariadb":
+            replica.run(f"SET GLOBAL gtid_slave_pos = '{source.gtid()}'")
+        else:
+            replica.run(f"SET GLOBAL gtid_purged = '{source.gtid()}'")
+        replica.replicate_from(source)
+        work = Workload([Shard(source, f"{unique}_s1", 1), Shard(source, f"{unique}_s2", 2)], transactions=250)
+        work.create()
+        work.run()
+        replica.wait_replica_of(source, 60)
+        for base in work.options.tables:
+            for server, table in work.sources_of(base):
+                assert compare(replica, table, [(server, table)]) == ""
+            assert any(table_rows(s, t) for s, t in work.sources_of(base)), f"the workload left {base} empty"
+        replica.stop_replica()
+        work.create_targets(replica, f"{unique}_m")
+        for base in work.options.tables:
+            for _, table in work.sources_of(base):
+                replica.run(f"SET time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'",
+                            f"INSERT INTO {unique}_m.{base} SELECT * FROM {table}")
+        assert_merged(replica, f"{unique}_m", work)
+        replica.run(f"UPDATE {unique}_m.kv SET v = v + 1000000 LIMIT 1")
+        text = compare(replica, f"{unique}_m.kv", work.sources_of("kv"))
+        assert "differs" in text and "v: expected" in text, text
+        replica.run(f"DELETE FROM {unique}_m.nokey LIMIT 1", f"INSERT INTO {unique}_m.nokey VALUES (-5, 'y', 1)")
+        text = compare(replica, f"{unique}_m.nokey", work.sources_of("nokey"))
+        assert "1 missing, 1 too many" in text, text
+    finally:
+        replica.destroy()
+        source.run(f"DROP DATABASE IF EXISTS {unique}_s1", f"DROP DATABASE IF EXISTS {unique}_s2")
+
+
+def test_a_seed_gives_the_same_statements(pool, unique):
+    source = pool.get("harness-mariadb", "mariadb")
+    results = []
+    for n in (1, 2):
+        work = Workload([Shard(source, f"{unique}_{n}", 1)], seed=4711, transactions=60)
+        work.create()
+        work.run()
+        results.append([table_rows(source, table) for base in ("kv", "uniq", "comp", "types") for _, table in work.sources_of(base)])
+        source.run(f"DROP DATABASE {unique}_{n}")
+    assert results[0] == results[1]
+
+
+def test_counters_that_do_not_add_up_are_found():
+    good = {"sources": [{"id": "a", "counters": dict(read=6, applied=1, filtered=1, held=1, parked=1, missed=1, refused=1)}]}
+    assert_counters(good)
+    bad = {"sources": [{"id": "a", "counters": dict(read=7, applied=1, filtered=1, held=1, parked=1, missed=1, refused=1)}]}
+    with pytest.raises(AssertionError, match="source a: read 7 != 6"):
+        assert_counters(bad)
