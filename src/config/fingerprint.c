@@ -1,0 +1,133 @@
+#include <stdlib.h>
+#include "config/task.h"
+#include "base/poison.h"
+
+/* The lines of a fingerprint while they are gathered. */
+typedef struct Lines {
+    char **line;
+    size_t n, cap;
+} Lines;
+
+static void line_add(Lines *l, StrBuf *text)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 32;
+        l->line = mem_realloc(l->line, l->cap * sizeof *l->line);
+    }
+    l->line[l->n++] = sb_take(text);
+}
+
+/* Text in double quotes, so that no name can look like another line or field. */
+static void quoted(StrBuf *out, Str s)
+{
+    sb_ch(out, '"');
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        if (c < ' ' || c == 0x7f) {
+            sb_printf(out, "\\x%02x", c);
+        } else {
+            if (c == '"' || c == '\\') sb_ch(out, '\\');
+            sb_ch(out, (char)c);
+        }
+    }
+    sb_ch(out, '"');
+}
+
+static void scalar_line(Lines *l, const char *key, Str value)
+{
+    StrBuf b = {0};
+    sb_printf(&b, "%s: ", key);
+    quoted(&b, value);
+    line_add(l, &b);
+}
+
+static void bool_line(Lines *l, const char *key, bool value)
+{
+    StrBuf b = {0};
+    sb_printf(&b, "%s: %s", key, value ? "true" : "false");
+    line_add(l, &b);
+}
+
+/* `source "s1" what: ` */
+static void source_key(StrBuf *b, Str id, const char *what)
+{
+    sb_c(b, "source ");
+    quoted(b, id);
+    sb_printf(b, " %s: ", what);
+}
+
+/* Rules count by what they say: their names and their order mean nothing. */
+static void route_line(Lines *l, Str id, const RouteRule *r)
+{
+    StrBuf b = {0};
+    source_key(&b, id, "route");
+    quoted(&b, r->schema_pattern);
+    sb_ch(&b, '.');
+    quoted(&b, r->table_pattern);
+    sb_c(&b, " -> ");
+    quoted(&b, r->target_schema);
+    sb_ch(&b, '.');
+    quoted(&b, r->target_table);
+    line_add(l, &b);
+}
+
+static void dbs_lines(Lines *l, Str id, const char *what, const Str *dbs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        StrBuf b = {0};
+        source_key(&b, id, what);
+        quoted(&b, dbs[i]);
+        line_add(l, &b);
+    }
+}
+
+static void tables_lines(Lines *l, Str id, const char *what, const TablePattern *tables, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        StrBuf b = {0};
+        source_key(&b, id, what);
+        quoted(&b, tables[i].schema);
+        sb_ch(&b, '.');
+        quoted(&b, tables[i].table);
+        line_add(l, &b);
+    }
+}
+
+static void source_lines(Lines *l, const SourceConfig *s)
+{
+    StrBuf b = {0};
+    source_key(&b, s->id, "case-sensitive");
+    sb_c(&b, s->case_sensitive < 0 ? "detected" : s->case_sensitive ? "true" : "false");
+    line_add(l, &b);
+    for (size_t i = 0; i < s->n_routes; i++)
+        route_line(l, s->id, s->routes[i]);
+    const AllowList *a = s->allow_list;
+    if (!a) return;
+    dbs_lines(l, s->id, "do-dbs", a->do_dbs, a->n_do_dbs);
+    dbs_lines(l, s->id, "ignore-dbs", a->ignore_dbs, a->n_ignore_dbs);
+    tables_lines(l, s->id, "do-tables", a->do_tables, a->n_do_tables);
+    tables_lines(l, s->id, "ignore-tables", a->ignore_tables, a->n_ignore_tables);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void task_fingerprint(const Task *t, StrBuf *out)
+{
+    Lines l = {0};
+    scalar_line(&l, "name", t->name);
+    scalar_line(&l, "meta-schema", t->meta_schema);
+    bool_line(&l, "case-sensitive", t->case_sensitive);
+    scalar_line(&l, "key-strategy", STR("error"));
+    for (size_t i = 0; i < t->n_sources; i++)
+        source_lines(&l, &t->sources[i]);
+    qsort(l.line, l.n, sizeof *l.line, by_text);
+    for (size_t i = 0; i < l.n; i++) {
+        sb_c(out, l.line[i]);
+        sb_ch(out, '\n');
+        free(l.line[i]);
+    }
+    free(l.line);
+}
