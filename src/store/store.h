@@ -65,8 +65,7 @@ NODISCARD bool store_floors(Store *s, Arena *arena, StoreFloor **out, size_t *n,
 NODISCARD bool store_pause_set(Store *s, Str source_id, bool paused, Str by, Err *err);
 NODISCARD bool store_pause_get(Store *s, Str source_id, bool *paused, Err *err);
 
-/* Run history. Begin closes runs that ended without a word (kill -9) with the outcome "killed"; it also drops
- * the oldest events beyond 10000. */
+/* Run history. Begin closes runs that ended without a word (kill -9) with the outcome "killed". */
 NODISCARD bool store_run_begin(Store *s, uint64_t epoch, Str version, uint64_t *run_no, Err *err);
 NODISCARD bool store_run_end(Store *s, uint64_t run_no, Str outcome, Str error_json, Err *err);
 typedef struct StoreRun {

@@ -1,0 +1,130 @@
+#include "ops/cli.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/fault.h"
+#include "db/conn.h"
+#include "ops/check_verb.h"
+#include "ops/control.h"
+#include "ops/docs.h"
+#include "ops/options.h"
+#include "ops/remote_verbs.h"
+#include "ops/route_verb.h"
+#include "ops/run_verb.h"
+#include "base/poison.h"
+
+static void print(FILE *to, Str s)
+{
+    /* Nobody is left to tell when standard error cannot be written; for standard output the caller looks. */
+    size_t ignored = fwrite(s.ptr, 1, s.len, to);
+    (void)ignored;
+}
+
+static void print_error(const Err *err, Str problems, const CliOpts *opts, StrBuf *out)
+{
+    CLEANUP(sb_done) StrBuf text = {0};
+    if (problems.len)
+        sb_str(&text, problems);
+    else
+        sb_printf(&text, "shardmerge: [SM-%d %s, %s] %s\n  what to do: %s\n", (int)err->code,
+                  err_code_name(err->code), err_class_name(err_class(err)), err->message ? err->message : "",
+                  err_remedy(err));
+    print(stderr, sb_view(&text));
+    if (!opts->json || out->len) return;
+    json_t *o = json_pack("{s:b, s:o}", "ok", 0, "error", control_error(err));
+    if (problems.len) {
+        json_t *list = json_array();
+        Str rest = problems;
+        while (rest.len) {
+            Str line = str_split(&rest, '\n');
+            json_array_append_new(list, json_stringn(line.ptr, line.len));
+        }
+        json_object_set_new(o, "problems", list);
+    }
+    char *json = json_dumps(o, JSON_INDENT(2));
+    sb_printf(out, "%s\n", json ? json : "{}");
+    free(json);
+    json_decref(o);
+}
+
+static int verb_with_task(const CliOpts *opts, StrBuf *out, StrBuf *problems, Err *err)
+{
+    TaskOpts task_opts = {.source_files = opts->source_files, .n_source_files = opts->n_source_files};
+    Task *task = NULL;
+    int status = 0;
+    if (opts->argument && !opts->state_dir && !task_load(opts->argument, &task_opts, &task, problems, err))
+        return err_exit_status(err);
+    CLEANUP(sb_done) StrBuf dir = {0};
+    if (opts->state_dir)
+        sb_c(&dir, opts->state_dir);
+    else
+        sb_str(&dir, task->state_dir);
+    switch (opts->verb) {
+    case VERB_RUN: status = run_verb(task, opts, out, err); break;
+    case VERB_CHECK: status = check_verb(task, &(CheckOpts){.json = opts->json}, out, err); break;
+    case VERB_ROUTE:
+        status = route_verb(
+            task, &(RouteVerbOpts){.json = opts->json, .all = opts->all, .tables = opts->tables}, out, err);
+        break;
+    case VERB_STATUS: status = status_verb(dir.ptr, opts, out, err); break;
+    default: status = control_verb(dir.ptr, opts, out, err); break;
+    }
+    task_free(task);
+    return status;
+}
+
+static int help_verb(const CliOpts *opts, StrBuf *out, Err *err)
+{
+    CliVerb verb;
+    if (!opts->argument) {
+        options_help(out);
+        return 0;
+    }
+    if (!options_find_verb(str_of(opts->argument), &verb)) {
+        err_set(err, ERR_USAGE, "no verb '%s'", opts->argument);
+        return err_exit_status(err);
+    }
+    options_verb_help(verb, out);
+    return 0;
+}
+
+static int dispatch(const CliOpts *opts, StrBuf *out, StrBuf *problems, Err *err)
+{
+    switch (opts->verb) {
+    case VERB_HELP: return help_verb(opts, out, err);
+    case VERB_VERSION:
+        sb_printf(out, opts->json ? "{\"version\": \"%s\"}\n" : "shardmerge %s\n", SHARDMERGE_VERSION);
+        return 0;
+    case VERB_DOCS: return docs_page(opts->argument, out, err) ? 0 : err_exit_status(err);
+    default: break;
+    }
+    log_init(2, opts->log_format, opts->log_level);
+    if (!fault_init(err)) return err_exit_status(err);
+    conn_library_init();
+    int status = verb_with_task(opts, out, problems, err);
+    conn_library_end();
+    return status;
+}
+
+int cli_main(int argc, char **argv)
+{
+    CLEANUP(err_clear) Err err = {0};
+    CLEANUP(options_done) CliOpts opts = {0};
+    CLEANUP(sb_done) StrBuf out = {0}, problems = {0};
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe or socket is an error of its call, not a death */
+    int status = options_parse(argc, argv, &opts, &err) ? dispatch(&opts, &out, &problems, &err)
+                                                        : err_exit_status(&err);
+    if (err_is_set(&err)) print_error(&err, sb_view(&problems), &opts, &out);
+    print(stdout, sb_view(&out));
+    if (fflush(stdout) != 0 && status == 0) {
+        fprintf(stderr, "shardmerge: standard output: %s\n", strerror(errno));
+        status = 3;
+    }
+    if (argc < 2) {
+        sb_clear(&out);
+        options_help(&out);
+        print(stderr, sb_view(&out));
+    }
+    return status;
+}

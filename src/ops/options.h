@@ -1,0 +1,45 @@
+/* The command line: verbs and options, each from one table that also makes the help and the reference page.
+ */
+#ifndef SM_OPS_OPTIONS_H
+#define SM_OPS_OPTIONS_H
+
+#include "base/err.h"
+#include "base/log.h"
+
+typedef enum CliVerb {
+#define V(id, name, args, supported, text) VERB_##id,
+#include "ops/verbs.def"
+#undef V
+    VERB_COUNT
+} CliVerb;
+
+typedef struct CliOpts {
+    CliVerb verb;
+    const char *argument;      /* TASK.yaml, or the page of docs, or the verb of help; NULL when not given */
+    const char **source_files; /* owned array of argv's strings */
+    size_t n_source_files;
+    const char *source_id; /* NULL: all */
+    const char *state_dir; /* NULL: the task file's */
+    const char *tables;
+    bool json, all, plain, until_caught_up, wait_caught_up;
+    int64_t timeout_ms; /* -1: none */
+    LogFormat log_format;
+    LogLevel log_level;
+} CliOpts;
+
+/* Reads argv[1…]. ERR_USAGE names the word and the nearest known one. Pure. *out is to be given to
+ * options_done. */
+NODISCARD bool options_parse(int argc, char *const *argv, CliOpts *out, Err *err);
+void options_done(CliOpts *o);
+
+const char *options_verb_name(CliVerb v);
+bool options_verb_supported(CliVerb v);
+/* Appends the whole help, or that of one verb. */
+void options_help(StrBuf *out);
+void options_verb_help(CliVerb v, StrBuf *out);
+/* False when there is no such verb. */
+bool options_find_verb(Str name, CliVerb *out);
+/* Appends the reference page of all verbs and options (Markdown). */
+void options_reference(StrBuf *out);
+
+#endif

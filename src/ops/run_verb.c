@@ -1,0 +1,292 @@
+#include "ops/run_verb.h"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "base/check.h"
+#include "base/clock.h"
+#include "ops/control.h"
+#include "ops/live.h"
+#include "ops/rates.h"
+#include "ops/status.h"
+#include "pipeline/pipeline.h"
+#include "base/poison.h"
+
+enum { PAGE_MS = 500, PROGRESS_MS = 10000 };
+
+/* Three threads: main (starts and waits for the pipeline), control (answers requests), watch (signals, page,
+ * progress). The pipeline outlives the other two. */
+typedef struct Run {
+    const CliOpts *opts;
+    Store *store;
+    pthread_mutex_t mutex;
+    Pipeline *pipeline; /* guarded by mutex; NULL while starting */
+    bool stop_asked;    /* guarded by mutex */
+    int signal_fd, wake_fd;
+    pthread_t watch;
+    Live *live;  /* watch's after start; NULL: progress lines */
+    Rates rates; /* watch's */
+} Run;
+
+static Pipeline *pipeline_of(Run *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    Pipeline *p = r->pipeline;
+    pthread_mutex_unlock(&r->mutex);
+    return p;
+}
+
+static json_t *status_now(Run *r, bool ask)
+{
+    Pipeline *p = pipeline_of(r);
+    json_t *status = NULL;
+    CLEANUP(err_clear) Err err = {0};
+    if (p)
+        status = pipeline_status(p, ask);
+    else if (!status_offline(r->store, "starting", &status, &err))
+        status = json_pack("{s:s, s:o}", "state", "starting", "error", control_error(&err));
+    json_object_set_new(status, "running", json_true());
+    json_object_set_new(status, "pid", json_integer(getpid()));
+    json_object_set_new(status, "version", json_string(SHARDMERGE_VERSION));
+    return status;
+}
+
+/* ---- requests
+ * ------------------------------------------------------------------------------------------------ */
+
+/* The clean stop, once; before the pipeline runs it is remembered. */
+static void ask_stop(Run *r, const char *by)
+{
+    pthread_mutex_lock(&r->mutex);
+    bool first = !r->stop_asked;
+    r->stop_asked = true;
+    Pipeline *p = r->pipeline;
+    pthread_mutex_unlock(&r->mutex);
+    if (first) log_write(LOGEV_TASK_STOPPING, LOG_S("by", by));
+    if (first && p) pipeline_request_stop(p);
+}
+
+static bool request_pause(Run *r, const json_t *request, bool pause, Err *err)
+{
+    const char *source = json_string_value(json_object_get(request, "source"));
+    const char *by = json_string_value(json_object_get(request, "by"));
+    Pipeline *p = pipeline_of(r);
+    if (!p)
+        return err_set_remedy(err, ERR_OPS_NOT_RUNNING, "try again in a moment",
+                              "the task is still starting");
+    Str who = by ? str_of(by) : STR("operator");
+    return pause ? pipeline_pause(p, source, who, err) : pipeline_resume(p, source, who, err);
+}
+
+static json_t *handle_request(void *ctx, const json_t *request)
+{
+    Run *r = ctx;
+    const char *verb = json_string_value(json_object_get(request, "verb"));
+    CLEANUP(err_clear) Err err = {0};
+    if (!verb) {
+        err_set(&err, ERR_USAGE, "control socket: the request has no verb");
+    } else if (!strcmp(verb, "status")) {
+        json_t *status = status_now(r, json_is_true(json_object_get(request, "ask")));
+        return json_pack("{s:b, s:o}", "ok", 1, "status", status);
+    } else if (!strcmp(verb, "stop")) {
+        ask_stop(r, "request");
+    } else if (!strcmp(verb, "pause") || !strcmp(verb, "resume")) {
+        if (!request_pause(r, request, !strcmp(verb, "pause"), &err))
+            return json_pack("{s:b, s:o}", "ok", 0, "error", control_error(&err));
+    } else {
+        err_set(&err, ERR_USAGE, "control socket: no verb '%.64s'; there are status, pause, resume and stop",
+                verb);
+    }
+    if (err_is_set(&err)) return json_pack("{s:b, s:o}", "ok", 0, "error", control_error(&err));
+    return json_pack("{s:b}", "ok", 1);
+}
+
+/* ---- watch
+ * --------------------------------------------------------------------------------------------------- */
+
+static void on_signal(Run *r)
+{
+    struct signalfd_siginfo info;
+    if (read(r->signal_fd, &info, sizeof info) != (ssize_t)sizeof info) return;
+    pthread_mutex_lock(&r->mutex);
+    bool at_once = r->stop_asked || !r->pipeline;
+    pthread_mutex_unlock(&r->mutex);
+    if (at_once) {
+        live_restore(r->live);
+        _exit(128 + (int)info.ssi_signo);
+    }
+    ask_stop(r, strsignal((int)info.ssi_signo));
+}
+
+static void show_page(Run *r)
+{
+    CLEANUP(sb_done) StrBuf page = {0};
+    json_t *status = status_now(r, false);
+    rates_update(&r->rates, status, clock_mono_ms());
+    sb_ch(&page, '\n');
+    status_text(status, live_color_wanted(), &page);
+    live_show(r->live, sb_view(&page));
+    json_decref(status);
+}
+
+typedef struct Sums {
+    uint64_t read, applied, filtered, missed, streaming, sources;
+    int64_t lag_ms; /* largest known; -1 none */
+} Sums;
+
+static uint64_t number_of(const json_t *object, const char *key)
+{
+    json_int_t v = json_integer_value(json_object_get(object, key));
+    return v > 0 ? (uint64_t)v : 0;
+}
+
+static Sums sum_up(const json_t *status)
+{
+    Sums sums = {.lag_ms = -1};
+    size_t i;
+    const json_t *s;
+    json_array_foreach(json_object_get(status, "sources"), i, s)
+    {
+        const json_t *counters = json_object_get(s, "counters"), *lag = json_object_get(s, "lag_ms");
+        const char *state = json_string_value(json_object_get(s, "state"));
+        sums.read += number_of(counters, "read");
+        sums.applied += number_of(counters, "applied");
+        sums.filtered += number_of(counters, "filtered");
+        sums.missed += number_of(counters, "missed");
+        sums.streaming += state && !strcmp(state, "streaming");
+        sums.sources++;
+        if (json_is_integer(lag) && json_integer_value(lag) > sums.lag_ms)
+            sums.lag_ms = json_integer_value(lag);
+    }
+    return sums;
+}
+
+static void log_progress(Run *r)
+{
+    json_t *status = status_now(r, false);
+    uint64_t rate = rates_update(&r->rates, status, clock_mono_ms());
+    Sums s = sum_up(status);
+    const char *state = json_string_value(json_object_get(status, "state"));
+    log_write(LOGEV_TASK_PROGRESS, LOG_S("state", state ? state : ""), LOG_U("streaming", s.streaming),
+              LOG_U("sources", s.sources), LOG_U("rows_per_s", rate), LOG_I("lag_ms", s.lag_ms),
+              LOG_U("read", s.read), LOG_U("applied", s.applied), LOG_U("filtered", s.filtered),
+              LOG_U("missed", s.missed));
+    json_decref(status);
+}
+
+static void *watch_thread(void *arg)
+{
+    Run *r = arg;
+    int64_t period_ms = r->live ? PAGE_MS : PROGRESS_MS;
+    int64_t due_ms = clock_mono_ms() + (r->live ? 0 : period_ms);
+    for (;;) {
+        struct pollfd fds[] = {{.fd = r->signal_fd, .events = POLLIN}, {.fd = r->wake_fd, .events = POLLIN}};
+        int64_t left = due_ms - clock_mono_ms();
+        /* Wake-ups: a signal, wake_fd (the end of the run), the next page or line. */
+        int rc = poll(fds, ARRAY_LEN(fds), left > 0 ? (int)left : 0);
+        if (rc < 0) {
+            CHECK(errno == EINTR, "poll on the signals");
+            continue;
+        }
+        if (fds[0].revents) on_signal(r);
+        if (fds[1].revents) break;
+        if (clock_mono_ms() < due_ms) continue;
+        if (r->live)
+            show_page(r);
+        else
+            log_progress(r);
+        due_ms = clock_mono_ms() + period_ms;
+    }
+    if (r->live)
+        show_page(r);
+    else
+        log_progress(r);
+    return NULL;
+}
+
+/* Blocks the signals in this thread and so in all that are made later: only the watch thread sees them. */
+static bool watch_start(Run *r, Err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+    r->wake_fd = eventfd(0, EFD_CLOEXEC);
+    if (r->signal_fd < 0 || r->wake_fd < 0) return err_set(err, ERR_IO, "signals: %s", strerror(errno));
+    bool live = !r->opts->plain && r->opts->log_format == LOG_FORMAT_HUMAN && live_possible(STDERR_FILENO);
+    if (live) r->live = live_open(STDERR_FILENO);
+    if (pthread_create(&r->watch, NULL, watch_thread, r) != 0) {
+        live_close(r->live);
+        return err_set(err, ERR_IO, "signals: no thread");
+    }
+    return true;
+}
+
+static void watch_stop(Run *r)
+{
+    CHECK(eventfd_write(r->wake_fd, 1) == 0, "wake the watch thread");
+    pthread_join(r->watch, NULL);
+    live_close(r->live);
+    r->live = NULL;
+}
+
+/* ---- the run
+ * ------------------------------------------------------------------------------------------------- */
+
+static PipelineEnd run_pipeline(Run *r, const Task *task, Err *err)
+{
+    PipelineOpts opts = {.task = task, .store = r->store, .until_caught_up = r->opts->until_caught_up};
+    Pipeline *p = NULL;
+    if (!pipeline_start(&opts, &p, err)) return PIPELINE_FAILED;
+    pthread_mutex_lock(&r->mutex);
+    r->pipeline = p;
+    bool stop = r->stop_asked;
+    pthread_mutex_unlock(&r->mutex);
+    if (stop) pipeline_request_stop(p);
+    return pipeline_wait(p, err);
+}
+
+static void run_watched(Run *r, const Task *task, Control *control, StrBuf *out, Err *err)
+{
+    if (watch_start(r, err)) {
+        PipelineEnd end = run_pipeline(r, task, err);
+        watch_stop(r);
+        if (end == PIPELINE_FAILED && !err_is_set(err))
+            err_set(err, ERR_BUG, "the run failed without a reason");
+    }
+    control_stop(control);
+    if (r->pipeline && r->opts->json) {
+        json_t *status = status_now(r, false);
+        json_object_set_new(status, "running", json_false());
+        char *text = json_dumps(status, JSON_INDENT(2));
+        sb_printf(out, "%s\n", text ? text : "{}");
+        free(text);
+        json_decref(status);
+    }
+    if (r->pipeline) pipeline_free(r->pipeline);
+    if (r->signal_fd >= 0) close(r->signal_fd);
+    if (r->wake_fd >= 0) close(r->wake_fd);
+}
+
+int run_verb(const Task *task, const CliOpts *opts, StrBuf *out, Err *err)
+{
+    Run r = {.opts = opts, .signal_fd = -1, .wake_fd = -1};
+    CLEANUP(sb_done) StrBuf dir = {0};
+    Control *control = NULL;
+    sb_str(&dir, task->state_dir);
+    if (!store_open(dir.ptr ? dir.ptr : "", false, &r.store, err)) return err_exit_status(err);
+    pthread_mutex_init(&r.mutex, NULL);
+    if (control_open(dir.ptr, handle_request, &r, &control, err)) run_watched(&r, task, control, out, err);
+    rates_done(&r.rates);
+    pthread_mutex_destroy(&r.mutex);
+    store_close(r.store);
+    control_free(control); /* who asked for the stop learns here that the lock is free */
+    return err_exit_status(err);
+}

@@ -1,0 +1,20 @@
+/* What `status` says: the status object of a task without a running process, and its form for people. */
+#ifndef SM_OPS_STATUS_H
+#define SM_OPS_STATUS_H
+
+#include <jansson.h>
+#include "store/store.h"
+
+/* The status object from what the state folder keeps (no server is asked; "running" is false, positions and
+ * counters are those of the last checkpoint). state NULL: derived from the last run; "starting" while the
+ * process starts. *out is a new reference. Blocks on disk; any thread. */
+NODISCARD bool status_offline(Store *store, const char *state, json_t **out, Err *err);
+
+/* Appends the status object for people. Pure: the object says everything. rates (per source "rows_per_s"
+ * members) are shown when there. */
+void status_text(const json_t *status, bool color, StrBuf *out);
+
+/* Does anything need a hand? (a failed or error-paused source, a failed task) */
+bool status_has_problem(const json_t *status);
+
+#endif
