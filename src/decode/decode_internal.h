@@ -8,7 +8,8 @@
 /* Sets ERR_DECODE_TRUNCATED for an event of that type; returns false. */
 bool decode_event_cut(Err *err, unsigned type);
 
-/* Bytes of a DECIMAL(precision, scale) in its packed form: 9 digits in 4 bytes, a rest of 1..8 digits in 1..4. */
+/* Bytes of a DECIMAL(precision, scale) in its packed form: 9 digits in 4 bytes, a rest of 1..8 digits
+ * in 1..4. */
 static inline uint32_t decimal_bytes(unsigned precision, unsigned scale)
 {
     static const uint8_t rest[] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
@@ -17,12 +18,13 @@ static inline uint32_t decimal_bytes(unsigned precision, unsigned scale)
 }
 enum { DECIMAL_MAX_PRECISION = 81 }; /* JSON's opaque decimals go beyond a column's 65 */
 
-/* Appends a packed DECIMAL as text with its whole scale; false when n is not its length or a digit group is too
- * large. Layout: sign bit of the first byte set = not negative; negative values have all bits inverted. */
+/* Appends a packed DECIMAL as text with its whole scale; false when n is not its length or a digit group is
+ * too large. Layout: sign bit of the first byte set = not negative; negative values have all bits inverted.
+ */
 bool decimal_text(StrBuf *out, const uint8_t *p, uint32_t n, unsigned precision, unsigned scale);
 
-/* Shortest decimal digits that read back as v (finite): digits (at most 17, no trailing zero; "0" for zero) with the
- * decimal point in front of digits[*point]; returns their number. The sign is not among them. */
+/* Shortest decimal digits that read back as v (finite): digits (at most 17, no trailing zero; "0" for zero)
+ * with the decimal point in front of digits[*point]; returns their number. The sign is not among them. */
 unsigned double_digits(double v, char digits[24], int *point);
 /* As the servers print a DOUBLE: 0.1, 1e20, 1.5e-20. */
 void double_text(StrBuf *out, double v);

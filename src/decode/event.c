@@ -16,7 +16,8 @@ const char *event_type_name(unsigned type)
 {
     switch (type) {
 #define X(name, code)                                                                                        \
-    case code: return #name;
+    case code:                                                                                               \
+        return #name;
 #include "decode/event_types.def"
 #undef X
     default: return "UNKNOWN";
@@ -28,8 +29,8 @@ bool decode_event_cut(Err *err, unsigned type)
     return err_set(err, ERR_DECODE_TRUNCATED, "%s event is shorter than its contents", event_type_name(type));
 }
 
-/* CRC32 over event without its last 4 bytes. The in-use flag of FORMAT_DESCRIPTION is not part of it: the server
- * sets that flag after the sum was made. */
+/* CRC32 over event without its last 4 bytes. The in-use flag of FORMAT_DESCRIPTION is not part of it: the
+ * server sets that flag after the sum was made. */
 static bool checksum_matches(Str event)
 {
     const uint8_t *p = (const uint8_t *)event.ptr;
@@ -63,8 +64,8 @@ bool event_split(Str event, bool has_checksum, EventHeader *h, Str *body, Err *e
         return err_set(err, ERR_DECODE_TRUNCATED, "event of %zu bytes: the header alone has %d", event.len,
                        EVENT_HEADER_LEN);
     if (h->size != event.len)
-        return err_set(err, ERR_DECODE_TRUNCATED, "%s event says %u bytes, %zu arrived", event_type_name(h->type),
-                       h->size, event.len);
+        return err_set(err, ERR_DECODE_TRUNCATED, "%s event says %u bytes, %zu arrived",
+                       event_type_name(h->type), h->size, event.len);
     size_t tail = has_checksum ? CHECKSUM_LEN : 0;
     if (event.len < EVENT_HEADER_LEN + tail)
         return err_set(err, ERR_DECODE_TRUNCATED, "%s event of %zu bytes has no room for its checksum",
@@ -93,8 +94,8 @@ static void version_parts(Str v, unsigned part[3])
     }
 }
 
-/* Servers since MySQL 5.6.1 and MariaDB 5.3 end FORMAT_DESCRIPTION with the algorithm byte and 4 checksum bytes,
- * even when the algorithm is "none". */
+/* Servers since MySQL 5.6.1 and MariaDB 5.3 end FORMAT_DESCRIPTION with the algorithm byte and 4 checksum
+ * bytes, even when the algorithm is "none". */
 static bool has_checksum_fields(Str version, bool mariadb)
 {
     unsigned v[3];
@@ -127,8 +128,9 @@ bool event_format_description(Str event_with_header, Arena *arena, FormatDescrip
     uint8_t header_len = reader_u8(&r);
     if (!reader_ok(&r)) return decode_event_cut(err, h.type);
     if (out->binlog_version != BINLOG_VERSION || header_len != EVENT_HEADER_LEN)
-        return err_set(err, ERR_DECODE_UNSUPPORTED, "binlog version %u with %u byte headers: only version 4 is read",
-                       out->binlog_version, header_len);
+        return err_set(err, ERR_DECODE_UNSUPPORTED,
+                       "binlog version %u with %u byte headers: only version 4 is read", out->binlog_version,
+                       header_len);
     version.len = strnlen(version.ptr, version.len);
     out->server_version = arena_str(arena, version);
     out->is_mariadb = str_find(version, STR("MariaDB")) != SIZE_MAX || reader_left(&r) > MARIADB_EVENTS_BEGIN;
@@ -139,11 +141,12 @@ bool event_format_description(Str event_with_header, Arena *arena, FormatDescrip
         n -= 1 + CHECKSUM_LEN;
         uint8_t algorithm = r.at[n];
         if (algorithm > 1)
-            return err_set(err, ERR_DECODE_UNSUPPORTED, "checksum algorithm %u: only none and CRC32 are known",
-                           algorithm);
+            return err_set(err, ERR_DECODE_UNSUPPORTED,
+                           "checksum algorithm %u: only none and CRC32 are known", algorithm);
         out->checksum_crc32 = algorithm == 1;
         if (out->checksum_crc32 && !checksum_matches(event_with_header))
-            return err_set(err, ERR_DECODE_CHECKSUM, "FORMAT_DESCRIPTION event of %u bytes: wrong CRC32", h.size);
+            return err_set(err, ERR_DECODE_CHECKSUM, "FORMAT_DESCRIPTION event of %u bytes: wrong CRC32",
+                           h.size);
     }
     for (size_t i = 0; i < n && i + 1 < ARRAY_LEN(out->post_header_len); i++)
         out->post_header_len[i + 1] = r.at[i];
@@ -161,9 +164,9 @@ bool event_rotate(Str body, RotateEvent *out, Err *err)
     return true;
 }
 
-/* HEARTBEAT body: the file name; the position is the header's. MariaDB beyond 4 GiB: header position 0, then 8 bytes
- * position in front of the name. HEARTBEAT_V2 body: fields of (type, length, value), integers length-encoded:
- * 1 file name, 2 position, 0 end. */
+/* HEARTBEAT body: the file name; the position is the header's. MariaDB beyond 4 GiB: header position 0, then
+ * 8 bytes position in front of the name. HEARTBEAT_V2 body: fields of (type, length, value), integers
+ * length-encoded: 1 file name, 2 position, 0 end. */
 bool event_heartbeat(const EventHeader *h, Str body, RotateEvent *out, Err *err)
 {
     Reader r = reader_of(body);
@@ -211,8 +214,8 @@ bool event_xa_prepare(Str body, bool *one_phase, StrBuf *xid, Err *err)
     *one_phase = reader_u8(&r) != 0;
     uint32_t format = reader_u32(&r), n_gtrid = reader_u32(&r), n_bqual = reader_u32(&r);
     if (n_gtrid > XID_PART_MAX || n_bqual > XID_PART_MAX)
-        return err_set(err, ERR_CORRUPT, "XA_PREPARE event: an xid of %u and %u bytes; at most 64 each", n_gtrid,
-                       n_bqual);
+        return err_set(err, ERR_CORRUPT, "XA_PREPARE event: an xid of %u and %u bytes; at most 64 each",
+                       n_gtrid, n_bqual);
     Str gtrid = reader_str(&r, n_gtrid), bqual = reader_str(&r, n_bqual);
     if (!reader_ok(&r)) return decode_event_cut(err, EVENT_XA_PREPARE);
     sb_c(xid, "X'");

@@ -22,8 +22,8 @@ const char *event_type_name(unsigned type); /* "TABLE_MAP"; "UNKNOWN" for others
  *   4      1      type
  *   5      4      server_id
  *   9      4      event size, header and checksum included
- *   13     4      position of the next event (32 bits: wraps after 4 GiB; 0 inside MariaDB 11.4+ transactions)
- *   17     2      flags */
+ *   13     4      position of the next event (32 bits: wraps after 4 GiB; 0 inside MariaDB 11.4+
+ * transactions) 17     2      flags */
 typedef struct EventHeader {
     uint32_t timestamp;
     uint8_t type;
@@ -43,11 +43,12 @@ typedef struct FormatDescription {
     bool is_mariadb;
 } FormatDescription;
 
-/* Splits event (header + body + checksum). With fmt->checksum_crc32 the CRC32 is verified and cut off (the fake
- * ROTATE before the first FORMAT_DESCRIPTION: pass checksum by what @…binlog_checksum was set to). *body is a view.
- * ERR_DECODE_CHECKSUM, ERR_DECODE_TRUNCATED. */
+/* Splits event (header + body + checksum). With fmt->checksum_crc32 the CRC32 is verified and cut off (the
+ * fake ROTATE before the first FORMAT_DESCRIPTION: pass checksum by what @…binlog_checksum was set to). *body
+ * is a view. ERR_DECODE_CHECKSUM, ERR_DECODE_TRUNCATED. */
 NODISCARD bool event_split(Str event, bool has_checksum, EventHeader *h, Str *body, Err *err);
-NODISCARD bool event_format_description(Str event_with_header, Arena *arena, FormatDescription *out, Err *err);
+NODISCARD bool event_format_description(Str event_with_header, Arena *arena, FormatDescription *out,
+                                        Err *err);
 
 typedef struct RotateEvent {
     uint64_t pos;
@@ -59,13 +60,14 @@ NODISCARD bool event_rotate(Str body, RotateEvent *out, Err *err);
 typedef struct QueryEvent {
     uint32_t thread_id, exec_seconds;
     uint16_t error_code;
-    Str schema;   /* default database; view */
-    Str sql;      /* view */
+    Str schema; /* default database; view */
+    Str sql;    /* view */
     uint64_t sql_mode;
     bool has_sql_mode;
     uint16_t charset_client; /* collation id of the statement's text; 0 unknown */
     Str time_zone;
-    bool vars_cut; /* an unknown status variable ended their parsing: the statement stands, the rest is not known */
+    bool vars_cut; /* an unknown status variable ended their parsing: the statement stands, the rest is not
+                      known */
 } QueryEvent;
 NODISCARD bool event_query(Str body, QueryEvent *out, Err *err);
 
@@ -73,20 +75,22 @@ NODISCARD bool event_query(Str body, QueryEvent *out, Err *err);
 typedef struct GtidEvent {
     bool anonymous; /* MySQL ANONYMOUS_GTID */
     Gtid gtid;
-    bool standalone; /* MariaDB FL_STANDALONE: the group is one statement, without COMMIT */
-    bool is_ddl;     /* MariaDB FL_DDL */
+    bool standalone;                /* MariaDB FL_STANDALONE: the group is one statement, without COMMIT */
+    bool is_ddl;                    /* MariaDB FL_DDL */
     bool prepared_xa, completed_xa; /* MariaDB flags */
     bool two_phase_alter;           /* MariaDB FL_START_ALTER / COMMIT_ALTER / ROLLBACK_ALTER */
-    uint64_t transaction_length; /* MySQL 8.0.2+: bytes, this event included; 0 not said */
+    uint64_t transaction_length;    /* MySQL 8.0.2+: bytes, this event included; 0 not said */
 } GtidEvent;
-NODISCARD bool event_gtid(const EventHeader *h, const FormatDescription *fmt, Str body, GtidEvent *out, Err *err);
+NODISCARD bool event_gtid(const EventHeader *h, const FormatDescription *fmt, Str body, GtidEvent *out,
+                          Err *err);
 
 /* MariaDB GTID_LIST / MySQL PREVIOUS_GTIDS body as a set. */
 NODISCARD bool event_gtid_list(Flavor flavor, Str body, GtidSet **out, Err *err);
 
-/* TABLE_MAP into arena. Types that can be walked over but not read as values (geometry, vector, compressed columns,
- * old decimals) pass here, since the table may be filtered: decode_type_supported refuses them when one is bound.
- * Member texts of ENUM and SET are in their column's charset. ERR_DECODE_TYPE: a type nobody knows; ERR_CORRUPT. */
+/* TABLE_MAP into arena. Types that can be walked over but not read as values (geometry, vector, compressed
+ * columns, old decimals) pass here, since the table may be filtered: decode_type_supported refuses them when
+ * one is bound. Member texts of ENUM and SET are in their column's charset. ERR_DECODE_TYPE: a type nobody
+ * knows; ERR_CORRUPT. */
 NODISCARD bool event_table_map(const FormatDescription *fmt, Str body, Arena *arena, TableMap *out, Err *err);
 /* Can values of this column be read? If not, *why (static text) says which type it is. */
 bool decode_type_supported(const MapColumn *column, const char **why);
@@ -104,8 +108,10 @@ typedef struct RowsEvent {
     Str present_after;
     Str rows; /* the images; walk with row_image_split */
 } RowsEvent;
-/* Reads WRITE/UPDATE/DELETE_ROWS v0 (MySQL 5.1.0–15), v1, v2. Compressed and partial forms: ERR_DECODE_UNSUPPORTED. */
-NODISCARD bool event_rows(const EventHeader *h, const FormatDescription *fmt, Str body, RowsEvent *out, Err *err);
+/* Reads WRITE/UPDATE/DELETE_ROWS v0 (MySQL 5.1.0–15), v1, v2. Compressed and partial forms:
+ * ERR_DECODE_UNSUPPORTED. */
+NODISCARD bool event_rows(const EventHeader *h, const FormatDescription *fmt, Str body, RowsEvent *out,
+                          Err *err);
 
 /* HEARTBEAT (27) and HEARTBEAT_V2 (41): log file and position the server has sent up to. */
 NODISCARD bool event_heartbeat(const EventHeader *h, Str body, RotateEvent *out, Err *err);

@@ -3,8 +3,8 @@
 #include "decode/decode_internal.h"
 #include "base/poison.h"
 
-/* Integer of MySQL's serialization format: the count of trailing one bits of the first byte is the count of bytes
- * that follow; the value stands above those bits, little-endian. 1 to 9 bytes. */
+/* Integer of MySQL's serialization format: the count of trailing one bits of the first byte is the count of
+ * bytes that follow; the value stands above those bits, little-endian. 1 to 9 bytes. */
 static uint64_t read_varlen(Reader *r)
 {
     uint8_t first = reader_u8(r);
@@ -31,12 +31,25 @@ static bool read_tag(Reader *r, char tag[33])
     return true;
 }
 
-/* GTID_TAGGED body: varlen 1 (format version), body size, last field id that must be understood plus one, then fields
- * (id, value) with ascending ids until the end. */
+/* GTID_TAGGED body: varlen 1 (format version), body size, last field id that must be understood plus one,
+ * then fields (id, value) with ascending ids until the end. */
 static bool gtid_tagged(Str body, GtidEvent *out, Err *err)
 {
-    enum { FLAGS, UUID, GNO, TAG, LAST_COMMITTED, SEQUENCE, IMMEDIATE_TS, ORIGINAL_TS, LENGTH, IMMEDIATE_VERSION,
-           ORIGINAL_VERSION, TICKET, N_FIELDS };
+    enum {
+        FLAGS,
+        UUID,
+        GNO,
+        TAG,
+        LAST_COMMITTED,
+        SEQUENCE,
+        IMMEDIATE_TS,
+        ORIGINAL_TS,
+        LENGTH,
+        IMMEDIATE_VERSION,
+        ORIGINAL_VERSION,
+        TICKET,
+        N_FIELDS
+    };
     Reader r = reader_of(body);
     uint64_t version = read_varlen(&r), size = read_varlen(&r), needed = read_varlen(&r);
     if (reader_ok(&r) && (version != 1 || needed > N_FIELDS))
@@ -52,12 +65,15 @@ static bool gtid_tagged(Str body, GtidEvent *out, Err *err)
             break;
         case GNO: out->gtid.gno = (uint64_t)read_varlen_signed(&r); break;
         case TAG:
-            if (!read_tag(&r, out->gtid.tag)) return err_set(err, ERR_CORRUPT, "GTID_TAGGED event: tag too long");
+            if (!read_tag(&r, out->gtid.tag))
+                return err_set(err, ERR_CORRUPT, "GTID_TAGGED event: tag too long");
             break;
         case LENGTH: out->transaction_length = read_varlen(&r); break;
         default:
-            if (id >= N_FIELDS) r.at = r.end; /* newer and ignorable, and so are all behind it */
-            else (void)read_varlen(&r);       /* signed and unsigned have the same length */
+            if (id >= N_FIELDS)
+                r.at = r.end; /* newer and ignorable, and so are all behind it */
+            else
+                (void)read_varlen(&r); /* signed and unsigned have the same length */
         }
     }
     return reader_ok(&r) || decode_event_cut(err, EVENT_GTID_TAGGED);
@@ -125,20 +141,16 @@ bool event_gtid(const EventHeader *h, const FormatDescription *fmt, Str body, Gt
     *out = (GtidEvent){0};
     out->gtid.flavor = FLAVOR_MYSQL;
     switch (h->type) {
-    case EVENT_ANONYMOUS_GTID:
-        out->anonymous = true;
-        return gtid_mysql(h, body, out, err);
+    case EVENT_ANONYMOUS_GTID: out->anonymous = true; return gtid_mysql(h, body, out, err);
     case EVENT_GTID: return gtid_mysql(h, body, out, err);
     case EVENT_GTID_TAGGED: return gtid_tagged(body, out, err);
-    case EVENT_MARIADB_GTID:
-        out->gtid.flavor = FLAVOR_MARIADB;
-        return gtid_mariadb(h, body, out, err);
+    case EVENT_MARIADB_GTID: out->gtid.flavor = FLAVOR_MARIADB; return gtid_mariadb(h, body, out, err);
     default: return err_set(err, ERR_DECODE_UNSUPPORTED, "%s event is not a GTID", event_type_name(h->type));
     }
 }
 
-/* GTID_LIST body: u32 count (lower 28 bits) and flags, then per entry u32 domain, u32 server id, u64 sequence number.
- * A domain's last entry is its newest. */
+/* GTID_LIST body: u32 count (lower 28 bits) and flags, then per entry u32 domain, u32 server id, u64 sequence
+ * number. A domain's last entry is its newest. */
 static bool gtid_list_mariadb(Str body, GtidSet *set, Err *err)
 {
     Reader r = reader_of(body);
@@ -162,8 +174,9 @@ static void uuid_text(StrBuf *out, Str uuid)
     }
 }
 
-/* PREVIOUS_GTIDS as text. Plain form: u64 count; tagged form: byte 1, 6 bytes count, byte 1. Then per entry: 16 bytes
- * uuid, (tagged: varlen length and tag), u64 number of intervals, then u64 start, u64 end behind the last, each. */
+/* PREVIOUS_GTIDS as text. Plain form: u64 count; tagged form: byte 1, 6 bytes count, byte 1. Then per entry:
+ * 16 bytes uuid, (tagged: varlen length and tag), u64 number of intervals, then u64 start, u64 end behind the
+ * last, each. */
 static bool previous_gtids_text(Str body, StrBuf *text)
 {
     Reader r = reader_of(body);

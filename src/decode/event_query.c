@@ -3,8 +3,8 @@
 #include "decode/decode_internal.h"
 #include "base/poison.h"
 
-/* Status variables: code, then a value whose length the code defines. Source of truth: Query_log_event of both
- * servers. */
+/* Status variables: code, then a value whose length the code defines. Source of truth: Query_log_event of
+ * both servers. */
 typedef enum StatusVar {
     VAR_FLAGS2 = 0,
     VAR_SQL_MODE = 1,
@@ -31,7 +31,10 @@ typedef enum StatusVar {
     VAR_MARIADB_CHARSET_COLLATIONS = 131,
 } StatusVar;
 
-static void skip(Reader *r, size_t n) { (void)reader_bytes(r, n); }
+static void skip(Reader *r, size_t n)
+{
+    (void)reader_bytes(r, n);
+}
 
 /* Names of databases, each ended by a zero byte; a count of 254 means "too many to list". */
 static void skip_db_names(Reader *r)

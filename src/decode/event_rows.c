@@ -77,8 +77,10 @@ bool event_rows(const EventHeader *h, const FormatDescription *fmt, Str body, Ro
     out->statement_end = out->flags & FLAG_STATEMENT_END;
     if (version == 2) {
         uint16_t extra = reader_u16(&r);
-        if (extra < 2) r.failed = true;
-        else (void)reader_bytes(&r, extra - 2u);
+        if (extra < 2)
+            r.failed = true;
+        else
+            (void)reader_bytes(&r, extra - 2u);
     }
     uint64_t n = reader_lenenc(&r);
     if (!reader_ok(&r) || n > reader_left(&r) * 8) return decode_event_cut(err, h->type);

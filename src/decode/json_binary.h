@@ -1,5 +1,6 @@
-/* MySQL's binary JSON → text, as the server prints it (JSON_PRETTY is not used: the compact form with ", " and ": ").
- * Source of truth: sql-common/json_binary.h of MySQL; the tests compare with the server's own text. Pure. */
+/* MySQL's binary JSON → text, as the server prints it (JSON_PRETTY is not used: the compact form with ", "
+ * and ": "). Source of truth: sql-common/json_binary.h of MySQL; the tests compare with the server's own
+ * text. Pure. */
 #ifndef SM_DECODE_JSON_BINARY_H
 #define SM_DECODE_JSON_BINARY_H
 

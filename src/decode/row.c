@@ -3,8 +3,10 @@
 #include "decode/decode_internal.h"
 #include "base/poison.h"
 
-
-static inline bool bit_at(const uint8_t *bits, uint32_t i) { return bits[i >> 3] >> (i & 7) & 1; }
+static inline bool bit_at(const uint8_t *bits, uint32_t i)
+{
+    return bits[i >> 3] >> (i & 7) & 1;
+}
 
 static uint32_t count_present(const uint8_t *present, uint32_t n_columns)
 {
@@ -35,8 +37,8 @@ static inline uint32_t load_le(const uint8_t *p, unsigned n)
     return v;
 }
 
-/* How long the column's value is, and how many bytes of length stand before it. p..end is what is left of the image.
- * SIZE_MAX: cut off, or a type without a known length. */
+/* How long the column's value is, and how many bytes of length stand before it. p..end is what is left of the
+ * image. SIZE_MAX: cut off, or a type without a known length. */
 static inline size_t value_span(const MapColumn *c, const uint8_t *p, const uint8_t *end, unsigned *prefix)
 {
     size_t left = (size_t)(end - p);
@@ -95,7 +97,8 @@ static COLD bool image_cut(const TableMap *map, uint32_t column, Err *err)
         return err_set_remedy(err, ERR_DECODE_TYPE, "ALTER TABLE … FORCE on the source rewrites the column",
                               "%.*s.%.*s column %u: DECIMAL of before MySQL 5.0", STR_ARG(map->name.schema),
                               STR_ARG(map->name.table), column + 1);
-    return err_set(err, ERR_CORRUPT, "row of %.*s.%.*s: column %u of %u (type %u) runs over the end of the event",
+    return err_set(err, ERR_CORRUPT,
+                   "row of %.*s.%.*s: column %u of %u (type %u) runs over the end of the event",
                    STR_ARG(map->name.schema), STR_ARG(map->name.table), column + 1, map->n_columns, c->type);
 }
 
@@ -107,11 +110,12 @@ static inline const uint8_t *image_values(const TableMap *map, const uint8_t *pr
     return (size_t)(end - p) < n ? NULL : p + n;
 }
 
-/* Walks all columns; returns the end of the image, or NULL with *bad = the column that does not fit. Inlined twice:
- * with and without fields. */
+/* Walks all columns; returns the end of the image, or NULL with *bad = the column that does not fit. Inlined
+ * twice: with and without fields. */
 static inline __attribute__((always_inline)) const uint8_t *walk(const TableMap *map, const uint8_t *present,
                                                                  const uint8_t *nulls, const uint8_t *p,
-                                                                 const uint8_t *end, Field *fields, uint32_t *bad)
+                                                                 const uint8_t *end, Field *fields,
+                                                                 uint32_t *bad)
 {
     uint32_t k = 0; /* index among the present columns */
     for (uint32_t i = 0; i < map->n_columns; i++) {
@@ -135,7 +139,8 @@ static inline __attribute__((always_inline)) const uint8_t *walk(const TableMap 
     return p;
 }
 
-bool row_image_split(const TableMap *map, const uint8_t *present, Reader *r, Str *image, Field *fields, Err *err)
+bool row_image_split(const TableMap *map, const uint8_t *present, Reader *r, Str *image, Field *fields,
+                     Err *err)
 {
     const uint8_t *start = r->at, *p = NULL;
     const uint8_t *values = image_values(map, present, start, r->end);
@@ -161,8 +166,8 @@ void row_fields(const TableMap *map, const uint8_t *present, Str image, Field *f
     CHECK(values == end, "an image that was split before");
 }
 
-void row_fields_some(const TableMap *map, const uint8_t *present, Str image, const uint32_t *columns, uint32_t n,
-                     Field *fields)
+void row_fields_some(const TableMap *map, const uint8_t *present, Str image, const uint32_t *columns,
+                     uint32_t n, Field *fields)
 {
     const uint8_t *nulls = (const uint8_t *)image.ptr, *end = nulls + image.len;
     const uint8_t *p = image_values(map, present, nulls, end);

@@ -23,12 +23,12 @@ bool decode_type_supported(const MapColumn *column, const char **why)
 
 static bool corrupt(Err *err, const TableMap *m, const char *what)
 {
-    return err_set(err, ERR_CORRUPT, "TABLE_MAP of %.*s.%.*s: %s", STR_ARG(m->name.schema), STR_ARG(m->name.table),
-                   what);
+    return err_set(err, ERR_CORRUPT, "TABLE_MAP of %.*s.%.*s: %s", STR_ARG(m->name.schema),
+                   STR_ARG(m->name.table), what);
 }
 
-/* STRING's two bytes: real type and length; lengths above 255 keep their bits 8 and 9 inverted in bits 4 and 5 of the
- * type byte. */
+/* STRING's two bytes: real type and length; lengths above 255 keep their bits 8 and 9 inverted in bits 4 and
+ * 5 of the type byte. */
 static void string_meta(MapColumn *c, uint8_t type, uint8_t len)
 {
     unsigned bytes = len;
@@ -108,8 +108,8 @@ static bool read_meta(Reader *r, MapColumn *c)
     }
 }
 
-/* Which columns an optional metadata list speaks of. The two servers differ: MariaDB counts YEAR as a number and
- * geometry as text, MySQL does not. */
+/* Which columns an optional metadata list speaks of. The two servers differ: MariaDB counts YEAR as a number
+ * and geometry as text, MySQL does not. */
 static bool is_numeric(const MapColumn *c, bool mariadb)
 {
     switch (c->type) {
@@ -154,7 +154,10 @@ static bool is_set(const MapColumn *c, bool mariadb)
     (void)mariadb;
     return c->type == COLTYPE_SET;
 }
-static bool is_enum_or_set(const MapColumn *c, bool mariadb) { return is_enum(c, mariadb) || is_set(c, mariadb); }
+static bool is_enum_or_set(const MapColumn *c, bool mariadb)
+{
+    return is_enum(c, mariadb) || is_set(c, mariadb);
+}
 
 typedef bool (*ColumnKind)(const MapColumn *c, bool mariadb);
 
@@ -251,11 +254,24 @@ static void meta_visibility(const MetaContext *x, Reader *r)
         x->map->columns[i].visible = bits[i / 8] >> (7 - i % 8) & 1;
 }
 
-/* Optional metadata: (type byte, length, value) until the end. Source of truth: Table_map_log_event of both servers. */
+/* Optional metadata: (type byte, length, value) until the end. Source of truth: Table_map_log_event of both
+ * servers. */
 static bool optional_metadata(const MetaContext *x, Reader *r, Err *err)
 {
-    enum { SIGNEDNESS = 1, DEFAULT_CHARSET, COLUMN_CHARSET, COLUMN_NAME, SET_VALUES, ENUM_VALUES, GEOMETRY_TYPE,
-           SIMPLE_KEY, PREFIX_KEY, ENUM_SET_DEFAULT_CHARSET, ENUM_SET_COLUMN_CHARSET, VISIBILITY };
+    enum {
+        SIGNEDNESS = 1,
+        DEFAULT_CHARSET,
+        COLUMN_CHARSET,
+        COLUMN_NAME,
+        SET_VALUES,
+        ENUM_VALUES,
+        GEOMETRY_TYPE,
+        SIMPLE_KEY,
+        PREFIX_KEY,
+        ENUM_SET_DEFAULT_CHARSET,
+        ENUM_SET_COLUMN_CHARSET,
+        VISIBILITY
+    };
     while (reader_left(r)) {
         uint8_t type = reader_u8(r);
         Reader v = reader_of(reader_str(r, reader_lenenc(r)));

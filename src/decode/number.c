@@ -1,0 +1,188 @@
+/* Numbers as text: packed decimals and shortest doubles. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "decode/decode_internal.h"
+#include "base/poison.h"
+
+enum { GROUP_DIGITS = 9 };
+
+/* A group of n digits in its 1..4 bytes, big-endian; inverted when negative. UINT32_MAX: too large for n
+ * digits. */
+static uint32_t decimal_group(const uint8_t *p, unsigned n, uint8_t invert)
+{
+    static const uint32_t limit[] = {1,      10,      100,      1000,      10000,
+                                     100000, 1000000, 10000000, 100000000, 1000000000};
+    unsigned bytes = decimal_bytes(n, 0);
+    uint32_t v = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        v = v << 8 | (uint8_t)(p[i] ^ invert);
+    return v < limit[n] ? v : UINT32_MAX;
+}
+
+static char *put_group(char *o, uint32_t v, unsigned n)
+{
+    for (unsigned i = n; i-- > 0; v /= 10)
+        o[i] = (char)('0' + v % 10);
+    return o + n;
+}
+
+bool decimal_text(StrBuf *out, const uint8_t *p, uint32_t n, unsigned precision, unsigned scale)
+{
+    uint8_t copy[4 * (DECIMAL_MAX_PRECISION / GROUP_DIGITS + 2)];
+    char digits[DECIMAL_MAX_PRECISION + 1];
+    if (precision == 0 || precision > DECIMAL_MAX_PRECISION || scale > precision ||
+        n != decimal_bytes(precision, scale))
+        return false;
+    memcpy(copy, p, n);
+    uint8_t invert = copy[0] & 0x80 ? 0 : 0xff;
+    copy[0] ^= 0x80;
+
+    const uint8_t *at = copy;
+    char *o = digits;
+    unsigned whole = precision - scale;
+    for (unsigned left[2] = {whole, scale}, part = 0; part < 2; part++) {
+        bool short_first = part == 0; /* the incomplete group leads the whole part and ends the fraction */
+        while (left[part]) {
+            unsigned take = left[part] < GROUP_DIGITS ? left[part] : GROUP_DIGITS;
+            if (short_first && left[part] % GROUP_DIGITS) take = left[part] % GROUP_DIGITS;
+            uint32_t v = decimal_group(at, take, invert);
+            if (v == UINT32_MAX) return false;
+            o = put_group(o, v, take);
+            at += decimal_bytes(take, 0);
+            left[part] -= take;
+        }
+    }
+    unsigned first = 0, total = precision;
+    while (first < total && digits[first] == '0')
+        first++;
+    bool zero = first == total;
+    unsigned skip = MIN(first, whole);
+    sb_reserve(out, precision + 4u);
+    if (invert && !zero) sb_ch(out, '-');
+    if (skip == whole) sb_ch(out, '0');
+    sb_add(out, digits + skip, whole - skip);
+    if (scale) {
+        sb_ch(out, '.');
+        sb_add(out, digits + whole, scale);
+    }
+    return true;
+}
+
+/* Decimal digits of m without trailing zeros. */
+static unsigned integer_digits(uint64_t m, char digits[24], unsigned *n_all)
+{
+    char tmp[20];
+    unsigned n = 0;
+    do {
+        tmp[sizeof tmp - ++n] = (char)('0' + m % 10);
+        m /= 10;
+    } while (m);
+    memcpy(digits, tmp + sizeof tmp - n, n);
+    *n_all = n;
+    while (n > 1 && digits[n - 1] == '0')
+        n--;
+    return n;
+}
+
+/* The quick way for what people store: v is m / 10^k with m < 2^53 and k small. Both are exact doubles, so
+ * that the division rounds as reading the text would. */
+static unsigned scaled_digits(double v, char digits[24], int *point)
+{
+    static const double power[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+    const double limit = 1e15;
+    for (unsigned k = 0; k < ARRAY_LEN(power); k++) {
+        double m = v * power[k];
+        if (m >= limit) return 0;
+        double whole = nearbyint(m);
+        if (whole / power[k] != v) continue;
+        unsigned n_all;
+        unsigned n = integer_digits((uint64_t)whole, digits, &n_all);
+        *point = (int)n_all - (int)k;
+        return n;
+    }
+    return 0;
+}
+
+unsigned double_digits(double v, char digits[24], int *point)
+{
+    enum { ENOUGH = 17, FIRST = 15 };
+    v = fabs(v);
+    unsigned n = v >= 1e-6 || v == 0 ? scaled_digits(v, digits, point) : 0;
+    if (n) return n;
+    char text[40];
+    for (int p = v < 2.3e-308 ? 1 : FIRST; p <= ENOUGH; p++) {
+        int len = snprintf(text, sizeof text, "%.*e", p - 1, v);
+        if (len <= 0 || (size_t)len >= sizeof text) return 0;
+        if (p == ENOUGH || strtod(text, NULL) == v) break;
+    }
+    char *e = strchr(text, 'e');
+    *point = (int)strtol(e + 1, NULL, 10) + 1;
+    for (const char *c = text; c < e; c++)
+        if (*c >= '0' && *c <= '9') digits[n++] = *c;
+    while (n > 1 && digits[n - 1] == '0')
+        n--;
+    return n;
+}
+
+/* Plain digits with the point where it belongs; point in -14..n+… */
+static void put_plain(StrBuf *out, const char *digits, unsigned n, int point)
+{
+    static const char zeros[] = "00000000000000000000";
+    if (point <= 0) {
+        sb_c(out, "0.");
+        sb_add(out, zeros, (size_t)-point);
+        sb_add(out, digits, n);
+    } else if ((unsigned)point >= n) {
+        sb_add(out, digits, n);
+        sb_add(out, zeros, (unsigned)point - n);
+    } else {
+        sb_add(out, digits, (size_t)point);
+        sb_ch(out, '.');
+        sb_add(out, digits + point, n - (unsigned)point);
+    }
+}
+
+static void put_scientific(StrBuf *out, const char *digits, unsigned n, int point)
+{
+    sb_ch(out, digits[0]);
+    if (n > 1) {
+        sb_ch(out, '.');
+        sb_add(out, digits + 1, n - 1);
+    }
+    sb_ch(out, 'e');
+    sb_i64(out, point - 1);
+}
+
+void double_text(StrBuf *out, double v)
+{
+    enum { PLAIN_MAX_POINT = 15, PLAIN_MIN_POINT = -14 };
+    char digits[24];
+    int point;
+    unsigned n = double_digits(v, digits, &point);
+    if (signbit(v)) sb_ch(out, '-');
+    if (v == 0) {
+        sb_ch(out, '0');
+        return;
+    }
+    if (point >= PLAIN_MIN_POINT && point <= PLAIN_MAX_POINT)
+        put_plain(out, digits, n, point);
+    else
+        put_scientific(out, digits, n, point);
+}
+
+void double_sql(StrBuf *out, double v)
+{
+    char digits[24];
+    int point;
+    unsigned n = double_digits(v, digits, &point);
+    if (signbit(v)) sb_ch(out, '-');
+    if (v == 0) {
+        sb_c(out, "0e0");
+    } else if (point >= 1 && point <= 17) {
+        put_plain(out, digits, n, point);
+        sb_c(out, "e0");
+    } else {
+        put_scientific(out, digits, n, point);
+    }
+}

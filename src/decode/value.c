@@ -1,0 +1,423 @@
+#include "decode/value.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/check.h"
+#include "decode/decode_internal.h"
+#include "decode/json_binary.h"
+#include "decode/temporal.h"
+#include "model/coltype.h"
+#include "base/poison.h"
+
+typedef enum Style { STYLE_SQL, STYLE_PLAIN } Style;
+
+static COLD bool impossible(const ColumnCodec *codec, Field f, Err *err)
+{
+    return err_set(err, ERR_DECODE_VALUE, "%u bytes that are no value of column type %u (metadata %u)", f.len,
+                   codec->type, codec->meta);
+}
+
+/* -- integers -- */
+
+static inline uint64_t load_le(const uint8_t *p, uint32_t n)
+{
+    uint64_t v = 0;
+    switch (n) {
+    case 1: return p[0];
+    case 2: memcpy(&v, p, 2); break;
+    case 3: memcpy(&v, p, 2), v |= (uint64_t)p[2] << 16; break;
+    case 4: memcpy(&v, p, 4); break;
+    case 8: memcpy(&v, p, 8); break;
+    default:
+        for (uint32_t i = n; i-- > 0;)
+            v = v << 8 | p[i];
+        return v;
+    }
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are loaded as they lie");
+    return v;
+}
+
+static inline uint64_t load_be(const uint8_t *p, uint32_t n)
+{
+    uint64_t v = 0;
+    for (uint32_t i = 0; i < n; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+static const char digit_pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+
+static inline void put_u64(StrBuf *out, uint64_t v, bool negative)
+{
+    char tmp[24];
+    char *end = tmp + sizeof tmp, *o = end;
+    while (v >= 100) {
+        o -= 2;
+        memcpy(o, digit_pairs + v % 100 * 2, 2);
+        v /= 100;
+    }
+    if (v >= 10) {
+        o -= 2;
+        memcpy(o, digit_pairs + v * 2, 2);
+    } else {
+        *--o = (char)('0' + v);
+    }
+    if (negative) *--o = '-';
+    sb_add(out, o, (size_t)(end - o));
+}
+
+static inline uint32_t integer_len(unsigned type)
+{
+    switch (type) {
+    case COLTYPE_TINY:
+    case COLTYPE_YEAR: return 1;
+    case COLTYPE_SHORT: return 2;
+    case COLTYPE_INT24: return 3;
+    case COLTYPE_LONG: return 4;
+    case COLTYPE_LONGLONG: return 8;
+    default: return 0;
+    }
+}
+
+static inline int64_t integer_value(const ColumnCodec *codec, const uint8_t *p, uint32_t len)
+{
+    uint64_t v = load_le(p, len);
+    if (codec->type == COLTYPE_YEAR) return v ? (int64_t)v + 1900 : 0;
+    if (codec->is_unsigned) return (int64_t)v;
+    unsigned unused = 64 - len * 8;
+    return (int64_t)(v << unused) >> unused;
+}
+
+int64_t value_int(const ColumnCodec *codec, Field f)
+{
+    uint32_t len = integer_len(codec->type);
+    CHECK(len && f.state == FIELD_VALUE && f.len == len, "an integer column with a value");
+    return integer_value(codec, f.ptr, len);
+}
+
+static inline bool put_integer(StrBuf *out, const ColumnCodec *codec, Field f, Err *err)
+{
+    if (UNLIKELY(f.len != integer_len(codec->type))) return impossible(codec, f, err);
+    int64_t v = integer_value(codec, f.ptr, f.len);
+    bool negative = v < 0 && !codec->is_unsigned;
+    put_u64(out, negative ? 0 - (uint64_t)v : (uint64_t)v, negative);
+    return true;
+}
+
+/* -- floating point -- */
+
+/* Shortest text that reads back as the same float, for people. */
+static void float_text(StrBuf *out, float v)
+{
+    char text[40];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)v);
+        if (strtof(text, NULL) == v) break;
+    }
+    /* the same digits, in the servers' way of writing exponents */
+    double_text(out, strtod(text, NULL));
+}
+
+static bool put_floating(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
+{
+    bool single = codec->type == COLTYPE_FLOAT;
+    if (f.len != (single ? sizeof(float) : sizeof(double))) return impossible(codec, f, err);
+    float narrow = 0;
+    double v;
+    if (single) {
+        memcpy(&narrow, f.ptr, sizeof narrow);
+        v = (double)narrow;
+    } else {
+        memcpy(&v, f.ptr, sizeof v);
+    }
+    if (!isfinite(v)) return impossible(codec, f, err);
+    if (style == STYLE_SQL)
+        double_sql(out, v);
+    else if (single)
+        float_text(out, narrow);
+    else
+        double_text(out, v);
+    return true;
+}
+
+/* -- text and bytes -- */
+
+/* Does one of these 8 bytes need an escape, or may it? (bytes below 27, quote, backslash; false alarms are
+ * fine) */
+static inline bool may_need_escape(uint64_t x)
+{
+    const uint64_t ones = 0x0101010101010101ull, high = 0x8080808080808080ull;
+    uint64_t control = (x - ones * 27) & ~x;
+    uint64_t quote = x ^ ones * '\'', slash = x ^ ones * '\\';
+    return ((control | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & high) != 0;
+}
+
+static inline char *put_escaped(char *o, char c)
+{
+    switch (c) {
+    case '\'':
+    case '\\': *o++ = '\\'; break;
+    case 0: *o++ = '\\', c = '0'; break;
+    case '\n': *o++ = '\\', c = 'n'; break;
+    case '\r': *o++ = '\\', c = 'r'; break;
+    case 26: *o++ = '\\', c = 'Z'; break;
+    default: break;
+    }
+    *o++ = c;
+    return o;
+}
+
+/* The same as sb_quoted, eight bytes at a time where nothing needs an escape; then pad zero bytes. */
+static inline void put_quoted(StrBuf *out, const uint8_t *p, size_t n, size_t pad)
+{
+    sb_reserve(out, (n + pad) * 2 + 2);
+    char *start = out->ptr + out->len, *o = start;
+    *o++ = '\'';
+    size_t i = 0;
+    while (i + 8 <= n) {
+        uint64_t word;
+        memcpy(&word, p + i, 8);
+        if (may_need_escape(word)) {
+            for (size_t k = 0; k < 8; k++)
+                o = put_escaped(o, (char)p[i + k]);
+        } else {
+            memcpy(o, &word, 8);
+            o += 8;
+        }
+        i += 8;
+    }
+    for (; i < n; i++)
+        o = put_escaped(o, (char)p[i]);
+    for (i = 0; i < pad; i++)
+        *o++ = '\\', *o++ = '0';
+    *o++ = '\'';
+    sb_wrote(out, (size_t)(o - start));
+}
+
+static inline size_t padding(const ColumnCodec *codec, Field f)
+{
+    return codec->pad_to > f.len ? codec->pad_to - f.len : 0;
+}
+
+static void put_zeros(StrBuf *out, char zero, size_t n)
+{
+    sb_reserve(out, n);
+    memset(out->ptr + out->len, zero, n);
+    sb_wrote(out, n);
+}
+
+static void put_text_sql(StrBuf *out, const ColumnCodec *codec, Field f)
+{
+    switch (codec->text) {
+    case TEXT_UTF8: put_quoted(out, f.ptr, f.len, 0); return;
+    case TEXT_OTHER:
+        if (f.len == 0) {
+            sb_c(out, "''");
+            return;
+        }
+        sb_str(out, codec->introducer);
+        sb_c(out, " x'");
+        sb_hex(out, f.ptr, f.len);
+        sb_ch(out, '\'');
+        return;
+    case TEXT_BINARY: {
+        size_t pad = padding(codec, f);
+        if (f.len + pad) sb_add(out, "_binary", 7);
+        put_quoted(out, f.ptr, f.len, pad);
+        return;
+    }
+    case TEXT_NONE: break;
+    }
+    CHECK(false, "a text column's codec says what kind of text it is");
+}
+
+static void put_text_plain(StrBuf *out, const ColumnCodec *codec, Field f)
+{
+    if (codec->text == TEXT_BINARY) {
+        sb_add(out, "0x", 2);
+        sb_hex(out, f.ptr, f.len);
+        put_zeros(out, '0', padding(codec, f) * 2);
+    } else {
+        sb_add(out, f.ptr, f.len);
+    }
+}
+
+/* Turns out's bytes from `start` on into a quoted literal, in place. */
+static void quote_tail(StrBuf *out, size_t start)
+{
+    size_t n = out->len - start, extra = 2;
+    for (size_t i = start; i < out->len; i++) {
+        char two[2];
+        extra += (size_t)(put_escaped(two, out->ptr[i]) - two) - 1;
+    }
+    sb_reserve(out, extra);
+    char *from = out->ptr + start + n, *to = from + extra, *first = out->ptr + start;
+    *--to = '\'';
+    while (from > first) {
+        char two[2];
+        size_t k = (size_t)(put_escaped(two, *--from) - two);
+        to -= k;
+        memcpy(to, two, k);
+    }
+    *first = '\'';
+    sb_wrote(out, extra);
+}
+
+static bool put_json(StrBuf *out, Field f, Style style, Err *err)
+{
+    size_t start = out->len;
+    if (!json_binary_text(str_make(f.ptr, f.len), out, err)) return false;
+    if (style == STYLE_SQL) quote_tail(out, start);
+    return true;
+}
+
+/* -- the others -- */
+
+static void put_member(StrBuf *out, Str s, Style style)
+{
+    if (style == STYLE_SQL)
+        put_quoted(out, (const uint8_t *)s.ptr, s.len, 0);
+    else
+        sb_str(out, s);
+}
+
+/* Index 0 is the server's "not a member"; it and indexes beyond the known members are written as numbers. */
+static bool put_enum(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
+{
+    if (f.len < 1 || f.len > 2) return impossible(codec, f, err);
+    uint64_t v = load_le(f.ptr, f.len);
+    if (codec->members && v >= 1 && v <= codec->n_members)
+        put_member(out, codec->members[v - 1], style);
+    else
+        put_u64(out, v, false);
+    return true;
+}
+
+static bool put_set(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
+{
+    if (f.len < 1 || f.len > 8) return impossible(codec, f, err);
+    uint64_t v = load_le(f.ptr, f.len);
+    uint64_t known = codec->n_members >= 64 ? UINT64_MAX : (1ull << codec->n_members) - 1;
+    if (!codec->members || (v & ~known)) {
+        put_u64(out, v, false);
+        return true;
+    }
+    size_t start = out->len;
+    for (uint64_t rest = v; rest; rest &= rest - 1) {
+        if (out->len > start) sb_ch(out, ',');
+        sb_str(out, codec->members[__builtin_ctzll(rest)]);
+    }
+    if (style == STYLE_SQL) quote_tail(out, start);
+    return true;
+}
+
+static bool put_bit(StrBuf *out, const ColumnCodec *codec, Field f, Err *err)
+{
+    if (f.len < 1 || f.len > 8) return impossible(codec, f, err);
+    put_u64(out, load_be(f.ptr, f.len), false);
+    return true;
+}
+
+static inline bool put_temporal(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
+{
+    sb_reserve(out, TEMPORAL_TEXT_MAX + 2);
+    char *start = out->ptr + out->len, *o = start;
+    bool fraction =
+        codec->type == COLTYPE_TIMESTAMP2 || codec->type == COLTYPE_DATETIME2 || codec->type == COLTYPE_TIME2;
+    if (style == STYLE_SQL) *o++ = '\'';
+    o = temporal_put(o, codec->type, fraction ? codec->meta : 0, f.ptr, f.len);
+    if (UNLIKELY(!o)) {
+        *start = 0;
+        return impossible(codec, f, err);
+    }
+    if (style == STYLE_SQL) *o++ = '\'';
+    sb_wrote(out, (size_t)(o - start));
+    return true;
+}
+
+static COLD bool unsupported(const ColumnCodec *codec, Err *err)
+{
+    return err_set(err, ERR_DECODE_TYPE, "values of column type %u are not decoded yet", codec->type);
+}
+
+static inline __attribute__((always_inline)) bool put_value(StrBuf *out, const ColumnCodec *codec, Field f,
+                                                            Style style, Err *err)
+{
+    if (f.state != FIELD_VALUE) {
+        CHECK(f.state == FIELD_NULL, "an absent column has no value to write");
+        sb_add(out, "NULL", 4);
+        return true;
+    }
+    switch (codec->type) {
+    case COLTYPE_YEAR:
+        if (style == STYLE_PLAIN && f.len == 1 && f.ptr[0] == 0) {
+            sb_add(out, "0000", 4);
+            return true;
+        }
+        return put_integer(out, codec, f, err);
+    case COLTYPE_TINY:
+    case COLTYPE_SHORT:
+    case COLTYPE_INT24:
+    case COLTYPE_LONG:
+    case COLTYPE_LONGLONG: return put_integer(out, codec, f, err);
+    case COLTYPE_FLOAT:
+    case COLTYPE_DOUBLE: return put_floating(out, codec, f, style, err);
+    case COLTYPE_NEWDECIMAL:
+        return decimal_text(out, f.ptr, f.len, codec->meta >> 8, codec->meta & 0xff) ||
+               impossible(codec, f, err);
+    case COLTYPE_BIT: return put_bit(out, codec, f, err);
+    case COLTYPE_DATE:
+    case COLTYPE_NEWDATE:
+    case COLTYPE_TIME:
+    case COLTYPE_DATETIME:
+    case COLTYPE_TIMESTAMP:
+    case COLTYPE_TIMESTAMP2:
+    case COLTYPE_DATETIME2:
+    case COLTYPE_TIME2: return put_temporal(out, codec, f, style, err);
+    case COLTYPE_ENUM: return put_enum(out, codec, f, style, err);
+    case COLTYPE_SET: return put_set(out, codec, f, style, err);
+    case COLTYPE_JSON: return put_json(out, f, style, err);
+    case COLTYPE_STRING:
+    case COLTYPE_VARCHAR:
+    case COLTYPE_TINY_BLOB:
+    case COLTYPE_MEDIUM_BLOB:
+    case COLTYPE_LONG_BLOB:
+    case COLTYPE_BLOB:
+        if (style == STYLE_SQL)
+            put_text_sql(out, codec, f);
+        else
+            put_text_plain(out, codec, f);
+        return true;
+    default: return unsupported(codec, err);
+    }
+}
+
+bool value_sql(StrBuf *out, const ColumnCodec *codec, Field f, Err *err)
+{
+    return put_value(out, codec, f, STYLE_SQL, err);
+}
+
+bool value_text(StrBuf *out, const ColumnCodec *codec, Field f, Err *err)
+{
+    return put_value(out, codec, f, STYLE_PLAIN, err);
+}
+
+void value_key_bytes(StrBuf *out, const ColumnCodec *codec, Field f)
+{
+    if (f.state != FIELD_VALUE) return;
+    size_t start = out->len;
+    sb_add(out, f.ptr, f.len);
+    switch (codec->type) {
+    case COLTYPE_FLOAT:
+    case COLTYPE_DOUBLE: /* -0 equals 0: clear the sign when all other bits are zero */
+        for (uint32_t i = 0; i < f.len; i++)
+            if (f.ptr[i] & (i + 1 == f.len ? 0x7f : 0xff)) return;
+        memset(out->ptr + start, 0, f.len);
+        return;
+    default:
+        if (codec->text == TEXT_BINARY) put_zeros(out, 0, padding(codec, f));
+    }
+}
