@@ -99,7 +99,7 @@ void sb_ident(StrBuf *b, Str name);
 /* 'text' escaped for a session without NO_BACKSLASH_ESCAPES (ours never has it). */
 void sb_quoted(StrBuf *b, Str text);
 void sb_printf(StrBuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void sb_vprintf(StrBuf *b, const char *fmt, va_list ap);
+void sb_vprintf(StrBuf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 static inline Str sb_view(const StrBuf *b)
 {
     return (Str){b->ptr ? b->ptr : "", b->len};
