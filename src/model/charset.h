@@ -1,5 +1,6 @@
-/* Character sets and collations of both server families: names, ids as TABLE_MAP metadata carries them, and what is
- * proven about equality under each collation. One table (collation.def, charset.def). Pure; any thread. */
+/* Character sets and collations of both server families: names, ids as TABLE_MAP metadata carries them, and
+ * what is proven about equality under each collation. One table (collation.def, charset.def). Pure; any
+ * thread. */
 #ifndef SM_MODEL_CHARSET_H
 #define SM_MODEL_CHARSET_H
 
@@ -31,8 +32,8 @@ typedef struct Collation {
 
 enum { COLLATION_ID_BINARY = 63 };
 
-/* The collation of that id on a server of that family; NULL: not known. An id that only the other family has is found
- * as well, since newer servers learn each other's ids. */
+/* The collation of that id on a server of that family; NULL: not known. An id that only the other family has
+ * is found as well, since newer servers learn each other's ids. */
 const Collation *charset_by_collation_id(Flavor flavor, uint32_t id);
 /* By the name a server prints (utf8_ and utf8mb3_ prefixes alike; any letter case); NULL: not known. */
 const Collation *charset_collation_by_name(Str name);
@@ -44,11 +45,11 @@ bool charset_same_bytes(const Charset *a, const Charset *b);
 /* The fold that is proven for a collation: values that it calls equal have equal folded bytes.
  *   binary           → KEY_FOLD_BYTES
  *   *_bin            → KEY_FOLD_BIN_PAD (also NO PAD: ignoring trailing spaces is only coarser)
- *   KEY_FOLD_ASCII_CI: printable ASCII strings that it calls equal differ at most in letter case and trailing spaces
- *                      (it may tell more apart). Shown on MariaDB 10.11 and MySQL 9.7 for all strings of one and two
- *                      printable characters and of three letters; by tests/e2e on whatever server the suite runs with.
- *                      Language tailorings with contractions (Danish, Hungarian, …) are left out.
- *   else             → KEY_FOLD_UNKNOWN, NULL too. */
+ *   KEY_FOLD_ASCII_CI: printable ASCII strings that it calls equal differ at most in letter case and trailing
+ * spaces (it may tell more apart). Shown on MariaDB 10.11 and MySQL 9.7 for all strings of one and two
+ *                      printable characters and of three letters; by tests/e2e on whatever server the suite
+ * runs with. Language tailorings with contractions (Danish, Hungarian, …) are left out. else             →
+ * KEY_FOLD_UNKNOWN, NULL too. */
 KeyFold charset_key_fold(const Collation *c);
 
 #endif

@@ -12,18 +12,33 @@ typedef struct BindOpts {
     bool allow_keyless;
 } BindOpts;
 
-/* Checks map against schema (column count, types, names where FULL metadata has them: ERR_TRACK_MISMATCH with both
- * sides) and both against the target by column NAME (missing column, incompatible family, keyless without permission,
- * FLOAT/DOUBLE/JSON in a keyless table, unsupported type: ERR_TRACK_TARGET / ERR_NOT_SUPPORTED). map, schema, member
- * must outlive the binding, which is never freed but with binding_free in tests. */
-NODISCARD bool binding_new(const Member *member, const TableMap *map, const TableSchema *schema, const BindOpts *opts,
-                           Binding **out, Err *err);
+/* Checks map against schema (column count, types, names where FULL metadata has them: ERR_TRACK_MISMATCH with
+ * both sides) and both against the target by column NAME (missing column, incompatible family, narrower
+ * column, keyless without permission, FLOAT/DOUBLE/JSON in a keyless table, unsupported type:
+ * ERR_TRACK_TARGET / ERR_NOT_SUPPORTED). map, schema, member must outlive the binding, which is never freed
+ * but with binding_free in tests. Columns that the map has behind the schema's last (MariaDB's DB_ROW_HASH_n
+ * of long unique keys) are bound to nothing; schema->columns must not be indexed with them. */
+NODISCARD bool binding_new(const Member *member, const TableMap *map, const TableSchema *schema,
+                           const BindOpts *opts, Binding **out, Err *err);
 void binding_free(Binding *b);
 
-/* A target from its live definition: keys, folds, row key. ERR_TRACK_TARGET when it cannot be a target (view). */
+/* The part of binding_new that needs no table map: does the definition of a shard table fit this target? For
+ * checks before anything runs. Same errors. */
+NODISCARD bool binding_check(TableName source, const TableSchema *schema, const Target *target,
+                             const BindOpts *opts, Err *err);
+
+/* A target from its live definition: keys, folds, row key. ERR_TRACK_TARGET, ERR_APPLY_TARGET when it cannot
+ * be a target (view, engine without transactions, triggers, foreign keys). schema must outlive the target. */
 NODISCARD bool target_new(uint32_t id, const TableSchema *schema, Target **out, Err *err);
 void target_free(Target *t);
 /* The interned shape of these target columns (ascending). Thread-safe. */
 Shape *target_shape(Target *t, const uint32_t *columns, uint32_t n);
+
+/* -- shared inside track/ -- */
+
+/* One part of a key of this table with its fold. */
+TargetKeyPart target_key_part(const TableSchema *s, KeyPart part);
+/* Can rows be found by this key: unique, all parts plain NOT NULL columns? */
+bool target_key_finds_rows(const TableSchema *s, const KeyDef *k);
 
 #endif

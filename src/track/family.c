@@ -85,7 +85,8 @@ const char *family_wire_mismatch(const ColumnDef *c, const MapColumn *m)
     const TypeRow *r = row_of(c);
     if (!r) return NULL;
     if (m->type != r->wire[0] && (!r->wire[1] || m->type != r->wire[1])) return "another type";
-    if (m->nullable == c->not_null) return m->nullable ? "NULL allowed in the binlog" : "NOT NULL in the binlog";
+    if (m->nullable == c->not_null)
+        return m->nullable ? "NULL allowed in the binlog" : "NOT NULL in the binlog";
     if (m->has_sign && m->is_unsigned != c->is_unsigned &&
         (r->family == FAMILY_INT || r->family == FAMILY_DECIMAL || r->family == FAMILY_FLOAT))
         return m->is_unsigned ? "unsigned in the binlog" : "signed in the binlog";
@@ -94,12 +95,12 @@ const char *family_wire_mismatch(const ColumnDef *c, const MapColumn *m)
     case FAMILY_BIT: return m->meta == ((c->precision + 7) / 8 << 8 | c->precision) ? NULL : "another width";
     case FAMILY_TIME:
     case FAMILY_DATETIME:
-    case FAMILY_TIMESTAMP: return !is_temporal2(m->type) || m->meta == c->fsp ? NULL : "other fraction digits";
+    case FAMILY_TIMESTAMP:
+        return !is_temporal2(m->type) || m->meta == c->fsp ? NULL : "other fraction digits";
     case FAMILY_TEXT:
     case FAMILY_BINARY: return text_wire_mismatch(c, m, r);
     case FAMILY_ENUM:
-    case FAMILY_SET:
-        return !m->members || m->n_members == c->n_members ? NULL : "another list of members";
+    case FAMILY_SET: return !m->members || m->n_members == c->n_members ? NULL : "another list of members";
     default: return NULL;
     }
 }
@@ -155,14 +156,18 @@ static bool float_fits(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
     return true;
 }
 
-static bool is_fixed(const ColumnDef *c) { return str_ieq(c->data_type, STR("char")) || str_ieq(c->data_type, STR("binary")); }
+static bool is_fixed(const ColumnDef *c)
+{
+    return str_ieq(c->data_type, STR("char")) || str_ieq(c->data_type, STR("binary"));
+}
 
 static bool text_fits(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
 {
     const Charset *from = charset_by_name(s->charset), *to = charset_by_name(t->charset);
     if (!from || !to) return says(why, "its character set is not known here");
     if (!charset_fits(from, to)) return says(why, "its character set lacks characters of the shard's");
-    if (is_fixed(t) && !is_fixed(s)) return says(why, "CHAR loses trailing spaces that the shard's column keeps");
+    if (is_fixed(t) && !is_fixed(s))
+        return says(why, "CHAR loses trailing spaces that the shard's column keeps");
     unsigned from_size = row_of(s)->size, to_size = row_of(t)->size;
     if (from_size && to_size) return to_size >= from_size ? true : says(why, "it is shorter");
     uint64_t want = s->char_length;
@@ -173,7 +178,8 @@ static bool text_fits(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
 static bool binary_fits(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
 {
     if (is_fixed(t)) {
-        if (!is_fixed(s) || s->char_length != t->char_length) return says(why, "BINARY pads to another length");
+        if (!is_fixed(s) || s->char_length != t->char_length)
+            return says(why, "BINARY pads to another length");
         return true;
     }
     return t->char_length >= s->char_length ? true : says(why, "it is shorter");
@@ -182,7 +188,8 @@ static bool binary_fits(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
 static bool members_fit(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
 {
     for (uint32_t i = 0; i < s->n_members; i++)
-        if (member_index(t, s->members[i]) == UINT32_MAX) return says(why, "its list lacks a member of the shard's list");
+        if (member_index(t, s->members[i]) == UINT32_MAX)
+            return says(why, "its list lacks a member of the shard's list");
     return true;
 }
 

@@ -25,7 +25,8 @@ typedef enum TypeFamily {
 
 /* By DATA_TYPE. */
 TypeFamily family_of(const ColumnDef *c);
-/* May values of this wire type come from a column of this definition? NULL; else what does not fit, in words. */
+/* May values of this wire type come from a column of this definition? NULL; else what does not fit, in words.
+ */
 const char *family_wire_mismatch(const ColumnDef *c, const MapColumn *m);
 /* Does every value of source fit target unchanged? Otherwise why not goes to `why`. */
 bool family_fits(const ColumnDef *source, const ColumnDef *target, StrBuf *why);

@@ -75,10 +75,11 @@ static PartOutcome int_value(const ColumnCodec *c, Field f, uint64_t *v, bool *n
     return PART_DONE;
 }
 
-/* Digits of a NEWDECIMAL: groups of nine digits in four bytes, big-endian, the odd ones in front and at the end; the
- * first bit inverted; negative: all bits inverted. *n_int = digits before the point. Source of truth: decimal2bin in
- * strings/decimal.c of both servers. */
-static bool decimal_digits(const ColumnCodec *c, Field f, char digits[81], unsigned *n_int, unsigned *n_all, bool *negative)
+/* Digits of a NEWDECIMAL: groups of nine digits in four bytes, big-endian, the odd ones in front and at the
+ * end; the first bit inverted; negative: all bits inverted. *n_int = digits before the point. Source of
+ * truth: decimal2bin in strings/decimal.c of both servers. */
+static bool decimal_digits(const ColumnCodec *c, Field f, char digits[81], unsigned *n_int, unsigned *n_all,
+                           bool *negative)
 {
     static const uint8_t bytes_of[10] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
     unsigned precision = c->meta >> 8, scale = c->meta & 0xff;
@@ -181,15 +182,16 @@ static PartOutcome put_float(const KeyPlanPart *p, Field f, KeyBytes *out)
     return PART_DONE;
 }
 
-/* Fraction of a *2 temporal as microseconds: one byte for 1–2 digits, two for 3–4, three for 5–6, big-endian. */
+/* Fraction of a *2 temporal as microseconds: one byte for 1–2 digits, two for 3–4, three for 5–6, big-endian.
+ */
 static uint32_t fraction_us(const uint8_t *p, size_t n)
 {
     static const uint32_t unit[] = {0, 10000, 100, 1};
     return n ? (uint32_t)get_be(p, n) * unit[n] : 0;
 }
 
-/* TIME2 as the servers' packed number: (seconds part << 24) + microseconds; negative values keep their fraction in
- * two's complement over the whole. Source of truth: my_time_packed_from_binary. */
+/* TIME2 as the servers' packed number: (seconds part << 24) + microseconds; negative values keep their
+ * fraction in two's complement over the whole. Source of truth: my_time_packed_from_binary. */
 static PartOutcome put_time(const ColumnCodec *c, Field f, KeyBytes *out)
 {
     int64_t packed;
@@ -217,8 +219,8 @@ static PartOutcome put_time(const ColumnCodec *c, Field f, KeyBytes *out)
     return PART_DONE;
 }
 
-/* DATETIME2: 40 bits big-endian: sign(1) year*13+month(17) day(5) hour(5) minute(6) second(6); then the fraction.
- * DATETIME (old): YYYYMMDDhhmmss as a 64-bit number. */
+/* DATETIME2: 40 bits big-endian: sign(1) year*13+month(17) day(5) hour(5) minute(6) second(6); then the
+ * fraction. DATETIME (old): YYYYMMDDhhmmss as a 64-bit number. */
 static PartOutcome put_datetime(const ColumnCodec *c, Field f, KeyBytes *out)
 {
     uint64_t v;
@@ -291,7 +293,8 @@ static size_t trim_spaces(const uint8_t *s, size_t n)
 static PartOutcome put_ascii_ci(const KeyPlanPart *p, const uint8_t *s, size_t n, KeyBytes *out)
 {
     if (!p->ascii_superset) return PART_UNKNOWN;
-    if (p->prefix && n > p->prefix) n = p->prefix; /* one byte a character: the loop sees to it that all are ASCII */
+    if (p->prefix && n > p->prefix)
+        n = p->prefix; /* one byte a character: the loop sees to it that all are ASCII */
     size_t len = trim_spaces(s, n);
     uint32_t len32 = (uint32_t)len;
     uint8_t *o = bytes_room(out, len + sizeof len32);
@@ -342,7 +345,7 @@ static PartOutcome put_bin_pad(const KeyPlanPart *p, const uint8_t *s, size_t n,
 
 static PartOutcome put_text(const KeyPlanPart *p, const uint8_t *s, size_t n, KeyBytes *out)
 {
-    return p->fold == KEY_FOLD_ASCII_CI ? put_ascii_ci(p, s, n, out)
+    return p->fold == KEY_FOLD_ASCII_CI  ? put_ascii_ci(p, s, n, out)
            : p->fold == KEY_FOLD_BIN_PAD ? put_bin_pad(p, s, n, out)
                                          : PART_UNKNOWN;
 }
@@ -414,7 +417,8 @@ static bool key_unchanged(const KeyPlan *k, const Field *before, const Field *af
         Field b = before[k->columns[i]], a = after[k->columns[i]];
         if (a.state == FIELD_ABSENT) continue;
         if (a.state != b.state) return false;
-        if (a.state == FIELD_VALUE && (a.len != b.len || (a.len && memcmp(a.ptr, b.ptr, a.len) != 0))) return false;
+        if (a.state == FIELD_VALUE && (a.len != b.len || (a.len && memcmp(a.ptr, b.ptr, a.len) != 0)))
+            return false;
     }
     return true;
 }

@@ -7,7 +7,8 @@ static KeyCanon canon_of(TypeFamily source, TypeFamily target, const ColumnCodec
 {
     if (source != target) {
         if (target == FAMILY_DECIMAL && source == FAMILY_INT) return KEY_CANON_INT_DECIMAL;
-        if (target == FAMILY_TEXT && source == FAMILY_ENUM) return codec->members ? KEY_CANON_MEMBER : KEY_CANON_NONE;
+        if (target == FAMILY_TEXT && source == FAMILY_ENUM)
+            return codec->members ? KEY_CANON_MEMBER : KEY_CANON_NONE;
         return KEY_CANON_NONE;
     }
     switch (target) {
@@ -30,7 +31,8 @@ static KeyCanon canon_of(TypeFamily source, TypeFamily target, const ColumnCodec
     return KEY_CANON_NONE;
 }
 
-/* Number (ENUM) or bit (SET) of each source member in the target's list. The binding has seen that all are there. */
+/* Number (ENUM) or bit (SET) of each source member in the target's list. The binding has seen that all are
+ * there. */
 static const uint32_t *member_numbers(const ColumnDef *source, const ColumnDef *target, Arena *arena)
 {
     uint32_t *numbers = arena_array(arena, uint32_t, source->n_members);
@@ -43,7 +45,8 @@ static const uint32_t *member_numbers(const ColumnDef *source, const ColumnDef *
     return numbers;
 }
 
-static void part_fill(const Binding *b, uint32_t map_column, const ColumnDef *target, KeyPlanPart *p, Arena *arena)
+static void part_fill(const Binding *b, uint32_t map_column, const ColumnDef *target, KeyPlanPart *p,
+                      Arena *arena)
 {
     const ColumnDef *source = &b->schema->columns[map_column];
     const ColumnCodec *codec = &b->columns[map_column].codec;
@@ -57,7 +60,8 @@ static void part_fill(const Binding *b, uint32_t map_column, const ColumnDef *ta
     } else if (p->canon == KEY_CANON_TEXT || p->canon == KEY_CANON_MEMBER) {
         const Charset *to_cs = charset_by_name(reference->charset);
         /* members are kept as utf8 */
-        const Charset *from_cs = charset_by_name(p->canon == KEY_CANON_TEXT ? source->charset : STR("utf8mb4"));
+        const Charset *from_cs =
+            charset_by_name(p->canon == KEY_CANON_TEXT ? source->charset : STR("utf8mb4"));
         if (!from_cs || !to_cs) {
             p->canon = KEY_CANON_NONE;
             return;
@@ -104,8 +108,8 @@ static void plan_target_key(const Binding *b, uint32_t k, KeyPlan *plan, Arena *
     if (plan->n_parts == 0) plan->exclusive = true;
 }
 
-/* The shard's own key orders changes of one row besides the target's keys, which already do: it is left out where it
- * has no exact fold. False: left out. */
+/* The shard's own key orders changes of one row besides the target's keys, which already do: it is left out
+ * where it has no exact fold. False: left out. */
 static bool plan_source_key(const Binding *b, KeyPlan *plan, Arena *arena)
 {
     plan->seed = plan_seed(2, b->member->id, 0);

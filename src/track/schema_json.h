@@ -8,13 +8,16 @@
 void schema_to_json(const TableSchema *s, StrBuf *out);
 NODISCARD bool schema_from_json(Str json, TableSchema **out, Err *err);
 
-/* Differences that matter to data, one line each ("column `c`: int(11) against bigint(20)", "missing key uk(a,b)");
- * a_name and b_name name the sides. Returns the number of lines. Comments, engine, AUTO_INCREMENT value do not count. */
-size_t schema_diff(const TableSchema *a, const char *a_name, const TableSchema *b, const char *b_name, StrBuf *out);
+/* Differences that matter to data, one line each ("column `c`: int(11) against bigint(20)", "missing key
+ * uk(a,b)"); a_name and b_name name the sides. Returns the number of lines. Comments, engine, AUTO_INCREMENT
+ * value do not count. */
+size_t schema_diff(const TableSchema *a, const char *a_name, const TableSchema *b, const char *b_name,
+                   StrBuf *out);
 
-/* CREATE TABLE for the downstream from the shards' common definition: column types, charsets and collations spelled
- * out, keys, no AUTO_INCREMENT attribute on TiDB-safe grounds (comment says so), no engine options but InnoDB; for
- * TiDB: what its table of refused forms says. ERR_TRACK_TARGET for a type the target has not. */
+/* CREATE TABLE for the downstream from the shards' common definition: column types, charsets and collations
+ * spelled out, keys, no AUTO_INCREMENT attribute on TiDB-safe grounds (comment says so), no engine options
+ * but InnoDB; for TiDB: what its table of refused forms says. ERR_TRACK_TARGET for a type the target has not.
+ */
 typedef struct CreateOpts {
     TableName name;
     bool target_is_tidb, target_is_mariadb;

@@ -1,0 +1,344 @@
+#include "track/bind.h"
+#include <stdlib.h>
+#include "base/check.h"
+#include "model/charset.h"
+#include "track/family.h"
+#include "track/keyplan.h"
+#include "track/map_check.h"
+#include "base/poison.h"
+
+/* A Binding and the arena of all that hangs on it. */
+typedef struct OwnedBinding {
+    Binding binding;
+    Arena arena;
+} OwnedBinding;
+
+/* One side of the comparison, for messages. */
+typedef struct Pair {
+    TableName source;
+    const TableSchema *schema;
+    const Target *target;
+    const BindOpts *opts;
+} Pair;
+
+/* -- definitions: does the shard table fit the target? -- */
+
+static bool is_float_or_json(const ColumnDef *c)
+{
+    return family_of(c) == FAMILY_FLOAT || family_of(c) == FAMILY_JSON;
+}
+
+static bool keyless_ok(const Pair *p, Err *err)
+{
+    if (p->target->row_key != NO_COLUMN) return true;
+    if (!p->opts->allow_keyless)
+        return err_set_remedy(
+            err, ERR_TRACK_TARGET,
+            "add a primary key or a unique key over NOT NULL columns to the target, or set "
+            "allow-keyless-tables: true (slow: one row at a time, one transaction after the other)",
+            "target " STR_FMT " has no key that finds rows", STR_ARG(p->target->sql_name));
+    for (uint32_t i = 0; i < p->target->schema->n_columns; i++) {
+        const ColumnDef *c = &p->target->schema->columns[i];
+        if (!c->generated && is_float_or_json(c))
+            return err_set_remedy(err, ERR_TRACK_TARGET, "give the target a key",
+                                  "target " STR_FMT
+                                  " has no key, and rows cannot be compared by column `" STR_FMT "` (" STR_FMT
+                                  ")",
+                                  STR_ARG(p->target->sql_name), STR_ARG(c->name), STR_ARG(c->column_type));
+    }
+    return true;
+}
+
+static bool missing_column(const Pair *p, const ColumnDef *c, Err *err)
+{
+    StrBuf remedy = {0};
+    sb_c(&remedy, "ALTER TABLE ");
+    sb_str(&remedy, p->target->sql_name);
+    sb_c(&remedy, " ADD COLUMN ");
+    sb_ident(&remedy, c->name);
+    sb_ch(&remedy, ' ');
+    sb_str(&remedy, c->column_type);
+    if (c->collation.len)
+        sb_printf(&remedy, " CHARACTER SET " STR_FMT " COLLATE " STR_FMT, STR_ARG(c->charset),
+                  STR_ARG(c->collation));
+    sb_c(&remedy, c->not_null ? " NOT NULL" : " NULL");
+    err_set_remedy(err, ERR_TRACK_TARGET, remedy.ptr,
+                   "target " STR_FMT " has no column `" STR_FMT "`, which " STR_FMT "." STR_FMT " has",
+                   STR_ARG(p->target->sql_name), STR_ARG(c->name), STR_ARG(p->source.schema),
+                   STR_ARG(p->source.table));
+    sb_done(&remedy);
+    return false;
+}
+
+static bool misfit(const Pair *p, const ColumnDef *s, const ColumnDef *t, Str why, Err *err)
+{
+    StrBuf remedy = {0};
+    sb_c(&remedy, "ALTER TABLE ");
+    sb_str(&remedy, p->target->sql_name);
+    sb_c(&remedy, " MODIFY COLUMN ");
+    sb_ident(&remedy, t->name);
+    sb_ch(&remedy, ' ');
+    sb_str(&remedy, s->column_type);
+    if (s->collation.len)
+        sb_printf(&remedy, " CHARACTER SET " STR_FMT " COLLATE " STR_FMT, STR_ARG(s->charset),
+                  STR_ARG(s->collation));
+    if (s->not_null && t->not_null) sb_c(&remedy, " NOT NULL");
+    sb_c(&remedy, ", or a wider type of that kind");
+    err_set_remedy(err, ERR_TRACK_TARGET, remedy.ptr,
+                   "target " STR_FMT ", column `" STR_FMT "` " STR_FMT " cannot take all values of " STR_FMT
+                   "." STR_FMT ", " STR_FMT ": " STR_FMT,
+                   STR_ARG(p->target->sql_name), STR_ARG(t->name), STR_ARG(t->column_type),
+                   STR_ARG(p->source.schema), STR_ARG(p->source.table), STR_ARG(s->column_type),
+                   STR_ARG(why));
+    sb_done(&remedy);
+    return false;
+}
+
+/* A text charset that has to be converted by the downstream with an introducer TiDB has not. */
+static bool needs_introducer(const ColumnDef *c)
+{
+    const Charset *cs = charset_by_name(c->charset);
+    return family_of(c) == FAMILY_TEXT && cs && cs->form != CHARSET_UTF8 && !str_eqc(cs->name, "ascii");
+}
+
+static bool column_ok(const Pair *p, const ColumnDef *s, Err *err)
+{
+    uint32_t at = schema_column(p->target->schema, s->name);
+    if (at == UINT32_MAX) return s->generated ? true : missing_column(p, s, err);
+    const ColumnDef *t = &p->target->schema->columns[at];
+    if (t->generated) return true;
+    if (family_of(s) == FAMILY_UNKNOWN)
+        return err_set_remedy(
+            err, ERR_NOT_SUPPORTED, "leave the table out by a rule",
+            STR_FMT "." STR_FMT ", column `" STR_FMT "`: type " STR_FMT " is not replicated yet",
+            STR_ARG(p->source.schema), STR_ARG(p->source.table), STR_ARG(s->name), STR_ARG(s->column_type));
+    if (p->opts->target_is_tidb && needs_introducer(s))
+        return err_set_remedy(
+            err, ERR_NOT_SUPPORTED, "convert the shard's column to utf8mb4, or leave the table out",
+            STR_FMT "." STR_FMT ", column `" STR_FMT "`: text in " STR_FMT " cannot be sent to TiDB yet",
+            STR_ARG(p->source.schema), STR_ARG(p->source.table), STR_ARG(s->name), STR_ARG(s->charset));
+    StrBuf why = {0};
+    bool ok = family_fits(s, t, &why) || misfit(p, s, t, sb_view(&why), err);
+    sb_done(&why);
+    return ok;
+}
+
+/* Target columns that the shard lacks must fill themselves. */
+static bool extra_ok(const Pair *p, Err *err)
+{
+    for (uint32_t i = 0; i < p->target->schema->n_columns; i++) {
+        const ColumnDef *t = &p->target->schema->columns[i];
+        if (t->generated || t->auto_increment || !t->not_null || t->default_kind != DEFAULT_NONE) continue;
+        if (schema_column(p->schema, t->name) != UINT32_MAX) continue;
+        return err_set_remedy(err, ERR_TRACK_TARGET, "give it a default, or allow NULL",
+                              "target " STR_FMT ", column `" STR_FMT
+                              "` is NOT NULL without a default, and " STR_FMT "." STR_FMT
+                              " has no such column",
+                              STR_ARG(p->target->sql_name), STR_ARG(t->name), STR_ARG(p->source.schema),
+                              STR_ARG(p->source.table));
+    }
+    return true;
+}
+
+/* Rows are found by the row key: the shard must write all of it. */
+static bool row_key_ok(const Pair *p, Err *err)
+{
+    if (p->target->row_key == NO_COLUMN) return true;
+    const TargetKey *k = &p->target->keys[p->target->row_key];
+    for (uint32_t i = 0; i < k->n_parts; i++) {
+        Str name = p->target->schema->columns[k->parts[i].column].name;
+        if (schema_column(p->schema, name) != UINT32_MAX) continue;
+        return err_set_remedy(err, ERR_TRACK_TARGET,
+                              "make the target's first NOT NULL unique key one that all shards have",
+                              "target " STR_FMT " finds rows by key " STR_FMT ", whose column `" STR_FMT
+                              "` " STR_FMT "." STR_FMT " lacks",
+                              STR_ARG(p->target->sql_name), STR_ARG(k->name), STR_ARG(name),
+                              STR_ARG(p->source.schema), STR_ARG(p->source.table));
+    }
+    return true;
+}
+
+static bool pair_ok(const Pair *p, Err *err)
+{
+    for (uint32_t i = 0; i < p->schema->n_columns; i++)
+        if (!column_ok(p, &p->schema->columns[i], err)) return false;
+    return extra_ok(p, err) && row_key_ok(p, err) && keyless_ok(p, err);
+}
+
+bool binding_check(TableName source, const TableSchema *schema, const Target *target, const BindOpts *opts,
+                   Err *err)
+{
+    Pair p = {source, schema, target, opts};
+    return pair_ok(&p, err);
+}
+
+/* -- the binding -- */
+
+static bool members_equal(const ColumnDef *a, const ColumnDef *b)
+{
+    if (a->n_members != b->n_members) return false;
+    for (uint32_t i = 0; i < a->n_members; i++)
+        if (!str_eq(a->members[i], b->members[i])) return false;
+    return true;
+}
+
+static void codec_fill(OwnedBinding *o, const ColumnDef *s, const ColumnDef *t, const MapColumn *m,
+                       ColumnCodec *codec)
+{
+    *codec = (ColumnCodec){.type = m->type, .meta = m->meta, .is_unsigned = s->is_unsigned};
+    const Charset *cs = charset_by_name(s->charset);
+    switch (family_of(s)) {
+    case FAMILY_TEXT:
+        codec->text = cs && (cs->form == CHARSET_UTF8 || str_eqc(cs->name, "ascii")) ? TEXT_UTF8 : TEXT_OTHER;
+        if (codec->text == TEXT_OTHER) {
+            /* names of old servers do for all: they never had utf8mb3 spelled out, which is not TEXT_OTHER */
+            codec->introducer = arena_printf(&o->arena, "_" STR_FMT, STR_ARG(s->charset));
+        }
+        break;
+    case FAMILY_BINARY:
+        codec->text = TEXT_BINARY;
+        if (str_ieq(s->data_type, STR("binary"))) codec->pad_to = (uint32_t)s->char_length;
+        break;
+    case FAMILY_ENUM:
+    case FAMILY_SET:
+        if (t && (family_of(t) != family_of(s) || !members_equal(s, t))) {
+            codec->members = s->members;
+            codec->n_members = s->n_members;
+        }
+        break;
+    default: break;
+    }
+}
+
+static bool default_differs(const ColumnDef *s, const ColumnDef *t)
+{
+    if (s->generated || s->auto_increment || t->auto_increment) return true;
+    if (s->default_kind != t->default_kind) return true;
+    if (s->default_kind == DEFAULT_EXPR) return true; /* not the same value twice */
+    return s->default_kind == DEFAULT_LITERAL && !str_eq(s->default_text, t->default_text);
+}
+
+static void columns_fill(OwnedBinding *o)
+{
+    Binding *b = &o->binding;
+    b->n_columns = b->map->n_columns;
+    b->columns = arena_array(&o->arena, BoundColumn, b->n_columns);
+    uint32_t *feeder = arena_array(&o->arena, uint32_t, b->target->schema->n_columns); /* map column + 1 */
+    for (uint32_t i = 0; i < b->n_columns; i++) {
+        BoundColumn *c = &b->columns[i];
+        c->target_column = NO_COLUMN;
+        if (i >= b->schema->n_columns) { /* hidden: its bytes are only passed by */
+            c->codec = (ColumnCodec){.type = b->map->columns[i].type, .meta = b->map->columns[i].meta};
+            continue;
+        }
+        const ColumnDef *s = &b->schema->columns[i];
+        uint32_t at = schema_column(b->target->schema, s->name);
+        const ColumnDef *t = at == UINT32_MAX ? NULL : &b->target->schema->columns[at];
+        codec_fill(o, s, t, &b->map->columns[i], &c->codec);
+        StrBuf name = {0};
+        sb_ident(&name, t ? t->name : s->name);
+        c->sql_name = arena_str(&o->arena, sb_view(&name));
+        sb_done(&name);
+        if (!t || t->generated) continue;
+        CHECK(feeder[at] == 0, "two columns of one name");
+        feeder[at] = i + 1;
+        c->target_column = at;
+        c->default_differs = default_differs(s, t);
+        c->on_update_now = t->on_update_now;
+    }
+    uint32_t *written = arena_array(&o->arena, uint32_t, b->target->schema->n_columns), n = 0;
+    StrBuf on_update = {0};
+    for (uint32_t at = 0; at < b->target->schema->n_columns; at++) {
+        const ColumnDef *t = &b->target->schema->columns[at];
+        if (feeder[at]) {
+            written[n++] = at;
+        } else if (t->on_update_now) {
+            if (on_update.len) sb_ch(&on_update, ',');
+            sb_ident(&on_update, t->name);
+            sb_ch(&on_update, '=');
+            sb_ident(&on_update, t->name);
+        }
+    }
+    b->on_update_columns = arena_str(&o->arena, sb_view(&on_update));
+    sb_done(&on_update);
+    b->full_shape = target_shape(b->target, written, n);
+}
+
+/* The map column of that target column, generated ones too where the image carries them. */
+static uint32_t feeder_of(const Binding *b, uint32_t target_column)
+{
+    if (target_column == NO_COLUMN) return NO_COLUMN;
+    uint32_t at = schema_column(b->schema, b->target->schema->columns[target_column].name);
+    return at == UINT32_MAX ? NO_COLUMN : at;
+}
+
+static bool same_columns(const uint32_t *a, uint32_t n_a, const uint32_t *b, uint32_t n_b)
+{
+    if (n_a != n_b) return false;
+    for (uint32_t i = 0; i < n_a; i++) {
+        bool found = false;
+        for (uint32_t j = 0; j < n_b; j++)
+            found = found || a[i] == b[j];
+        if (!found) return false;
+    }
+    return true;
+}
+
+static const KeyDef *source_row_key(const TableSchema *s)
+{
+    for (uint32_t i = 0; i < s->n_keys; i++)
+        if (target_key_finds_rows(s, &s->keys[i])) return &s->keys[i];
+    return NULL;
+}
+
+static void keys_fill(OwnedBinding *o)
+{
+    Binding *b = &o->binding;
+    b->key_columns = arena_array(&o->arena, uint32_t *, b->target->n_keys);
+    for (uint32_t k = 0; k < b->target->n_keys; k++) {
+        const TargetKey *key = &b->target->keys[k];
+        b->key_columns[k] = arena_array(&o->arena, uint32_t, key->n_parts);
+        for (uint32_t i = 0; i < key->n_parts; i++)
+            b->key_columns[k][i] = feeder_of(b, key->parts[i].column);
+    }
+    const KeyDef *own = source_row_key(b->schema);
+    if (!own) return;
+    uint32_t *columns = arena_array(&o->arena, uint32_t, own->n_parts);
+    TargetKeyPart *parts = arena_array(&o->arena, TargetKeyPart, own->n_parts);
+    for (uint32_t i = 0; i < own->n_parts; i++) {
+        columns[i] = own->parts[i].column;
+        parts[i] = target_key_part(b->schema, own->parts[i]);
+    }
+    for (uint32_t k = 0; k < b->target->n_keys; k++)
+        if (same_columns(columns, own->n_parts, b->key_columns[k], b->target->keys[k].n_parts)) return;
+    b->source_key = columns;
+    b->source_key_parts = parts;
+    b->n_source_key = own->n_parts;
+}
+
+bool binding_new(const Member *member, const TableMap *map, const TableSchema *schema, const BindOpts *opts,
+                 Binding **out, Err *err)
+{
+    *out = NULL;
+    Pair p = {member->name, schema, member->target, opts};
+    if (!map_check(member->name, map, schema, opts->source_flavor, err) || !pair_ok(&p, err)) return false;
+    OwnedBinding *o = mem_zalloc(sizeof *o);
+    Binding *b = &o->binding;
+    b->member = member;
+    b->target = member->target;
+    b->map = map;
+    b->schema = schema;
+    columns_fill(o);
+    keys_fill(o);
+    keyplan_build(b, &o->arena);
+    *out = b;
+    return true;
+}
+
+void binding_free(Binding *b)
+{
+    if (!b) return;
+    OwnedBinding *o = (OwnedBinding *)b; /* its first member */
+    arena_done(&o->arena);
+    free(o);
+}

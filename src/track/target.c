@@ -1,0 +1,203 @@
+#include <stdlib.h>
+#include "model/charset.h"
+#include "track/bind.h"
+#include "track/family.h"
+#include "base/poison.h"
+
+/* A Target and the arena of all that hangs on it, shapes too (guarded by its shapes_mutex then). */
+typedef struct OwnedTarget {
+    Target target;
+    Arena arena;
+} OwnedTarget;
+
+static KeyFold fold_of(const ColumnDef *c)
+{
+    if (c->generated) return KEY_FOLD_UNKNOWN; /* the shard may compute it in another way */
+    switch (family_of(c)) {
+    case FAMILY_UNKNOWN:
+    case FAMILY_JSON: return KEY_FOLD_UNKNOWN;
+    case FAMILY_TEXT: return charset_key_fold(charset_collation_by_name(c->collation));
+    case FAMILY_BINARY: return KEY_FOLD_BYTES;
+    case FAMILY_FLOAT: /* FLOAT(M,D) rounds what it is given */
+        return str_find(c->column_type, STR(",")) == SIZE_MAX ? KEY_FOLD_EXACT : KEY_FOLD_UNKNOWN;
+    default: return KEY_FOLD_EXACT;
+    }
+}
+
+TargetKeyPart target_key_part(const TableSchema *s, KeyPart part)
+{
+    bool expression = part.column >= s->n_columns;
+    return (TargetKeyPart){
+        .column = expression ? NO_COLUMN : part.column,
+        .prefix = part.prefix,
+        .fold = expression ? KEY_FOLD_UNKNOWN : fold_of(&s->columns[part.column]),
+    };
+}
+
+/* Can rows be found by this key: all parts plain NOT NULL columns that hold what the shards wrote? */
+bool target_key_finds_rows(const TableSchema *s, const KeyDef *k)
+{
+    if (!k->unique && !k->primary) return false;
+    for (uint32_t i = 0; i < k->n_parts; i++) {
+        if (k->parts[i].column >= s->n_columns) return false;
+        const ColumnDef *c = &s->columns[k->parts[i].column];
+        if (!c->not_null || c->generated || family_of(c) == FAMILY_UNKNOWN) return false;
+    }
+    return k->n_parts > 0;
+}
+
+static void keys_build(OwnedTarget *o, const TableSchema *s)
+{
+    Target *t = &o->target;
+    t->row_key = NO_COLUMN;
+    t->keys = arena_array(&o->arena, TargetKey, s->n_keys);
+    for (uint32_t i = 0; i < s->n_keys; i++) {
+        const KeyDef *def = &s->keys[i];
+        if (!def->unique && !def->primary) continue;
+        TargetKey *k = &t->keys[t->n_keys];
+        k->name = def->name;
+        k->primary = def->primary;
+        k->n_parts = def->n_parts;
+        k->parts = arena_array(&o->arena, TargetKeyPart, def->n_parts);
+        k->all_not_null = true;
+        for (uint32_t p = 0; p < def->n_parts; p++) {
+            k->parts[p] = target_key_part(s, def->parts[p]);
+            if (k->parts[p].column == NO_COLUMN || !s->columns[k->parts[p].column].not_null)
+                k->all_not_null = false;
+            if (k->parts[p].fold != KEY_FOLD_UNKNOWN) k->hashable = true;
+        }
+        if (t->row_key == NO_COLUMN && target_key_finds_rows(s, def)) t->row_key = t->n_keys;
+        t->n_keys++;
+    }
+    t->primary_is_only_key = t->n_keys == 1 && t->keys[0].primary && t->row_key == 0;
+}
+
+static bool is_transactional(Str engine)
+{
+    static const char *const plain[] = {"myisam",    "aria",    "memory",     "heap",
+                                        "csv",       "archive", "mrg_myisam", "blackhole",
+                                        "federated", "connect", "spider",     "sequence"};
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        if (str_ieq(engine, str_of(plain[i]))) return false;
+    return true;
+}
+
+static bool can_be_target(const TableSchema *s, Str sql_name, Err *err)
+{
+    if (s->is_view)
+        return err_set_remedy(err, ERR_TRACK_TARGET, "route to a base table", "target " STR_FMT " is a view",
+                              STR_ARG(sql_name));
+    if (!is_transactional(s->engine))
+        return err_set_remedy(err, ERR_APPLY_TARGET, "ALTER TABLE … ENGINE=InnoDB",
+                              "target " STR_FMT ": engine " STR_FMT " has no transactions", STR_ARG(sql_name),
+                              STR_ARG(s->engine));
+    if (s->has_triggers)
+        return err_set_remedy(err, ERR_APPLY_TARGET, "drop the triggers while the task runs",
+                              "target " STR_FMT " has triggers, which would change what the shards wrote",
+                              STR_ARG(sql_name));
+    if (s->has_foreign_keys)
+        return err_set_remedy(err, ERR_APPLY_TARGET, "drop its foreign keys while the task runs",
+                              "target " STR_FMT " has foreign keys, which are not checked or cascaded here",
+                              STR_ARG(sql_name));
+    return true;
+}
+
+bool target_new(uint32_t id, const TableSchema *schema, Target **out, Err *err)
+{
+    *out = NULL;
+    OwnedTarget *o = mem_zalloc(sizeof *o);
+    Target *t = &o->target;
+    StrBuf sql_name = {0};
+    table_name_sql(schema->name, &sql_name);
+    t->id = id;
+    t->schema = schema;
+    t->name =
+        (TableName){arena_str(&o->arena, schema->name.schema), arena_str(&o->arena, schema->name.table)};
+    t->sql_name = arena_str(&o->arena, sb_view(&sql_name));
+    sb_done(&sql_name);
+    pthread_mutex_init(&t->shapes_mutex, NULL);
+    keys_build(o, schema);
+    if (!can_be_target(schema, t->sql_name, err)) {
+        target_free(t);
+        return false;
+    }
+    *out = t;
+    return true;
+}
+
+void target_free(Target *t)
+{
+    if (!t) return;
+    OwnedTarget *o = (OwnedTarget *)t; /* its first member */
+    pthread_mutex_destroy(&t->shapes_mutex);
+    arena_done(&o->arena);
+    free(o);
+}
+
+static bool in_row_key(const Target *t, uint32_t column)
+{
+    if (t->row_key == NO_COLUMN) return false;
+    const TargetKey *k = &t->keys[t->row_key];
+    for (uint32_t i = 0; i < k->n_parts; i++)
+        if (k->parts[i].column == column) return true;
+    return false;
+}
+
+static bool contains(const uint32_t *columns, uint32_t n, uint32_t column)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (columns[i] == column) return true;
+    return false;
+}
+
+static void upsert_set(StrBuf *out, Str name, bool values)
+{
+    sb_c(out, out->len ? "," : " ON DUPLICATE KEY UPDATE ");
+    sb_ident(out, name);
+    sb_ch(out, '=');
+    if (values) sb_c(out, "VALUES(");
+    sb_ident(out, name);
+    if (values) sb_ch(out, ')');
+}
+
+static void shape_texts(OwnedTarget *o, Shape *s)
+{
+    const Target *t = &o->target;
+    StrBuf list = {0}, tail = {0};
+    for (uint32_t i = 0; i < s->n_columns; i++) {
+        Str name = t->schema->columns[s->columns[i]].name;
+        sb_ch(&list, i ? ',' : '(');
+        sb_ident(&list, name);
+        if (!in_row_key(t, s->columns[i])) upsert_set(&tail, name, true);
+    }
+    sb_c(&list, s->n_columns ? ")" : "()");
+    for (uint32_t c = 0; c < t->schema->n_columns; c++)
+        if (t->schema->columns[c].on_update_now && !contains(s->columns, s->n_columns, c))
+            upsert_set(&tail, t->schema->columns[c].name, false);
+    if (!tail.len && t->row_key != NO_COLUMN) /* nothing to change: name a column all the same */
+        upsert_set(&tail, t->schema->columns[t->keys[t->row_key].parts[0].column].name, false);
+    s->column_list = arena_str(&o->arena, sb_view(&list));
+    s->upsert_tail = t->row_key == NO_COLUMN ? (Str){0} : arena_str(&o->arena, sb_view(&tail));
+    sb_done(&list);
+    sb_done(&tail);
+}
+
+Shape *target_shape(Target *t, const uint32_t *columns, uint32_t n)
+{
+    OwnedTarget *o = (OwnedTarget *)t;
+    pthread_mutex_lock(&t->shapes_mutex);
+    Shape *s = t->shapes;
+    while (s && !(s->n_columns == n && (n == 0 || memcmp(s->columns, columns, n * sizeof *columns) == 0)))
+        s = s->next;
+    if (!s) {
+        s = arena_new(&o->arena, Shape);
+        s->n_columns = n;
+        s->columns = arena_array(&o->arena, uint32_t, n);
+        if (n) memcpy(s->columns, columns, n * sizeof *columns);
+        shape_texts(o, s);
+        s->next = t->shapes;
+        t->shapes = s;
+    }
+    pthread_mutex_unlock(&t->shapes_mutex);
+    return s;
+}
