@@ -1,5 +1,4 @@
 #include "ddl/scan.h"
-#include "base/map.h"
 #include "ddl/lex.h"
 #include "base/poison.h"
 
@@ -595,55 +594,33 @@ void stmt_scan(Str sql, Str default_schema, Flavor flavor, unsigned modes, Arena
     }
 }
 
-typedef struct NameList {
-    Arena *arena;
-    Map seen;
-    TableName *names;
-    size_t n, cap;
-} NameList;
-
-static void name_add(NameList *l, Str schema, Str table)
+static bool is_number(const LexToken *t)
 {
-    StrBuf key = {0};
-    sb_str(&key, schema);
-    sb_ch(&key, 0);
-    sb_str(&key, table);
-    bool known = map_get(&l->seen, sb_view(&key)) != NULL;
-    if (!known) {
-        if (l->n == l->cap) {
-            size_t cap = l->cap ? l->cap * 2 : 16;
-            TableName *grown = arena_array(l->arena, TableName, cap);
-            if (l->n) memcpy(grown, l->names, l->n * sizeof *grown);
-            l->names = grown;
-            l->cap = cap;
-        }
-        l->names[l->n++] = (TableName){arena_str(l->arena, schema), arena_str(l->arena, table)};
-        map_put(&l->seen, sb_view(&key), l);
-    }
-    sb_done(&key);
+    if (t->kind != LEX_WORD) return false;
+    for (size_t i = 0; i < t->text.len; i++)
+        if (t->text.ptr[i] < '0' || t->text.ptr[i] > '9') return false;
+    return true;
 }
 
-void stmt_names(Str sql, Str default_schema, Arena *arena, TableName **names, size_t *n)
+bool stmt_each_name(Str sql, Str default_schema, bool (*fn)(void *ctx, TableName name, bool qualified),
+                    void *ctx)
 {
-    NameList list = {.arena = arena};
+    Arena arena = {0};
+    bool go = true;
     Lex lex;
     lex_init(&lex, sql, (LexMode){.ansi_quotes = true});
-    while (lex.tok.kind != LEX_END) {
-        if (!lex_is_name(&lex.tok)) {
-            lex_next(&lex);
-            continue;
-        }
-        Str first = lex_name(&lex.tok, arena);
+    while (go && lex.tok.kind != LEX_END) {
+        bool name = lex_is_name(&lex.tok) && !is_number(&lex.tok);
+        Str first = name ? lex_name(&lex.tok, &arena) : (Str){0};
         lex_next(&lex);
-        name_add(&list, default_schema, first);
-        if (lex.tok.kind == LEX_SYMBOL && lex.tok.text.ptr[0] == '.') {
-            lex_next(&lex);
-            if (lex_is_name(&lex.tok)) name_add(&list, first, lex_name(&lex.tok, arena));
-        }
+        if (!name) continue;
+        go = fn(ctx, (TableName){default_schema, first}, false);
+        if (!go || lex.tok.kind != LEX_SYMBOL || lex.tok.text.ptr[0] != '.') continue;
+        lex_next(&lex); /* the name behind the dot is looked at once more as a first one: db.t.column */
+        if (lex_is_name(&lex.tok)) go = fn(ctx, (TableName){first, lex_name(&lex.tok, &arena)}, true);
     }
-    map_done(&list.seen);
-    *names = list.names;
-    *n = list.n;
+    arena_done(&arena);
+    return go;
 }
 
 bool stmt_mentions(Str sql, Str identifier)

@@ -60,10 +60,12 @@ static inline unsigned stmt_modes(uint64_t sql_mode)
  * is STMT_UNKNOWN. */
 void stmt_scan(Str sql, Str default_schema, Flavor flavor, unsigned modes, Arena *arena, StmtScan *out);
 
-/* Every name the text could mean a table by, without repetition: (default schema, x) for each word or quoted
- * name x (also in double quotes), (x, y) for each x.y. For statements that nobody can read: too many, never
- * too few. */
-void stmt_names(Str sql, Str default_schema, Arena *arena, TableName **names, size_t *n);
+/* Calls fn for every name the text could mean a table by: (default schema, x) for each word or quoted name x
+ * (double quotes too), and (x, y), qualified, for each x.y; numbers are no names; repetitions come again. For
+ * statements that nobody can read: too many, never too few. Ends early, returning false, when fn returns
+ * false. */
+bool stmt_each_name(Str sql, Str default_schema, bool (*fn)(void *ctx, TableName name, bool qualified),
+                    void *ctx);
 
 /* Does the identifier occur as a word or quoted name in the text (any case)? */
 bool stmt_mentions(Str sql, Str identifier);

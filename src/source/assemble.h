@@ -1,9 +1,10 @@
 /* Events → whole transactions whose fate is known, as arenas of row operations with their write sets.
  *
- * Fate first: nothing is delivered before COMMIT/XID; ROLLBACK drops, ROLLBACK TO drops back to the savepoint; XA
- * stops naming the xid. A transaction beyond spill_bytes goes to a file until its fate is known, then is delivered in
- * pieces of split_rows. What is in the applied set is dropped (counted with its recorded outcome). What cannot be
- * decoded or understood is an error with file:position; there is no default branch that drops. */
+ * Fate first: nothing is delivered before COMMIT/XID; ROLLBACK drops, ROLLBACK TO drops back to the
+ * savepoint; XA stops naming the xid. A transaction beyond spill_bytes goes to a file until its fate is
+ * known, then is delivered in pieces of split_rows. What is in the applied set is dropped (counted with its
+ * recorded outcome). What cannot be decoded or understood is an error with file:position; there is no default
+ * branch that drops. */
 #ifndef SM_SOURCE_ASSEMBLE_H
 #define SM_SOURCE_ASSEMBLE_H
 
@@ -14,30 +15,36 @@
 
 typedef struct AssembleHooks {
     void *ctx;
-    /* Where do the rows of this table map go? *binding NULL: filtered. The map is the caller's; a hook that keeps it
-     * (a new binding) copies it. Called once per distinct TABLE_MAP body; the assembler caches. May read the store. */
+    /* Where do the rows of this table map go? *binding NULL: filtered. The map is the caller's; a hook that
+     * keeps it (a new binding) copies it. Called once per distinct TABLE_MAP body; the assembler caches. May
+     * read the store. */
     bool (*resolve)(void *ctx, uint32_t source, const TableMap *map, const Binding **binding, Err *err);
     /* Is this table routed (kept by the allow-list)? For DDL and statement-format DML. */
     bool (*routed)(void *ctx, uint32_t source, TableName name);
     /* May a table of this schema be routed, or exist as a member now? For DROP/ALTER DATABASE. */
     bool (*schema_routed)(void *ctx, uint32_t source, Str schema);
-    /* Takes the transaction over; may block (backpressure). False: stopping; the transaction stays the caller's. */
+    /* Takes the transaction over; may block (backpressure). False: stopping; the transaction stays the
+     * caller's. */
     bool (*deliver)(void *ctx, Txn *txn);
-    /* A statement or event that passes without rows but is worth a note (unknown statement not touching us …). */
+    /* Does this shard table exist at this point, as far as is known? CREATE TABLE IF NOT EXISTS of a routed
+     * table that does changes nothing and passes. NULL: not known, it stops. */
+    bool (*exists)(void *ctx, uint32_t source, TableName name);
+    /* A statement or event that passes without rows but is worth a note (unknown statement not touching us
+     * …). NULL: nobody asks. */
     void (*note)(void *ctx, uint32_t source, const char *what, Str text);
 } AssembleHooks;
 
 typedef struct AssembleOpts {
-    uint32_t source;         /* index */
-    uint32_t run;            /* stamped into every transaction */
-    const char *source_id;   /* for messages */
-    const char *server;      /* identity of the connected server, for positions' identities */
+    uint32_t source;       /* index */
+    uint32_t run;          /* stamped into every transaction */
+    const char *source_id; /* for messages */
+    const char *server;    /* identity of the connected server, for positions' identities */
     Flavor flavor;
-    bool use_gtid;           /* identities by GTID; false: file:end position */
+    bool use_gtid;             /* identities by GTID; false: file:end position */
     const AppliedSet *applied; /* NULL: nothing above the floor is done */
     const char *spill_dir;
     uint64_t spill_bytes, split_rows;
-    Budget *budget;          /* taken before deliver, for the transaction's arena */
+    Budget *budget; /* taken before deliver, for the transaction's arena */
     AssembleHooks hooks;
 } AssembleOpts;
 
@@ -49,7 +56,8 @@ void assembler_free(Assembler *a); /* an open transaction is dropped: it will be
 void assembler_reset(Assembler *a, const char *server);
 /* One event. May deliver. ERR_CANCELLED when deliver says stop. Every other error names file:pos and GTID. */
 NODISCARD bool assembler_event(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err);
-/* The stream moved to another file outside transactions: delivers a position-only transaction (n_ops = 0, no GTID). */
+/* The stream moved to another file outside transactions: delivers a position-only transaction (n_ops = 0, no
+ * GTID). */
 NODISCARD bool assembler_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp, Err *err);
 bool assembler_in_transaction(const Assembler *a);
 /* The point behind the last delivered transaction: where a reconnect goes on. Starts as the given point. */

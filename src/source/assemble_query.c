@@ -1,0 +1,285 @@
+#include "source/assemble_impl.h"
+#include "base/check.h"
+#include "ddl/scan.h"
+#include "model/charset.h"
+#include "base/poison.h"
+
+/* The statement as it is judged. */
+typedef struct Stmt {
+    Assembler *a;
+    const RawEvent *ev;
+    const QueryEvent *q;
+    StmtScan scan;
+    bool odd_charset; /* its text is not in UTF-8: names outside ASCII cannot be compared */
+    TableName hit;    /* the routed name that was found; arena */
+    Arena arena;
+} Stmt;
+
+enum { QUOTED_STATEMENT_CHARS = 300 };
+
+static Str shown(Str sql)
+{
+    if (sql.len <= QUOTED_STATEMENT_CHARS) return sql;
+    sql.len = QUOTED_STATEMENT_CHARS;
+    while (sql.len && ((unsigned char)sql.ptr[sql.len] & 0xC0) == 0x80) /* no half character at the end */
+        sql.len--;
+    return sql;
+}
+
+static bool is_ascii(Str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.ptr[i] >= 0x80) return false;
+    return true;
+}
+
+/* A server with lower_case_table_names writes statements as typed and table maps in lower case: both count.
+ */
+static Str lower(Arena *arena, Str s)
+{
+    char *p = arena_alloc(arena, s.len + 1);
+    for (size_t i = 0; i < s.len; i++)
+        p[i] = s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? (char)(s.ptr[i] + 32) : s.ptr[i];
+    p[s.len] = 0;
+    return str_make(p, s.len);
+}
+
+static bool schema_routed(Stmt *s, Str schema)
+{
+    const AssembleHooks *h = &s->a->opts.hooks;
+    uint32_t source = s->a->opts.source;
+    if (!schema.len) return false;
+    if (s->odd_charset && !is_ascii(schema)) return true;
+    return h->schema_routed(h->ctx, source, schema) ||
+           h->schema_routed(h->ctx, source, lower(&s->arena, schema));
+}
+
+static bool table_routed(Stmt *s, TableName t)
+{
+    const AssembleHooks *h = &s->a->opts.hooks;
+    uint32_t source = s->a->opts.source;
+    TableName low = {lower(&s->arena, t.schema), lower(&s->arena, t.table)};
+    bool routed = h->routed(h->ctx, source, t) || h->routed(h->ctx, source, low) ||
+                  (s->odd_charset && !is_ascii(t.table) && schema_routed(s, t.schema)) ||
+                  (s->odd_charset && !is_ascii(t.schema));
+    if (routed) s->hit = (TableName){arena_str(&s->arena, t.schema), arena_str(&s->arena, t.table)};
+    return routed;
+}
+
+static bool refuse_ddl(Stmt *s, Err *err)
+{
+    StrBuf name = {0};
+    if (s->hit.table.len)
+        table_name_sql(s->hit, &name);
+    else
+        sb_ident(&name, s->hit.schema);
+    Str text = shown(s->q->sql);
+    err_set(err, ERR_SOURCE_DDL, "%s touches %s: " STR_FMT, s->scan.what, name.ptr, STR_ARG(text));
+    sb_done(&name);
+    return false;
+}
+
+static bool tables_policy(Stmt *s, Err *err)
+{
+    /* CREATE TABLE … LIKE t leaves t alone. */
+    size_t n = s->scan.action == STMT_ACTION_CREATE ? MIN(s->scan.n_tables, (size_t)1) : s->scan.n_tables;
+    const AssembleHooks *h = &s->a->opts.hooks;
+    for (size_t i = 0; i < n; i++) {
+        if (!table_routed(s, s->scan.tables[i])) continue;
+        if (s->scan.action == STMT_ACTION_CREATE && s->scan.if_not_exists && h->exists &&
+            h->exists(h->ctx, s->a->opts.source, s->scan.tables[i])) {
+            assemble_note(s->a, "CREATE TABLE IF NOT EXISTS of a table that exists", shown(s->q->sql));
+            continue;
+        }
+        return refuse_ddl(s, err);
+    }
+    return true;
+}
+
+/* CREATE makes an empty database, ALTER changes defaults for tables made later: both leave tables as they
+ * are. */
+static bool database_policy(Stmt *s, Err *err)
+{
+    if (s->scan.action != STMT_ACTION_DROP || !schema_routed(s, s->scan.tables[0].schema)) return true;
+    s->hit = (TableName){.schema = s->scan.tables[0].schema};
+    return refuse_ddl(s, err);
+}
+
+static bool name_passes(void *ctx, TableName name, bool qualified)
+{
+    (void)qualified;
+    return !table_routed(ctx, name);
+}
+
+static bool unknown_policy(Stmt *s, Err *err)
+{
+    if (!stmt_each_name(s->q->sql, s->q->schema, name_passes, s)) return refuse_ddl(s, err);
+    assemble_note(s->a, "a statement that is not understood names no routed table", shown(s->q->sql));
+    return true;
+}
+
+static bool is_system_schema(Str schema)
+{
+    return str_ieq(schema, STR("mysql")) || str_ieq(schema, STR("sys")) ||
+           str_ieq(schema, STR("performance_schema")) || str_ieq(schema, STR("information_schema"));
+}
+
+static bool qualified_passes(void *ctx, TableName name, bool qualified)
+{
+    return !qualified || !table_routed(ctx, name);
+}
+
+/* Rows that a statement changes are not in the binlog, and its text does not tell all tables (triggers,
+ * functions): where the database it ran in, or any table it names, may be routed, it stops. Tables of the
+ * system schemas have no triggers that lead elsewhere: the servers' own heartbeats and accounts pass. */
+static bool dml_policy(Stmt *s, Err *err)
+{
+    Str text = shown(s->q->sql);
+    if (s->scan.n_tables == 1 && is_system_schema(s->scan.tables[0].schema)) return true;
+    if (schema_routed(s, s->q->schema)) {
+        return err_set(err, ERR_SOURCE_STATEMENT, "in database `" STR_FMT "`: " STR_FMT,
+                       STR_ARG(s->q->schema), STR_ARG(text));
+    }
+    if (!stmt_each_name(s->q->sql, s->q->schema, qualified_passes, s)) {
+        return err_set(err, ERR_SOURCE_STATEMENT, "names `" STR_FMT "`.`" STR_FMT "`: " STR_FMT,
+                       STR_ARG(s->hit.schema), STR_ARG(s->hit.table), STR_ARG(text));
+    }
+    assemble_note(s->a, "a statement-format change outside routed databases", text);
+    return true;
+}
+
+static bool same_scan(const StmtScan *a, const StmtScan *b)
+{
+    if (a->kind != b->kind || a->action != b->action || a->n_tables != b->n_tables) return false;
+    for (size_t i = 0; i < a->n_tables; i++)
+        if (!table_name_eq(a->tables[i], b->tables[i])) return false;
+    return str_eq(a->savepoint, b->savepoint);
+}
+
+/* Without the session's sql_mode the statement must mean the same in all of them. */
+static void scan(Stmt *s, Flavor flavor)
+{
+    const QueryEvent *q = s->q;
+    stmt_scan(q->sql, q->schema, flavor, q->has_sql_mode ? stmt_modes(q->sql_mode) : 0, &s->arena, &s->scan);
+    for (unsigned modes = 1; !q->has_sql_mode && modes <= (STMT_ANSI_QUOTES | STMT_NO_BACKSLASH_ESCAPES);
+         modes++) {
+        StmtScan other;
+        stmt_scan(q->sql, q->schema, flavor, modes, &s->arena, &other);
+        if (!same_scan(&s->scan, &other))
+            s->scan = (StmtScan){.kind = STMT_UNKNOWN, .what = "ambiguous statement"};
+    }
+    const Collation *c = q->charset_client ? charset_by_collation_id(flavor, q->charset_client) : NULL;
+    s->odd_charset = q->charset_client && (!c || c->charset->form != CHARSET_UTF8);
+    /* A backslash or quote may be the second byte of a character there. */
+    bool quotes_unsure = s->odd_charset && (!c || c->charset->form != CHARSET_SINGLE);
+    if (quotes_unsure && !is_ascii(q->sql))
+        s->scan = (StmtScan){.kind = STMT_UNKNOWN, .what = "unreadable statement"};
+}
+
+static bool begin(Assembler *a, Err *err)
+{
+    if (a->group.state == GROUP_OPEN && a->group.row_no)
+        return err_set(err, ERR_SOURCE_PROTOCOL, "BEGIN inside a transaction");
+    group_begin(a, GROUP_OPEN);
+    return true;
+}
+
+/* Nothing of the group stays, but its identity and position are passed. */
+static bool rolled_back(Assembler *a, const RawEvent *ev, Err *err)
+{
+    Group kept = a->group;
+    bool was_open = kept.state != GROUP_NONE;
+    group_drop(a);
+    group_begin(a, GROUP_OPEN);
+    if (was_open) {
+        a->group.has_gtid = kept.has_gtid;
+        a->group.gtid = kept.gtid;
+    }
+    return group_commit(a, ev, err);
+}
+
+/* What moves rows or schemas: true when it may pass. */
+static bool policy(Stmt *s, bool is_load, Err *err)
+{
+    switch (is_load ? STMT_DML : s->scan.kind) {
+    case STMT_TABLE_DDL: return tables_policy(s, err);
+    case STMT_DATABASE_DDL: return database_policy(s, err);
+    case STMT_DML: return dml_policy(s, err);
+    case STMT_UNKNOWN: return unknown_policy(s, err);
+    case STMT_XA: {
+        Str text = shown(s->q->sql);
+        return err_set(err, ERR_SOURCE_XA, STR_FMT, STR_ARG(text));
+    }
+    case STMT_TEMPORARY:
+    case STMT_ADMIN:
+    case STMT_NOOP:
+    case STMT_BEGIN:
+    case STMT_COMMIT:
+    case STMT_ROLLBACK:
+    case STMT_SAVEPOINT:
+    case STMT_ROLLBACK_TO:
+    case STMT_RELEASE_SAVEPOINT: return true;
+    }
+    return true;
+}
+
+/* A statement that is no transaction control; outside BEGIN it is a group of its own. */
+static bool plain_statement(Stmt *s, bool is_load, Err *err)
+{
+    Assembler *a = s->a;
+    if (!policy(s, is_load, err)) return false;
+    if (a->group.state == GROUP_OPEN) return true;
+    /* "# Dum…" stands for an event that was not sent; the group's own statement still comes. */
+    if (s->scan.kind == STMT_NOOP && str_starts(s->q->sql, STR("# Dum"))) return true;
+    group_begin(a, GROUP_OPEN);
+    return group_commit(a, s->ev, err);
+}
+
+static bool in_transaction(const Stmt *s, Err *err)
+{
+    if (s->a->group.state == GROUP_OPEN) return true;
+    return err_set(err, ERR_SOURCE_PROTOCOL, "%s outside a transaction", s->scan.what);
+}
+
+static bool transaction_statement(Stmt *s, bool is_load, Err *err)
+{
+    Assembler *a = s->a;
+    switch (is_load ? STMT_DML : s->scan.kind) {
+    case STMT_BEGIN: return begin(a, err);
+    case STMT_COMMIT:
+        if (a->group.state == GROUP_NONE) return in_transaction(s, err);
+        return group_commit(a, s->ev, err);
+    case STMT_ROLLBACK: return rolled_back(a, s->ev, err);
+    case STMT_SAVEPOINT:
+        if (!in_transaction(s, err)) return false;
+        savepoint_set(a, s->scan.savepoint);
+        return true;
+    case STMT_ROLLBACK_TO: return in_transaction(s, err) && savepoint_rollback(a, s->scan.savepoint, err);
+    case STMT_RELEASE_SAVEPOINT:
+        if (!in_transaction(s, err)) return false;
+        savepoint_release(a, s->scan.savepoint);
+        return true;
+    case STMT_XA:
+    case STMT_DML:
+    case STMT_TABLE_DDL:
+    case STMT_DATABASE_DDL:
+    case STMT_TEMPORARY:
+    case STMT_ADMIN:
+    case STMT_NOOP:
+    case STMT_UNKNOWN: break;
+    }
+    return plain_statement(s, is_load, err);
+}
+
+bool assemble_query(Assembler *a, const RawEvent *ev, const QueryEvent *q, bool is_load, Err *err)
+{
+    /* By far the most frequent two need no scan. */
+    if (!is_load && str_eq(q->sql, STR("BEGIN"))) return begin(a, err);
+    if (!is_load && str_eq(q->sql, STR("COMMIT")) && a->group.state != GROUP_NONE)
+        return group_commit(a, ev, err);
+    Stmt s = {.a = a, .ev = ev, .q = q};
+    scan(&s, a->opts.flavor);
+    bool ok = transaction_statement(&s, is_load, err);
+    arena_done(&s.arena);
+    return ok;
+}
