@@ -250,14 +250,13 @@ static void columns_fill(OwnedBinding *o)
     StrBuf on_update = {0};
     for (uint32_t at = 0; at < b->target->schema->n_columns; at++) {
         const ColumnDef *t = &b->target->schema->columns[at];
-        if (feeder[at]) {
-            written[n++] = at;
-        } else if (t->on_update_now) {
-            if (on_update.len) sb_ch(&on_update, ',');
-            sb_ident(&on_update, t->name);
-            sb_ch(&on_update, '=');
-            sb_ident(&on_update, t->name);
-        }
+        if (!feeder[at]) continue;
+        written[n++] = at;
+        if (!t->on_update_now) continue;
+        if (on_update.len) sb_ch(&on_update, ',');
+        sb_ident(&on_update, t->name);
+        sb_ch(&on_update, '=');
+        sb_ident(&on_update, t->name);
     }
     b->on_update_columns = arena_str(&o->arena, sb_view(&on_update));
     sb_done(&on_update);

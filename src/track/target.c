@@ -143,13 +143,6 @@ static bool in_row_key(const Target *t, uint32_t column)
     return false;
 }
 
-static bool contains(const uint32_t *columns, uint32_t n, uint32_t column)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (columns[i] == column) return true;
-    return false;
-}
-
 static void upsert_set(StrBuf *out, Str name, bool values)
 {
     sb_c(out, out->len ? "," : " ON DUPLICATE KEY UPDATE ");
@@ -171,9 +164,6 @@ static void shape_texts(OwnedTarget *o, Shape *s)
         if (!in_row_key(t, s->columns[i])) upsert_set(&tail, name, true);
     }
     sb_c(&list, s->n_columns ? ")" : "()");
-    for (uint32_t c = 0; c < t->schema->n_columns; c++)
-        if (t->schema->columns[c].on_update_now && !contains(s->columns, s->n_columns, c))
-            upsert_set(&tail, t->schema->columns[c].name, false);
     if (!tail.len && t->row_key != NO_COLUMN) /* nothing to change: name a column all the same */
         upsert_set(&tail, t->schema->columns[t->keys[t->row_key].parts[0].column].name, false);
     s->column_list = arena_str(&o->arena, sb_view(&list));

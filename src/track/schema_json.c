@@ -1,0 +1,294 @@
+#include "track/schema_json.h"
+#include <jansson.h>
+#include <stdlib.h>
+#include "base/poison.h"
+
+/* {"format":1,"schema","table","engine","collation","comment","view","triggers","foreign_keys","cascade",
+ *  "columns":[{"name","data_type","column_type",…}],"keys":[{"name",…,"parts":[{"column","prefix"}]}]}
+ * Flags and numbers that are false or 0, and empty texts, are left out. */
+enum { FORMAT = 1 };
+
+/* Text that is not UTF-8 (a binary default) becomes {"hex":"…"}. */
+static json_t *text_of(Str s)
+{
+    json_t *text = json_stringn(s.ptr ? s.ptr : "", s.len);
+    if (text) return text;
+    StrBuf hex = {0};
+    sb_hex(&hex, s.ptr, s.len);
+    json_t *o = json_object();
+    json_object_set_new(o, "hex", json_stringn(hex.ptr, hex.len));
+    sb_done(&hex);
+    return o;
+}
+
+static void put_text(json_t *o, const char *key, Str s)
+{
+    if (s.len) json_object_set_new(o, key, text_of(s));
+}
+
+static void put_flag(json_t *o, const char *key, bool v)
+{
+    if (v) json_object_set_new(o, key, json_true());
+}
+
+static void put_number(json_t *o, const char *key, uint64_t v)
+{
+    if (v) json_object_set_new(o, key, json_integer((json_int_t)v));
+}
+
+static const char *const default_kinds[] = {[DEFAULT_NONE] = "none",
+                                            [DEFAULT_NULL] = "null",
+                                            [DEFAULT_LITERAL] = "literal",
+                                            [DEFAULT_EXPR] = "expression"};
+
+static json_t *column_to_json(const ColumnDef *c)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "name", text_of(c->name));
+    json_object_set_new(o, "data_type", text_of(c->data_type));
+    json_object_set_new(o, "column_type", text_of(c->column_type));
+    put_flag(o, "unsigned", c->is_unsigned);
+    put_flag(o, "not_null", c->not_null);
+    put_flag(o, "auto_increment", c->auto_increment);
+    put_flag(o, "generated", c->generated);
+    put_flag(o, "stored", c->generated_stored);
+    put_flag(o, "invisible", c->invisible);
+    put_flag(o, "on_update_now", c->on_update_now);
+    put_number(o, "char_length", c->char_length);
+    put_number(o, "precision", c->precision);
+    put_number(o, "scale", c->scale);
+    put_number(o, "fsp", c->fsp);
+    put_text(o, "charset", c->charset);
+    put_text(o, "collation", c->collation);
+    json_object_set_new(o, "default_kind", json_string(default_kinds[c->default_kind]));
+    put_text(o, "default", c->default_text);
+    put_text(o, "generation", c->generation_expr);
+    put_text(o, "comment", c->comment);
+    if (c->n_members) {
+        json_t *members = json_array();
+        for (uint32_t i = 0; i < c->n_members; i++)
+            json_array_append_new(members, text_of(c->members[i]));
+        json_object_set_new(o, "members", members);
+    }
+    return o;
+}
+
+static json_t *key_to_json(const KeyDef *k)
+{
+    json_t *o = json_object(), *parts = json_array();
+    json_object_set_new(o, "name", text_of(k->name));
+    put_flag(o, "primary", k->primary);
+    put_flag(o, "unique", k->unique);
+    put_flag(o, "expression", k->has_expression);
+    put_text(o, "index_type", k->index_type);
+    for (uint32_t i = 0; i < k->n_parts; i++) {
+        json_t *p = json_object();
+        if (k->parts[i].column != UINT32_MAX)
+            json_object_set_new(p, "column", json_integer((json_int_t)k->parts[i].column));
+        put_number(p, "prefix", k->parts[i].prefix);
+        json_array_append_new(parts, p);
+    }
+    json_object_set_new(o, "parts", parts);
+    return o;
+}
+
+void schema_to_json(const TableSchema *s, StrBuf *out)
+{
+    json_t *o = json_object(), *columns = json_array(), *keys = json_array();
+    json_object_set_new(o, "format", json_integer(FORMAT));
+    json_object_set_new(o, "schema", text_of(s->name.schema));
+    json_object_set_new(o, "table", text_of(s->name.table));
+    put_text(o, "engine", s->engine);
+    put_text(o, "collation", s->collation);
+    put_text(o, "comment", s->comment);
+    put_flag(o, "view", s->is_view);
+    put_flag(o, "triggers", s->has_triggers);
+    put_flag(o, "foreign_keys", s->has_foreign_keys);
+    put_flag(o, "cascade", s->has_cascade);
+    for (uint32_t i = 0; i < s->n_columns; i++)
+        json_array_append_new(columns, column_to_json(&s->columns[i]));
+    for (uint32_t i = 0; i < s->n_keys; i++)
+        json_array_append_new(keys, key_to_json(&s->keys[i]));
+    json_object_set_new(o, "columns", columns);
+    json_object_set_new(o, "keys", keys);
+    char *text = json_dumps(o, JSON_COMPACT);
+    sb_c(out, text);
+    free(text);
+    json_decref(o);
+}
+
+/* -- reading -- */
+
+typedef struct Load {
+    TableSchema *schema;
+    bool bad;
+} Load;
+
+static uint8_t nibble(char c)
+{
+    return (uint8_t)(c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 255);
+}
+
+static Str get_value(Load *l, const json_t *v)
+{
+    if (!v) return (Str){0};
+    if (json_is_string(v))
+        return arena_str(&l->schema->arena, str_make(json_string_value(v), json_string_length(v)));
+    const json_t *h = json_object_get(v, "hex");
+    size_t n = h ? json_string_length(h) : 1;
+    if (!json_is_string(h) || n % 2) {
+        l->bad = true;
+        return (Str){0};
+    }
+    const char *hex = json_string_value(h);
+    char *bytes = arena_alloc(&l->schema->arena, n / 2 + 1);
+    for (size_t i = 0; i < n / 2; i++) {
+        uint8_t hi = nibble(hex[2 * i]), lo = nibble(hex[2 * i + 1]);
+        if (hi > 15 || lo > 15) l->bad = true;
+        bytes[i] = (char)(hi << 4 | (lo & 15));
+    }
+    bytes[n / 2] = 0;
+    return str_make(bytes, n / 2);
+}
+
+static Str get_text(Load *l, const json_t *o, const char *key)
+{
+    return get_value(l, json_object_get(o, key));
+}
+
+static Str need_text(Load *l, const json_t *o, const char *key)
+{
+    if (!json_object_get(o, key)) l->bad = true;
+    return get_text(l, o, key);
+}
+
+static uint64_t get_number(Load *l, const json_t *o, const char *key, uint64_t most)
+{
+    const json_t *v = json_object_get(o, key);
+    if (!v) return 0;
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || (uint64_t)json_integer_value(v) > most) {
+        l->bad = true;
+        return 0;
+    }
+    return (uint64_t)json_integer_value(v);
+}
+
+static bool get_flag(const json_t *o, const char *key)
+{
+    return json_is_true(json_object_get(o, key));
+}
+
+static DefaultKind get_default_kind(Load *l, const json_t *o)
+{
+    const char *kind = json_string_value(json_object_get(o, "default_kind"));
+    for (size_t i = 0; kind && i < ARRAY_LEN(default_kinds); i++)
+        if (strcmp(kind, default_kinds[i]) == 0) return (DefaultKind)i;
+    l->bad = true;
+    return DEFAULT_NONE;
+}
+
+static void column_from_json(Load *l, const json_t *o, ColumnDef *c)
+{
+    *c = (ColumnDef){
+        .name = need_text(l, o, "name"),
+        .data_type = need_text(l, o, "data_type"),
+        .column_type = need_text(l, o, "column_type"),
+        .is_unsigned = get_flag(o, "unsigned"),
+        .not_null = get_flag(o, "not_null"),
+        .auto_increment = get_flag(o, "auto_increment"),
+        .generated = get_flag(o, "generated"),
+        .generated_stored = get_flag(o, "stored"),
+        .invisible = get_flag(o, "invisible"),
+        .on_update_now = get_flag(o, "on_update_now"),
+        .char_length = get_number(l, o, "char_length", INT64_MAX),
+        .precision = (uint32_t)get_number(l, o, "precision", UINT32_MAX),
+        .scale = (uint32_t)get_number(l, o, "scale", UINT32_MAX),
+        .fsp = (uint32_t)get_number(l, o, "fsp", UINT32_MAX),
+        .charset = get_text(l, o, "charset"),
+        .collation = get_text(l, o, "collation"),
+        .default_kind = get_default_kind(l, o),
+        .default_text = get_text(l, o, "default"),
+        .generation_expr = get_text(l, o, "generation"),
+        .comment = get_text(l, o, "comment"),
+    };
+    const json_t *members = json_object_get(o, "members");
+    if (!members) return;
+    Str *list = arena_array(&l->schema->arena, Str, json_array_size(members));
+    for (size_t i = 0; i < json_array_size(members); i++)
+        list[i] = get_value(l, json_array_get(members, i));
+    c->members = list;
+    c->n_members = (uint32_t)json_array_size(members);
+}
+
+static void key_from_json(Load *l, const json_t *o, KeyDef *k)
+{
+    *k = (KeyDef){
+        .name = need_text(l, o, "name"),
+        .primary = get_flag(o, "primary"),
+        .unique = get_flag(o, "unique"),
+        .has_expression = get_flag(o, "expression"),
+        .index_type = get_text(l, o, "index_type"),
+    };
+    const json_t *parts = json_object_get(o, "parts");
+    k->n_parts = (uint32_t)json_array_size(parts);
+    k->parts = arena_array(&l->schema->arena, KeyPart, k->n_parts);
+    for (uint32_t i = 0; i < k->n_parts; i++) {
+        const json_t *p = json_array_get(parts, i);
+        bool column = json_object_get(p, "column") != NULL;
+        k->parts[i].column = column ? (uint32_t)get_number(l, p, "column", UINT32_MAX - 1) : UINT32_MAX;
+        k->parts[i].prefix = (uint32_t)get_number(l, p, "prefix", UINT32_MAX);
+        if (column && k->parts[i].column >= l->schema->n_columns) l->bad = true;
+    }
+}
+
+static void load_lists(Load *l, const json_t *o)
+{
+    TableSchema *s = l->schema;
+    const json_t *columns = json_object_get(o, "columns"), *keys = json_object_get(o, "keys");
+    if (!json_is_array(columns) || !json_is_array(keys)) l->bad = true;
+    s->n_columns = (uint32_t)json_array_size(columns);
+    s->columns = arena_array(&s->arena, ColumnDef, s->n_columns);
+    for (uint32_t i = 0; i < s->n_columns; i++)
+        column_from_json(l, json_array_get(columns, i), &s->columns[i]);
+    s->n_keys = (uint32_t)json_array_size(keys);
+    s->keys = arena_array(&s->arena, KeyDef, s->n_keys);
+    for (uint32_t i = 0; i < s->n_keys; i++)
+        key_from_json(l, json_array_get(keys, i), &s->keys[i]);
+}
+
+bool schema_from_json(Str json, TableSchema **out, Err *err)
+{
+    *out = NULL;
+    json_error_t why;
+    json_t *o = json_loadb(json.ptr ? json.ptr : "", json.len, JSON_REJECT_DUPLICATES, &why);
+    if (!o)
+        return err_set(err, ERR_CORRUPT, "stored schema: not JSON at byte %d: %s", why.position, why.text);
+    Load l = {.schema = mem_zalloc(sizeof *l.schema)};
+    TableSchema *s = l.schema;
+    const json_t *format = json_object_get(o, "format");
+    if (!json_is_integer(format) || json_integer_value(format) != FORMAT) {
+        err_set(err, ERR_CORRUPT, "stored schema: format is not %d", FORMAT);
+        l.bad = true;
+    } else {
+        s->name = (TableName){need_text(&l, o, "schema"), need_text(&l, o, "table")};
+        s->engine = get_text(&l, o, "engine");
+        s->collation = get_text(&l, o, "collation");
+        s->comment = get_text(&l, o, "comment");
+        s->is_view = get_flag(o, "view");
+        s->has_triggers = get_flag(o, "triggers");
+        s->has_foreign_keys = get_flag(o, "foreign_keys");
+        s->has_cascade = get_flag(o, "cascade");
+        load_lists(&l, o);
+        if (l.bad)
+            err_set(err, ERR_CORRUPT,
+                    "stored schema of " STR_FMT "." STR_FMT ": a field is missing or out of range",
+                    STR_ARG(s->name.schema), STR_ARG(s->name.table));
+    }
+    json_decref(o);
+    if (l.bad) {
+        schema_free(s);
+        return false;
+    }
+    *out = s;
+    return true;
+}
