@@ -1,0 +1,95 @@
+/* The downstream meta schema: the truth for progress. Tables (prefix sm_, in the schema named by
+ * meta-schema): sm_task      one row a task: uuid, epoch, checkpoint numbers. Every write but an applier's
+ * locks it first. sm_progress  one row an applier: commit_seq and epoch, the fence of its transactions
+ *   sm_applied   one row a committed batch: the transactions above the floor that are done, with their
+ * outcome sm_floor     one row a stream: everything up to here is done, and the counters of exactly that
+ *   sm_missed    UPDATEs and DELETEs that met no row (on-missing-row: record), with both images
+ * Functions take a session from session_open; one thread each. */
+#ifndef SM_APPLY_META_H
+#define SM_APPLY_META_H
+
+#include "apply/session.h"
+#include "base/arena.h"
+#include "model/applied_set.h"
+
+typedef struct MetaTask {
+    Str schema;       /* of the meta tables, plain */
+    Str task;         /* name */
+    const char *uuid; /* from the state folder */
+} MetaTask;
+
+/* Creates what is missing. ERR_APPLY_META with the GRANT when the user may not. */
+NODISCARD bool meta_create(Conn *c, const MetaTask *m, Err *err);
+
+typedef struct MetaFloor {
+    Str stream;
+    Str point_json;
+    RowCounts counts;
+    uint64_t transactions;
+} MetaFloor;
+
+typedef struct MetaAppliedRow {
+    uint32_t applier;
+    uint64_t commit_seq;
+    Str entries;
+} MetaAppliedRow;
+
+/* What a start reads, in one transaction with raising the epoch. All memory in arena. */
+typedef struct MetaStart {
+    uint64_t epoch;
+    uint64_t checkpoint;       /* of the downstream */
+    uint64_t state_checkpoint; /* of the state folder, as last seen here */
+    bool task_is_new;
+    uint64_t *commit_seqs; /* by applier, n_appliers */
+    MetaFloor *floors;
+    size_t n_floors;
+    MetaAppliedRow *rows;
+    size_t n_rows;
+} MetaStart;
+
+typedef struct MetaStartOpts {
+    const MetaTask *task;
+    uint32_t n_appliers;
+    bool state_is_new;              /* the state folder has never seen this task run */
+    uint64_t state_checkpoint;      /* its number */
+    uint64_t downstream_checkpoint; /* the highest it has seen here */
+} MetaStartOpts;
+
+/* Takes the task over: waits for commits under way of an earlier process, fences it, reads everything.
+ * Nothing is changed when the state folder and the downstream do not belong together (ERR_STATE_BEHIND). */
+NODISCARD bool meta_start(Conn *c, const Dialect *d, const MetaStartOpts *opts, Arena *arena, MetaStart *out,
+                          Err *err);
+
+/* One stream's floor and all applied rows, read again while the task runs (the stream is quiet). *found
+ * false: no floor yet. ERR_APPLY_FENCED when the epoch is not ours any more. */
+NODISCARD bool meta_read_stream(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch, Str stream,
+                                Arena *arena, MetaFloor *floor, bool *found, MetaAppliedRow **rows,
+                                size_t *n_rows, Err *err);
+
+typedef struct MetaRowKey {
+    uint32_t applier;
+    uint64_t commit_seq;
+} MetaRowKey;
+
+/* Moves floors forward and deletes the applied rows they cover wholly, in one transaction. */
+NODISCARD bool meta_write_floors(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch,
+                                 uint64_t checkpoint, uint64_t state_checkpoint, const MetaFloor *floors,
+                                 size_t n_floors, const MetaRowKey *covered, size_t n_covered, Err *err);
+
+/* The outcome of a commit whose answer was lost: locks the applier's progress row (waits for the old session)
+ * and compares. *committed tells; ERR_APPLY_FENCED when neither number fits. Leaves no transaction open. */
+NODISCARD bool meta_settle_commit(Conn *c, const Dialect *d, const MetaTask *m, uint32_t applier,
+                                  uint64_t epoch, uint64_t seq_before, bool *committed, Err *err);
+
+/* Statement texts of an applier's transaction. */
+void meta_fence_sql(const MetaTask *m, uint32_t applier, uint64_t epoch, uint64_t seq_before, StrBuf *out);
+void meta_applied_sql(const MetaTask *m, uint32_t applier, uint64_t seq, Str entries, StrBuf *out);
+
+typedef struct MetaMissed {
+    Str stream, identity, kind, source_table, target;
+    uint64_t row_no;
+    Str before_json, after_json; /* column → value text */
+} MetaMissed;
+void meta_missed_sql(const MetaTask *m, const MetaMissed *row, StrBuf *out);
+
+#endif
