@@ -148,6 +148,14 @@ void inbox_stream_open(Inbox *in, uint32_t stream, bool gather)
     pthread_mutex_unlock(&in->mutex);
 }
 
+void inbox_stream_ungather(Inbox *in, uint32_t stream)
+{
+    pthread_mutex_lock(&in->mutex);
+    in->rings[stream].gather = false;
+    pthread_cond_signal(&in->not_empty);
+    pthread_mutex_unlock(&in->mutex);
+}
+
 void inbox_close(Inbox *in)
 {
     pthread_mutex_lock(&in->mutex);

@@ -36,6 +36,7 @@ void inbox_stream_close(Inbox *in, uint32_t stream, void (*drop)(void *ctx, Txn 
  * the ring is full): gives a key that one transaction claims the time to be freed by a later one of the same
  * source. */
 void inbox_stream_open(Inbox *in, uint32_t stream, bool gather);
+void inbox_stream_ungather(Inbox *in, uint32_t stream);
 void inbox_close(Inbox *in);
 size_t inbox_count(Inbox *in, uint32_t stream);
 

@@ -17,7 +17,7 @@ typedef struct Stream {
     _Atomic uint64_t in_flight; /* dispatched and not finished, plus the one in the dispatcher's hands */
     _Atomic uint64_t delivered; /* in the inbox, not yet taken by the dispatcher */
     _Atomic bool open;
-    bool pinned; /* set while quiet, read by the dispatcher */
+    _Atomic bool pinned;
     uint32_t pinned_to;
 } Stream;
 
@@ -447,28 +447,17 @@ void merge_stream_close(Merge *m, uint32_t stream)
     progress_signal(m);
 }
 
-typedef struct StreamArg {
-    uint32_t stream;
-    bool with_inbox;
-} StreamArg;
-
-static bool is_quiet(const Merge *m, const void *arg)
+bool merge_stream_is_quiet(Merge *m, uint32_t stream, bool with_inbox)
 {
-    const StreamArg *a = arg;
-    const Stream *s = &m->streams[a->stream];
-    return (!a->with_inbox || atomic_load(&s->delivered) == 0) && atomic_load(&s->in_flight) == 0;
+    const Stream *s = &m->streams[stream];
+    /* delivered first: a transaction enters the flight before it leaves the inbox */
+    return (!with_inbox || atomic_load(&s->delivered) == 0) && atomic_load(&s->in_flight) == 0;
 }
 
-bool merge_stream_drain(Merge *m, uint32_t stream)
+void merge_stream_unpin(Merge *m, uint32_t stream)
 {
-    if (!progress_wait(m, is_quiet, &(StreamArg){stream, true})) return false;
-    merge_stream_close(m, stream);
-    return true;
-}
-
-bool merge_stream_wait_quiet(Merge *m, uint32_t stream)
-{
-    return progress_wait(m, is_quiet, &(StreamArg){stream, false});
+    atomic_store(&m->streams[stream].pinned, false);
+    inbox_stream_ungather(&m->inbox, stream);
 }
 
 Window *merge_window(Merge *m, uint32_t stream)

@@ -145,6 +145,8 @@ static void add_range(AppliedSet *s, const TxnId *id, const AppliedRange *range,
     AppliedTxn *t = map_get(&s->txns, sb_view(&key));
     if (!t) {
         t = arena_new(&s->arena, AppliedTxn);
+        t->id = *id;
+        t->id.file = arena_str(&s->arena, id->file);
         map_put(&s->txns, sb_view(&key), t);
     }
     sb_done(&key);
@@ -242,6 +244,15 @@ bool applied_row_streams(Str bytes, void (*fn)(void *ctx, Str stream), void *ctx
             return err_set(err, ERR_CORRUPT, "an entry of the applied set cannot be read");
         fn(ctx, d.stream);
     }
+    return true;
+}
+
+bool applied_set_below(const AppliedSet *s, const StreamPoint *p)
+{
+    size_t iter = 0;
+    void *v;
+    while (map_next(&s->txns, &iter, NULL, &v))
+        if (!point_covers(p, &((const AppliedTxn *)v)->id)) return false;
     return true;
 }
 

@@ -15,6 +15,7 @@ typedef struct AppliedRange {
 } AppliedRange;
 
 typedef struct AppliedTxn {
+    TxnId id;
     AppliedRange *ranges; /* ascending, disjoint */
     size_t n_ranges;
     bool whole; /* one range that covers the whole transaction */
@@ -48,6 +49,8 @@ NODISCARD bool applied_set_decode(AppliedSet *s, Str bytes, Str stream, const St
 NODISCARD bool applied_row_streams(Str bytes, void (*fn)(void *ctx, Str stream), void *ctx, Err *err);
 /* Is the transaction below the point? GTID: membership; else same server and file:pos not behind the point's. */
 bool point_covers(const StreamPoint *p, const TxnId *id);
+/* Is every transaction of the set below the point by now? */
+bool applied_set_below(const AppliedSet *s, const StreamPoint *p);
 /* NULL: not in the set. */
 const AppliedTxn *applied_set_find(const AppliedSet *s, const TxnId *id, const char *server);
 

@@ -33,4 +33,7 @@ typedef struct TableMap {
     Str body; /* the event's bytes behind the table id (arena copy): equal bodies are equal maps */
 } TableMap;
 
+/* A copy whose strings and arrays live in arena. */
+TableMap *table_map_copy(const TableMap *m, Arena *arena);
+
 #endif
