@@ -459,6 +459,7 @@ class _Connection:
                 data = self.server.recv(1 << 18)
                 if not data:
                     raise _Closed
+                data = self.proxy._damage(data)
                 allowed = self.proxy._stream_allowance(len(data))
                 self._send(self.client, data[:allowed])
                 if allowed < len(data):
@@ -483,7 +484,8 @@ class Proxy:
         self._listener: socket.socket | None = None
         self._limits: dict[str, tuple] = {}
         self._stream_left: int | None = None
-        self._stopped = False
+        self._damage_rule: tuple[bytes, bytes] | None = None
+        self.damaged = 0
 
     # -- life -----------------------------------------------------------------------------------------------------
     def start(self) -> "Proxy":
@@ -491,7 +493,6 @@ class Proxy:
         return self
 
     def stop(self) -> None:
-        self._stopped = True
         self.heal()
         self.release_all()
         self.refuse()
@@ -587,6 +588,21 @@ class Proxy:
                 return wanted
             allowed, self._stream_left = self._stream_left, None
             return allowed
+
+    def damage_stream(self, old: bytes, new: bytes) -> None:
+        """Replaces these bytes by others of the same length in a binlog stream. Once; `damaged` counts."""
+        assert len(old) == len(new)
+        with self._lock:
+            self._damage_rule = (old, new)
+
+    def _damage(self, data: bytes) -> bytes:
+        with self._lock:
+            if self._damage_rule is None or self._damage_rule[0] not in data:
+                return data
+            old, new = self._damage_rule
+            self._damage_rule = None
+            self.damaged += 1
+        return data.replace(old, new, 1)
 
     # -- rules ----------------------------------------------------------------------------------------------------
     def _add(self, pattern: str, action: str, nth: int, times: int, **options) -> Rule:
