@@ -27,11 +27,17 @@ OBJS_of = $(patsubst src/%.c,$(B)/%.o,$(call SRCS_of,$(1)))
 ARCHIVES := $(foreach f,$(FOLDERS),$(B)/lib$(f).a)
 
 .DEFAULT_GOAL := all
-.PHONY: all help
+.PHONY: all debug asan tsan help
 all: $(B)/shardmerge ## build the program (MODE=release|debug|asan|tsan)
+debug: ## build without optimisation, into build/debug
+	$(MAKE) MODE=debug B=build/debug all
+asan: ## build with clang's address and undefined-behaviour sanitizers, into build/asan
+	$(MAKE) MODE=asan B=build/asan all
+tsan: ## build with clang's thread sanitizer, into build/tsan
+	$(MAKE) MODE=tsan B=build/tsan all
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## ?/\1\t/' | expand -t 16
 
 define ARCHIVE
 $(B)/lib$(1).a: $(call OBJS_of,$(1))
@@ -69,7 +75,72 @@ $(B)/unit/%: tests/unit/%.c $$(foreach f,$$(call upto,$$(firstword $$(subst /, ,
 
 .PHONY: unit unit-build
 unit-build: $(UNIT_BINS)
-unit: $(UNIT_BINS) ## build and run all unit tests (DIR=folder for one folder)
-	@status=0; for t in $(if $(DIR),$(filter $(B)/unit/$(DIR)/%,$(UNIT_BINS)),$(UNIT_BINS)); do echo "== $$t"; $$t || status=1; done; exit $$status
+unit: $(UNIT_BINS) ## build and run all unit tests (DIR=folder for one folder; MODE=asan, MODE=tsan)
+	@tools/run_unit.sh $(if $(DIR),$(filter $(B)/unit/$(DIR)/%,$(UNIT_BINS)),$(UNIT_BINS))
+
+# Everything that needs servers: they are started by the harness on free ports.
+PYTHON ?= /usr/bin/python3
+E2E_JOBS ?= 1
+PYTEST_ARGS ?=
+.PHONY: e2e demo bench
+e2e: $(B)/shardmerge ## end-to-end tests on real servers (PYTEST_ARGS="-k name", E2E_JOBS=2 for two processes)
+	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) -m pytest tests/e2e -q -ra $(if $(filter-out 1,$(E2E_JOBS)),-n $(E2E_JOBS) --dist loadfile) $(PYTEST_ARGS)
+demo: ## two MariaDB shards, one merged table, live; killed in the middle, resumed, proved
+	@$(MAKE) --no-print-directory deps-install
+	@$(MAKE) --no-print-directory all
+	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/demo.py
+bench: $(B)/shardmerge ## shardmerge against a native multi-source replica, in one run
+	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/bench.py $(BENCH_ARGS)
+
+# Gates.
+C_FILES = $(wildcard src/*.c src/*/*.[ch] tests/unit/*.h tests/unit/*/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch])
+TIDY_FILES = $(wildcard src/*.c src/*/*.c)
+.PHONY: deps-install deps fmt fmt-check lint docs docs-check test accept
+deps-install: ## install packages and the MySQL tree that building and testing need (Debian 12)
+	@tools/deps_install.sh
+deps: ## check the direction of #include between folders
+	@python3 tools/deps.py
+fmt: ## format all C files
+	clang-format -i $(C_FILES)
+fmt-check:
+	clang-format --dry-run -Werror $(C_FILES)
+lint: ## clang-tidy over src/ (TIDY_FILES=… for some)
+	@mkdir -p $(B)
+	@printf '%s\n' -std=gnu17 -I$(CURDIR)/src $(CPPFLAGS) >$(B)/compile_flags.txt
+	@printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 4 clang-tidy --quiet --warnings-as-errors='*' -p $(B)
+PAGES := commands configuration errors log-events
+docs: $(B)/shardmerge ## make docs/reference/ anew from the program
+	@mkdir -p docs/reference
+	@for page in $(PAGES); do $(B)/shardmerge docs $$page >docs/reference/$$page.md || exit 1; done
+docs-check: $(B)/shardmerge
+	@for page in $(PAGES); do \
+		$(B)/shardmerge docs $$page | diff -u docs/reference/$$page.md - || { echo "docs/reference/$$page.md is old: make docs"; exit 1; }; \
+	done
+test: ## install what is needed, build, run every check and every test
+	$(MAKE) deps-install
+	$(MAKE) all
+	$(MAKE) deps
+	$(MAKE) fmt-check
+	$(MAKE) docs-check
+	$(MAKE) unit
+	$(MAKE) MODE=asan B=build/asan unit
+	$(MAKE) e2e
+accept: ## take the present output as the golden files' new content, and show what changed
+	SHARDMERGE_ACCEPT=1 $(MAKE) unit
+	$(MAKE) docs
+	@git --no-pager diff --stat -- fixtures docs/reference rules
+
+# FHS: program, examples and documents; a task's state lives where its task file says.
+DESTDIR ?=
+PREFIX ?= /usr/local
+.PHONY: install clean
+install: $(B)/shardmerge ## install under PREFIX (default /usr/local), into DESTDIR
+	install -D -m 0755 $(B)/shardmerge $(DESTDIR)$(PREFIX)/bin/shardmerge
+	@set -e; for f in README.md LICENSE $(wildcard docs/*.md docs/*/*.md); do \
+		install -D -m 0644 $$f $(DESTDIR)$(PREFIX)/share/doc/shardmerge/$${f#docs/}; done
+	@set -e; for f in $$(git ls-files rules 2>/dev/null || find rules -type f); do \
+		install -D -m 0644 $$f $(DESTDIR)$(PREFIX)/share/shardmerge/$$f; done
+clean: ## remove everything that was built
+	rm -rf build
 
 -include $(wildcard $(B)/*/*.d $(B)/*.d $(B)/unit/*/*.d)

@@ -24,7 +24,8 @@ static const ErrRow *row_of(ErrCode code)
     return NULL;
 }
 
-bool err_set(Err *err, ErrCode code, const char *fmt, ...)
+/* Names in parentheses: the analyser sees macros of these names (err.h). */
+bool(err_set)(Err *err, ErrCode code, const char *fmt, ...)
 {
     if (err_is_set(err)) return false;
     StrBuf b = {0};
@@ -37,7 +38,7 @@ bool err_set(Err *err, ErrCode code, const char *fmt, ...)
     return false;
 }
 
-bool err_set_remedy(Err *err, ErrCode code, const char *remedy, const char *fmt, ...)
+bool(err_set_remedy)(Err *err, ErrCode code, const char *remedy, const char *fmt, ...)
 {
     if (err_is_set(err)) return false;
     StrBuf b = {0};
@@ -51,7 +52,7 @@ bool err_set_remedy(Err *err, ErrCode code, const char *remedy, const char *fmt,
     return false;
 }
 
-bool err_wrap(Err *err, const char *fmt, ...)
+bool(err_wrap)(Err *err, const char *fmt, ...)
 {
     CHECK(err_is_set(err), "err_wrap without an error");
     StrBuf b = {0};

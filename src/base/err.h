@@ -60,6 +60,12 @@ const char *err_code_name(ErrCode code); /* "CONFIG_UNKNOWN_KEY" … */
 const char *err_summary(ErrCode code);
 const char *err_remedy(const Err *err); /* own remedy, else the table's */
 int err_exit_status(const Err *err);
+#ifdef __clang_analyzer__
+/* The analyser reads one file at a time: tell it what these return. */
+#define err_set(...) ((err_set)(__VA_ARGS__), false)
+#define err_set_remedy(...) ((err_set_remedy)(__VA_ARGS__), false)
+#define err_wrap(...) ((err_wrap)(__VA_ARGS__), false)
+#endif
 /* Walks the table, for the reference page and for tests. Index from 0; false at the end. */
 bool err_table_row(size_t i, ErrCode *code, ErrClass *cls, int *exit_status, const char **name,
                    const char **summary, const char **remedy);

@@ -53,7 +53,7 @@ static int verb_with_task(const CliOpts *opts, StrBuf *out, StrBuf *problems, Er
     TaskOpts task_opts = {.source_files = opts->source_files, .n_source_files = opts->n_source_files};
     Task *task = NULL;
     int status = 0;
-    if (opts->argument && !opts->state_dir && !task_load(opts->argument, &task_opts, &task, problems, err))
+    if (!opts->state_dir && !task_load(opts->argument, &task_opts, &task, problems, err))
         return err_exit_status(err);
     CLEANUP(sb_done) StrBuf dir = {0};
     if (opts->state_dir)

@@ -41,7 +41,7 @@ struct Control {
 /* ---- the socket's address
  * ------------------------------------------------------------------------------------ */
 
-static void close_fd(int *fd)
+static void close_fd(const int *fd)
 {
     if (*fd >= 0) close(*fd);
 }
@@ -368,7 +368,7 @@ bool control_call(const ControlCall *call, const json_t *request, json_t **reply
         if (!receive(fd, deadline, &in, &end, err)) return false;
         if (end) return err_set(err, ERR_OPS_NOT_RUNNING, "the process ended before it answered");
         if (in.len > REPLY_LIMIT) return err_set(err, ERR_IO, "control socket: the answer is too long");
-        line_end = memchr(in.ptr, '\n', in.len);
+        line_end = in.len ? memchr(in.ptr, '\n', in.len) : NULL;
     }
     json_t *answer_json = json_loadb(in.ptr, (size_t)(line_end - in.ptr), 0, NULL);
     bool ok = check_reply(answer_json, err);

@@ -1,6 +1,6 @@
 #include "ops/docs.h"
 #include "base/log.h"
-#include "config/keys.h"
+#include "config/reference.h"
 #include "ops/options.h"
 #include "base/poison.h"
 
@@ -55,64 +55,6 @@ static void log_events_page(StrBuf *out)
     }
 }
 
-static const char *verdict_text(KeyVerdict v)
-{
-    switch (v) {
-    case KEY_USED: return "used";
-    case KEY_ACCEPTED: return "accepted, without effect";
-    case KEY_NOT_YET: return "not supported yet";
-    case KEY_REFUSED: return "refused";
-    }
-    return "";
-}
-
-static const char *type_text(KeyType t)
-{
-    static const char *const names[] = {
-        [KEY_STR] = "text",      [KEY_NAME] = "name",          [KEY_BOOL] = "true or false",
-        [KEY_INT] = "number",    [KEY_DURATION] = "duration",  [KEY_SECONDS] = "seconds or duration",
-        [KEY_BYTES] = "bytes",   [KEY_ENUM] = "one of",        [KEY_STRS] = "list of texts",
-        [KEY_VARS] = "map",      [KEY_MAP] = "section",        [KEY_NAMED] = "named sections",
-        [KEY_LIST] = "sections", [KEY_BLOB] = "text or bytes", [KEY_ANY] = "anything",
-    };
-    return names[t];
-}
-
-static void key_row_line(const KeyRow *k, StrBuf *out)
-{
-    sb_printf(out, "| `%s` | %s", k->key, type_text(k->type));
-    if (k->arg[0]) {
-        sb_ch(out, ' ');
-        cell(out, k->arg);
-    }
-    if (k->sub != SECTION_NONE) sb_printf(out, " ([%s](#%s))", section_title(k->sub), section_title(k->sub));
-    sb_printf(out, " | %s%s%s | %s | ", k->def[0] ? "`" : "", k->def, k->def[0] ? "`" : "",
-              verdict_text(k->verdict));
-    cell(out, k->help);
-    sb_c(out, " |\n");
-}
-
-static void configuration_page(StrBuf *out)
-{
-    sb_c(out, "# Configuration\n\nMade by `shardmerge docs configuration` from `src/config/keys.def`.\n\n"
-              "TiDB DM's task and source files are read as they are; own keys stand beside DM's. Every key "
-              "is known: used, "
-              "accepted (checked, without effect), or refused with file, line, column and what to do. "
-              "Unknown keys are errors.\n");
-    Section section = SECTION_NONE;
-    const KeyRow *k;
-    for (size_t i = 0; (k = key_row(i)); i++) {
-        if (k->section != section) {
-            section = k->section;
-            sb_printf(out,
-                      "\n## %s\n\n%s\n\n| Key | Value | Default | Verdict | What it does "
-                      "|\n|---|---|---|---|---|\n",
-                      section_title(section), section_where(section));
-        }
-        key_row_line(k, out);
-    }
-}
-
 typedef struct Page {
     const char *name;
     void (*write)(StrBuf *out);
@@ -120,7 +62,7 @@ typedef struct Page {
 
 static const Page pages[] = {
     {"commands", options_reference},
-    {"configuration", configuration_page},
+    {"configuration", config_write_reference},
     {"errors", errors_page},
     {"log-events", log_events_page},
 };
