@@ -245,10 +245,8 @@ size_t pattern_lint(const Pattern *p, Arena *arena, Str out[PATTERN_LINT_MAX])
                                 " is one digit, not a range of numbers; write \\d+ in a ~regex",
                                 STR_ARG(text), STR_ARG(class));
     if (p->regex) {
-        bool front = text.len > 1 && (text.ptr[1] == '^' || str_starts(text, STR("~\\A")));
-        bool back =
-            text.ptr[text.len - 1] == '$' || str_starts((Str){text.ptr + text.len - 2, 2}, STR("\\z"));
-        if (!front && !back)
+        if (!has_any(text, "^$") && str_find(text, STR("\\A")) == SIZE_MAX &&
+            str_find(text, STR("\\z")) == SIZE_MAX)
             out[n++] =
                 arena_printf(arena,
                              "\"" STR_FMT "\": without ^ and $ it matches anywhere in the name, backups and "
