@@ -320,7 +320,8 @@ bool assembler_event(Assembler *a, const FormatDescription *fmt, const RawEvent 
     return false;
 }
 
-bool assembler_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp, Err *err)
+bool assembler_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp,
+                        const PointEvidence *evidence, Err *err)
 {
     if (a->group.state != GROUP_NONE) {
         if (a->point.file && str_eqc(file, a->point.file))
@@ -329,5 +330,5 @@ bool assembler_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp
         group_drop(a);
     }
     if (a->point.file && str_eqc(file, a->point.file) && a->point.pos == pos) return true;
-    return deliver_position(a, file, pos, timestamp, err);
+    return deliver_position(a, file, pos, timestamp, evidence, err);
 }

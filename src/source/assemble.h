@@ -57,8 +57,10 @@ void assembler_reset(Assembler *a, const char *server);
 /* One event. May deliver. ERR_CANCELLED when deliver says stop. Every other error names file:pos and GTID. */
 NODISCARD bool assembler_event(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err);
 /* The stream moved to another file outside transactions: delivers a position-only transaction (n_ops = 0, no
- * GTID). */
-NODISCARD bool assembler_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp, Err *err);
+ * GTID).
+ * evidence: the event that ends at pos (evidence->set false: not known). */
+NODISCARD bool assembler_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp,
+                                   const PointEvidence *evidence, Err *err);
 bool assembler_in_transaction(const Assembler *a);
 /* The point behind the last delivered transaction: where a reconnect goes on. Starts as the given point. */
 void assembler_set_point(Assembler *a, const StreamPoint *p);

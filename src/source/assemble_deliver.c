@@ -329,16 +329,19 @@ bool group_commit(Assembler *a, const RawEvent *ev, Err *err)
     return true;
 }
 
-bool deliver_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp, Err *err)
+bool deliver_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp, const PointEvidence *evidence,
+                      Err *err)
 {
     Txn *t = txn_new();
-    PointEvidence none = {0};
     t->source = a->opts.source;
     t->run = a->opts.run;
     t->timestamp = timestamp;
-    t->id = (TxnId){.file = arena_str(&t->arena, file), .end_pos = pos, .server = a->server_interned};
+    t->id = (TxnId){.file = arena_str(&t->arena, file),
+                    .end_pos = pos,
+                    .evidence = *evidence,
+                    .server = a->server_interned};
     t->read_mono_ms = clock_mono_ms();
     if (!hand_over(a, t, err)) return false;
-    point_move(a, file, pos, &none);
+    point_move(a, file, pos, evidence);
     return true;
 }

@@ -144,6 +144,7 @@ void ops_clear(Assembler *a);
 /* ev ended the group: delivers what it holds (nothing but its identity when there are no rows), moves the
  * point. */
 NODISCARD bool group_commit(Assembler *a, const RawEvent *ev, Err *err);
-NODISCARD bool deliver_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp, Err *err);
+NODISCARD bool deliver_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp,
+                                 const PointEvidence *evidence, Err *err);
 
 #endif

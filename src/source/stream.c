@@ -203,10 +203,14 @@ static bool crc_fits(Str event)
     return reader_u32(&r) == (uint32_t)crc32_z(0, (const Bytef *)event.ptr, n);
 }
 
-static bool ends_transactions(unsigned type)
+/* Row events never are the last of a transaction, so nobody asks for their CRC; they are most of the bytes.
+ */
+static bool may_be_evidence(unsigned type)
 {
-    return type == EVENT_XID || type == EVENT_QUERY || type == EVENT_QUERY_COMPRESSED ||
-           type == EVENT_XA_PREPARE || type == EVENT_TRANSACTION_PAYLOAD;
+    return type != EVENT_TABLE_MAP && !(type >= EVENT_WRITE_ROWS_V0 && type <= EVENT_DELETE_ROWS_V1) &&
+           !(type >= EVENT_WRITE_ROWS_V2 && type <= EVENT_DELETE_ROWS_V2) &&
+           type != EVENT_PARTIAL_UPDATE_ROWS &&
+           !(type >= EVENT_WRITE_ROWS_COMPRESSED_V1 && type <= EVENT_PARTIAL_ROW_DATA);
 }
 
 static bool take_format(Stream *s, const RawEvent *ev, Err *err)
@@ -289,11 +293,13 @@ StreamResult stream_next(Stream *s, RawEvent *out, Err *err)
         if (!frame_place(&s->frame, &out->header, &out->start_pos, &out->end_pos, err))
             return fail_at(s, err);
         out->file = sb_view(&s->frame.file);
-        if (has_checksum && ends_transactions(type)) {
-            Reader tail = reader_of(str_make(out->whole.ptr + out->whole.len - CHECKSUM_LEN, CHECKSUM_LEN));
-            out->crc = reader_u32(&tail); /* verified by event_split */
-        } else if (ends_transactions(type))
-            out->crc = (uint32_t)crc32_z(0, (const Bytef *)out->whole.ptr, out->whole.len);
+        bool checked = has_checksum || (type == EVENT_FORMAT_DESCRIPTION && s->format.checksum_crc32);
+        size_t body_end = out->whole.len - (checked ? CHECKSUM_LEN : 0);
+        if (checked) { /* verified above, so what it says is what we would compute */
+            Reader tail = reader_of(str_make(out->whole.ptr + body_end, CHECKSUM_LEN));
+            out->crc = reader_u32(&tail);
+        } else if (may_be_evidence(type))
+            out->crc = (uint32_t)crc32_z(0, (const Bytef *)out->whole.ptr, body_end);
         return STREAM_EVENT;
     }
 }
