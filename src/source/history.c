@@ -153,7 +153,7 @@ static bool peek_next(Peek *p, Peeked *out, bool *more, Err *err)
         if (type == EVENT_ROTATE && !(out->header.flags & EVENT_FLAG_ARTIFICIAL)) return true;
         if (type == EVENT_ROTATE || type == EVENT_HEARTBEAT || type == EVENT_HEARTBEAT_V2) continue;
         if (!frame_place(&p->frame, &out->header, &out->start, &out->end, err)) return false;
-        if (type == EVENT_FORMAT_DESCRIPTION || (out->header.flags & EVENT_FLAG_ARTIFICIAL)) continue;
+        if (out->start == out->end) continue; /* artificial, or the FORMAT_DESCRIPTION of a mid-file start */
         *more = true;
         return true;
     }

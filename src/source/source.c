@@ -291,10 +291,11 @@ static void *source_main(void *arg)
     Err err = {0};
     while (!atomic_load(&s->stop)) {
         if (connect_stream(s, &err)) read_stream(s, &err);
+        if (s->stream)
+            assembler_reset(s->assembler, stream_server(s->stream)); /* an open one is read again */
         stream_close(s->stream);
         s->stream = NULL;
         atomic_store(&s->at_server_end, false);
-        if (s->assembler) assembler_reset(s->assembler, assembler_point(s->assembler)->server);
         if (atomic_load(&s->stop) || err.code == ERR_CANCELLED) break;
         if (!may_retry(s, &err)) {
             end = SOURCE_FAILED;

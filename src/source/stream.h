@@ -25,9 +25,7 @@ typedef struct RawEvent {
     Str whole;                   /* as received */
     Str file;                    /* file it stands in; view */
     uint64_t start_pos, end_pos; /* 64-bit running positions in file */
-    uint32_t
-        crc; /* CRC32 over the event without its checksum; computed only for the types that can end a
-                transaction (XID, QUERY and its compressed form, XA_PREPARE, TRANSACTION_PAYLOAD), else 0 */
+    uint32_t crc; /* CRC32 of the event less its own checksum; 0 for row events without checksums */
 } RawEvent;
 
 typedef enum StreamResult {
