@@ -14,7 +14,8 @@ typedef struct Reader {
 
 static inline Reader reader_of(Str s)
 {
-    return (Reader){(const uint8_t *)s.ptr, (const uint8_t *)s.ptr + s.len, false};
+    const uint8_t *p = (const uint8_t *)(s.ptr ? s.ptr : "");
+    return (Reader){p, p + s.len, false};
 }
 static inline size_t reader_left(const Reader *r)
 {
