@@ -95,7 +95,7 @@ static void unknown_key(Section section, const Node *key, Problems *ps)
         sb_printf(&remedy, "it belongs to %s", sections[other->section].where);
     else
         sb_c(&remedy, "remove it");
-    problem_add(ps, ERR_CONFIG_UNKNOWN_KEY, key->place, remedy.ptr, "unknown key '" STR_FMT "' (%s)",
+    problem_add(ps, ERR_CONFIG_UNKNOWN_KEY, key->place, remedy.ptr, "unknown key '" STR_FMT "' (section: %s)",
                 STR_ARG(shown(key->text)), sections[section].where);
     sb_done(&remedy);
 }
@@ -325,12 +325,13 @@ static void verdict_check(const KeyRow *row, const Node *key, const Node *value,
     if (row->verdict == KEY_USED || row->verdict == KEY_ACCEPTED || is_default(row, value)) return;
     if (row->verdict == KEY_NOT_YET) {
         StrBuf remedy = {0};
+        Str help = {row->help, strlen(row->help) - 1}; /* without its full stop */
         if (row->def[0])
             sb_printf(&remedy, "remove it, or set it to %s", row->def);
         else
             sb_c(&remedy, "remove it");
-        problem_add(ps, ERR_NOT_SUPPORTED, key->place, remedy.ptr, "%s: not supported yet (%s)", row->key,
-                    row->help);
+        problem_add(ps, ERR_NOT_SUPPORTED, key->place, remedy.ptr, "%s: not supported yet (" STR_FMT ")",
+                    row->key, STR_ARG(help));
         sb_done(&remedy);
         return;
     }

@@ -151,8 +151,8 @@ void tls_build(Build *b, const Node *security, TlsOpts *out)
     if (!out->cert == !out->key) return;
     /* A part that could not be read has its own problem: only what was never written is missing. */
     const TlsPart *absent = out->cert ? &parts[2] : &parts[1];
-    if (is_given(security, absent->file_key) || is_given(security, absent->bytes_key) ||
-        is_given(security, absent->base64_key))
+    if (!keys_absent(security, absent->file_key) || !keys_absent(security, absent->bytes_key) ||
+        !keys_absent(security, absent->base64_key))
         return;
     problem_add(&b->problems, ERR_CONFIG_MISSING, security->place, "give both, or neither",
                 "%s is missing: a client certificate needs its key", absent->file_key);
