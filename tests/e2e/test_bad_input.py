@@ -1,39 +1,40 @@
 """Broken configurations and broken streams: each ends with its code, its place and a remedy; never passed over."""
-import re
 import subprocess
 
 import pytest
 
 from harness.proxy import Proxy
 from harness.servers import MariaDB
-from harness.sm import ROOT, STOPPED, Runner, binary, error_codes, has_code
+from harness.sm import ROOT, STOPPED, Runner, binary, has_code
 
 T = {"t": "(id BIGINT NOT NULL PRIMARY KEY, v INT)"}
-CONFIGS = sorted(p for p in (ROOT / "fixtures/bad/config").glob("*") if p.name != "MANIFEST" and (p.is_dir() or p.suffix == ".yaml"))
+FOLDER = ROOT / "fixtures/bad/config"
 
 
-def expectation(path):
-    """`# expect: CODE_NAME [text]` in the first lines of a broken configuration, or None."""
-    text = (path / "task.yaml" if path.is_dir() else path).read_text(errors="replace")
-    found = re.search(r"#\s*expect:\s*(?:SM-\d+\s+)?([A-Z_]+)(?:\s+(.*))?", text[:1000])
-    return found and (found[1], found[2])
+def expected_problems() -> dict[str, list[tuple[str, str]]]:
+    """File → [(code, "line:column")], from the folder's table."""
+    out: dict[str, list[tuple[str, str]]] = {}
+    for line in (FOLDER / "EXPECTED").read_text().splitlines():
+        name, code, place = line.split("\t")[:3]
+        out.setdefault(name, []).append((code, place))
+    return out
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.name)
-def test_broken_configurations(path):
-    expected = expectation(path)
-    task = path / "task.yaml" if path.is_dir() else path
-    done = subprocess.run([binary(), "run", str(task)], capture_output=True, text=True, timeout=30)
+EXPECTED = expected_problems()
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_broken_configurations(name):
+    done = subprocess.run([binary(), "run", str(FOLDER / name)], capture_output=True, text=True, errors="replace", timeout=30)
     text = done.stdout + done.stderr
-    assert done.returncode == 2, f"{path.name}: exit status {done.returncode}, expected 2\n{text}"
-    assert "SM-1" in text, f"{path.name}: no error code in\n{text}"
-    if expected:
-        assert has_code(text, expected[0]), f"{path.name}: expected {expected[0]} {error_codes()[expected[0]][0]}\n{text}"
-    assert task.name in text, f"{path.name}: the message does not name the file\n{text}"
+    assert done.returncode == 2, f"{name}: exit status {done.returncode}, expected 2\n{text}"
+    for code, place in EXPECTED[name]:
+        assert any(f"{name}:{place}" in line and code in line for line in text.splitlines()), \
+            f"{name}: no line with {code} at {name}:{place} in\n{text}"
 
 
-def test_there_are_broken_configurations():
-    assert len(CONFIGS) >= 20, f"only {len(CONFIGS)} in fixtures/bad/config"
+def test_there_are_enough_of_them():
+    assert len(EXPECTED) >= 40 and set(EXPECTED) == {p.name for p in FOLDER.glob("*.yaml")}
 
 
 def problem(s, source, *codes, timeout=30):
