@@ -425,7 +425,9 @@ bool conn_send_command(Conn *c, unsigned char command, Str body, Err *err)
 bool conn_read_packet(Conn *c, Str *out, Err *err)
 {
     unsigned long n = mysql_net_read_packet(c->my);
-    if (n == (unsigned long)-1) return set_error(c, false, err);
+    const unsigned long PACKET_ERROR =
+        UINT32_MAX; /* the library's packet_error: an unsigned int, returned as a long */
+    if (n >= PACKET_ERROR) return set_error(c, false, err);
     *out = str_make(c->my->net.read_pos, n);
     return true;
 }

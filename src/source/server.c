@@ -168,6 +168,15 @@ bool server_logs_purged(const ServerLogs *l, Str name)
     return str_eq(base, first_base) && number < first;
 }
 
+bool server_log_newer(Str name, Str than)
+{
+    Str base, than_base;
+    uint64_t number, than_number;
+    if (!log_number(name, &base, &number) || !log_number(than, &than_base, &than_number))
+        return !str_eq(name, than);
+    return !str_eq(base, than_base) || number > than_number;
+}
+
 /* -- server_id -- */
 
 static bool read_taken(Conn *c, uint32_t **taken, size_t *n, Err *err)

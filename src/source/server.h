@@ -37,6 +37,9 @@ const ServerLog *server_logs_find(const ServerLogs *l, Str name);
  * numbering began anew, or it is another server's. Pure. */
 bool server_logs_purged(const ServerLogs *l, Str name);
 
+/* Does binlog `name` come after `than`? Another base name counts as newer. Pure. */
+bool server_log_newer(Str name, Str than);
+
 /* A server_id between 2^30 and 2^32 that neither the server nor any replica it lists uses. Not fatal when the
  * list is not allowed to be read: the server itself tells of clashes later. */
 NODISCARD bool server_id_choose(Conn *c, const ServerFacts *facts, const char *source_id, uint32_t *out,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "source/server.h"
 #include "base/poison.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 10000, BACKOFF_JITTER_PERCENT = 25 };
@@ -194,13 +195,18 @@ static bool connect_stream(Source *s, Err *err)
     return true;
 }
 
-/* Moves the point without a transaction: the beginning of a file, or where the server waits. */
+/* Moves the point without a transaction: the beginning of a file, or where the server waits. By GTID only
+ * forward into another file: the server begins in an older one, skips there, and the evidence held is worth
+ * more than the place. */
 static bool take_position(Source *s, Str file, uint64_t pos, Err *err)
 {
     PointEvidence none = {0};
     if (assembler_in_transaction(s->assembler)) return true;
     const StreamPoint *p = assembler_point(s->assembler);
     if (p->file && str_eqc(file, p->file) && p->pos == pos) return true; /* keeps its evidence */
+    bool same_server = p->server && strcmp(p->server, stream_server(s->stream)) == 0;
+    if (s->opts.stream.use_gtid && same_server && p->file && !server_log_newer(file, str_of(p->file)))
+        return true;
     return assembler_position(s->assembler, file, pos, (uint32_t)atomic_load(&s->last_timestamp),
                               s->last_end == pos ? &s->last : &none, err);
 }

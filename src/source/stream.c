@@ -194,13 +194,20 @@ void stream_interrupt(Stream *s)
 
 /* -- reading -- */
 
+/* The last four bytes, little-endian. */
+static uint32_t checksum_of(Str event)
+{
+    CHECK(event.len >= CHECKSUM_LEN, "an event has a checksum");
+    const uint8_t *p = (const uint8_t *)event.ptr + event.len - CHECKSUM_LEN;
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 /* An artificial event may carry a checksum or not, whatever the file's own events do: its CRC tells. */
 static bool crc_fits(Str event)
 {
     if (event.len < EVENT_HEADER_LEN + CHECKSUM_LEN) return false;
     size_t n = event.len - CHECKSUM_LEN;
-    Reader r = reader_of(str_make(event.ptr + n, CHECKSUM_LEN));
-    return reader_u32(&r) == (uint32_t)crc32_z(0, (const Bytef *)event.ptr, n);
+    return checksum_of(event) == (uint32_t)crc32_z(0, (const Bytef *)event.ptr, n);
 }
 
 /* Row events never are the last of a transaction, so nobody asks for their CRC; they are most of the bytes.
@@ -294,12 +301,10 @@ StreamResult stream_next(Stream *s, RawEvent *out, Err *err)
             return fail_at(s, err);
         out->file = sb_view(&s->frame.file);
         bool checked = has_checksum || (type == EVENT_FORMAT_DESCRIPTION && s->format.checksum_crc32);
-        size_t body_end = out->whole.len - (checked ? CHECKSUM_LEN : 0);
-        if (checked) { /* verified above, so what it says is what we would compute */
-            Reader tail = reader_of(str_make(out->whole.ptr + body_end, CHECKSUM_LEN));
-            out->crc = reader_u32(&tail);
-        } else if (may_be_evidence(type))
-            out->crc = (uint32_t)crc32_z(0, (const Bytef *)out->whole.ptr, body_end);
+        if (checked) /* verified above, so what it says is what we would compute */
+            out->crc = checksum_of(out->whole);
+        else if (may_be_evidence(type))
+            out->crc = (uint32_t)crc32_z(0, (const Bytef *)out->whole.ptr, out->whole.len);
         return STREAM_EVENT;
     }
 }
