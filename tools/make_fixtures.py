@@ -327,7 +327,7 @@ def oracle_expression(column: tuple, members: bool) -> tuple[str, str]:
         return "text", f"{q} + 0"
     if dtype in ("enum", "set"):
         if not members:
-            return "text", f"{q} + 0"
+            return "text", f"cast({q} as unsigned)"
         return ("text", q) if charset.startswith("utf8") else ("hex", f"hex({q})")
     if dtype == "float":
         return "double", f"{q} + 0e0"

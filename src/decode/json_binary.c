@@ -85,12 +85,16 @@ static Str var_length_bytes(Reader *r)
     return (Str){0};
 }
 
+/* As the server writes it: a line break, escaped for JSON, behind every 76 characters that are not the last.
+ */
 static void base64(StrBuf *out, Str s)
 {
+    enum { LINE_BYTES = 76 / 4 * 3 };
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     sb_reserve(out, (s.len + 2) / 3 * 4);
     for (size_t i = 0; i < s.len; i += 3) {
         uint32_t v = 0;
+        if (i && i % LINE_BYTES == 0) sb_c(out, "\\n");
         for (size_t k = 0; k < 3; k++)
             v = v << 8 | (i + k < s.len ? (uint8_t)s.ptr[i + k] : 0);
         char four[4] = {digit[v >> 18], digit[v >> 12 & 63], i + 1 < s.len ? digit[v >> 6 & 63] : '=',

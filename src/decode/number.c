@@ -104,6 +104,21 @@ static unsigned scaled_digits(double v, char digits[24], int *point)
     return 0;
 }
 
+/* A power of two lies nearer to its lower neighbour: the text next above the rounded one may read back when
+ * the rounded one does not (2^-44 = 5.6843418860808015e-14 is printed as …802e-14). Changes text when it
+ * does. */
+static bool above_reads_back(char *text, double v)
+{
+    int exponent;
+    if (frexp(v, &exponent) != 0.5) return false;
+    char *last = strchr(text, 'e') - 1;
+    if (*last < '0' || *last >= '9') return false;
+    ++*last;
+    if (strtod(text, NULL) == v) return true;
+    --*last;
+    return false;
+}
+
 unsigned double_digits(double v, char digits[24], int *point)
 {
     enum { ENOUGH = 17, FIRST = 15 };
@@ -114,7 +129,7 @@ unsigned double_digits(double v, char digits[24], int *point)
     for (int p = v < 2.3e-308 ? 1 : FIRST; p <= ENOUGH; p++) {
         int len = snprintf(text, sizeof text, "%.*e", p - 1, v);
         if (len <= 0 || (size_t)len >= sizeof text) return 0;
-        if (p == ENOUGH || strtod(text, NULL) == v) break;
+        if (p == ENOUGH || strtod(text, NULL) == v || (p == ENOUGH - 1 && above_reads_back(text, v))) break;
     }
     char *e = strchr(text, 'e');
     *point = (int)strtol(e + 1, NULL, 10) + 1;

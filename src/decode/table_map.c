@@ -121,8 +121,8 @@ static bool is_numeric(const MapColumn *c, bool mariadb)
     case COLTYPE_FLOAT:
     case COLTYPE_DOUBLE:
     case COLTYPE_DECIMAL_OLD:
-    case COLTYPE_NEWDECIMAL: return true;
-    case COLTYPE_YEAR: return mariadb;
+    case COLTYPE_NEWDECIMAL:
+    case COLTYPE_YEAR: return true;
     default: return false;
     }
 }
@@ -140,6 +140,7 @@ static bool is_character(const MapColumn *c, bool mariadb)
     case COLTYPE_BLOB:
     case COLTYPE_BLOB_COMPRESSED: return true;
     case COLTYPE_GEOMETRY: return mariadb;
+    case COLTYPE_VECTOR: return !mariadb;
     default: return false;
     }
 }
@@ -174,7 +175,7 @@ static void meta_signedness(const MetaContext *x, Reader *r)
     uint8_t byte = 0;
     for (uint32_t i = 0; i < x->map->n_columns; i++) {
         MapColumn *c = &x->map->columns[i];
-        if (!is_numeric(c, x->mariadb)) continue;
+        if (!is_numeric(c)) continue;
         if (bit % 8 == 0) byte = reader_u8(r);
         if (!reader_ok(r)) return;
         c->is_unsigned = byte >> (7 - bit % 8) & 1;
