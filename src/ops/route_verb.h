@@ -1,5 +1,4 @@
-/* The verb `route`: says where every table would go, live or for a list of names, without touching anything.
- */
+/* The verb `route`: says where every table would go, live or for a list of names; it changes nothing. */
 #ifndef SM_OPS_ROUTE_VERB_H
 #define SM_OPS_ROUTE_VERB_H
 
