@@ -108,9 +108,9 @@ static bool read_meta(Reader *r, MapColumn *c)
     }
 }
 
-/* Which columns an optional metadata list speaks of. The two servers differ: MariaDB counts YEAR as a number
- * and geometry as text, MySQL does not. */
-static bool is_numeric(const MapColumn *c, bool mariadb)
+/* Which columns an optional metadata list speaks of. YEAR is a number. The two servers differ in what is text:
+ * MariaDB counts geometry, MySQL counts VECTOR. */
+static bool is_numeric(const MapColumn *c)
 {
     switch (c->type) {
     case COLTYPE_TINY:

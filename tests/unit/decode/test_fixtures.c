@@ -545,6 +545,9 @@ static void load_metadata(Replay *x, const char *flavor)
     x->flavor = strstr(flavor, "mysql") ? FLAVOR_MYSQL : FLAVOR_MARIADB;
     x->gtids = gtidset_new(x->flavor);
     replay_file(x, flavor);
+    x->fixture = NULL;
+    gtidset_free(x->gtids);
+    json_decref(root);
 }
 
 START_TEST(keys_and_unsupported_types)
@@ -566,6 +569,8 @@ START_TEST(keys_and_unsupported_types)
         unsupported += odd;
     }
     ck_assert_uint_eq(unsupported, _i ? 4 : 6);
+    arena_done(&x->arena);
+    free(x);
 }
 END_TEST
 
