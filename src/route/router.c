@@ -346,7 +346,7 @@ const RouterPattern *router_pattern(const Router *r, size_t i)
 
 bool router_pattern_matches(const Router *r, size_t i, TableName table)
 {
-    return entry_match(&r->entries[i], table, NULL, NULL) == PATTERN_HIT;
+    return entry_match(&r->entries[i], table, NULL, NULL) != PATTERN_MISS;
 }
 
 bool router_pattern_is_for_system(const Router *r, size_t i)

@@ -68,7 +68,8 @@ typedef struct RouterPattern {
 
 size_t router_n_patterns(const Router *r);
 const RouterPattern *router_pattern(const Router *r, size_t i);
-/* Does this entry match the table, whatever the others say? How often is for the caller to count. */
+/* Does this entry match the table, whatever the others say? How often is for the caller to count.
+ * A regex that fails on the name counts as a match: nobody can say that the entry matches nothing. */
 bool router_pattern_matches(const Router *r, size_t i, TableName table);
 /* Is the entry there to keep a system schema out, which is done anyway (ignore-dbs: [mysql])? */
 bool router_pattern_is_for_system(const Router *r, size_t i);
