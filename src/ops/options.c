@@ -1,5 +1,6 @@
 #include "ops/options.h"
 #include <stdlib.h>
+#include "ops/text_table.h"
 #include "base/poison.h"
 
 #define VERB_BIT(id) (1u << VERB_##id)
@@ -247,8 +248,12 @@ static void wrap(StrBuf *out, size_t column, const char *text)
 
 static void two_columns(StrBuf *out, const char *left, const char *text)
 {
-    sb_printf(out, "  %-*s", TEXT_COLUMN - 2, left);
-    if (strlen(left) >= TEXT_COLUMN - 2) sb_printf(out, "\n%*s", TEXT_COLUMN, "");
+    size_t width = 2 + text_width(str_of(left));
+    sb_printf(out, "  %s", left);
+    if (width >= TEXT_COLUMN)
+        sb_printf(out, "\n%*s", TEXT_COLUMN, "");
+    else
+        sb_printf(out, "%*s", (int)(TEXT_COLUMN - width), "");
     wrap(out, TEXT_COLUMN, text);
 }
 

@@ -26,6 +26,7 @@ typedef struct Run {
     pthread_mutex_t mutex;
     Pipeline *pipeline; /* guarded by mutex; NULL while starting */
     bool stop_asked;    /* guarded by mutex */
+    sigset_t signals;
     int signal_fd, wake_fd;
     pthread_t watch;
     Live *live;  /* watch's after start; NULL: progress lines */
@@ -201,23 +202,27 @@ static void *watch_thread(void *arg)
             log_progress(r);
         due_ms = clock_mono_ms() + period_ms;
     }
+    /* the last state; without a pipeline there is none */
     if (r->live)
         show_page(r);
-    else
+    else if (pipeline_of(r))
         log_progress(r);
     return NULL;
 }
 
 /* Blocks the signals in this thread and so in all that are made later: only the watch thread sees them. */
+static void take_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
 static bool watch_start(Run *r, Err *err)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+    r->signal_fd = signalfd(-1, &r->signals, SFD_CLOEXEC);
     r->wake_fd = eventfd(0, EFD_CLOEXEC);
     if (r->signal_fd < 0 || r->wake_fd < 0) return err_set(err, ERR_IO, "signals: %s", strerror(errno));
     bool live = !r->opts->plain && r->opts->log_format == LOG_FORMAT_HUMAN && live_possible(STDERR_FILENO);
@@ -283,6 +288,7 @@ int run_verb(const Task *task, const CliOpts *opts, StrBuf *out, Err *err)
     sb_str(&dir, task->state_dir);
     if (!store_open(dir.ptr ? dir.ptr : "", false, &r.store, err)) return err_exit_status(err);
     pthread_mutex_init(&r.mutex, NULL);
+    take_signals(&r.signals);
     if (control_open(dir.ptr, handle_request, &r, &control, err)) run_watched(&r, task, control, out, err);
     rates_done(&r.rates);
     pthread_mutex_destroy(&r.mutex);

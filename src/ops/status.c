@@ -3,7 +3,7 @@
 #include "ops/text_table.h"
 #include "base/poison.h"
 
-/* Read equals the sum of the others; what is missing is in flight. */
+/* Read equals the sum of the others and what is in flight. */
 static const char *const count_names[] = {"read",   "applied", "filtered", "held",
                                           "parked", "missed",  "refused"};
 
@@ -166,8 +166,9 @@ bool status_has_problem(const json_t *status)
 static void head(const json_t *status, bool color, StrBuf *out)
 {
     Str state = text_of(status, "state");
+    Str name = text_of(status, "task");
     sb_c(out, "task ");
-    sb_str(out, text_of(status, "task"));
+    sb_str(out, name.len ? name : STR("(not begun)"));
     sb_c(out, ": ");
     text_tone(out, state, state_tone(state), color);
     if (json_is_true(json_object_get(status, "caught_up"))) sb_c(out, ", caught up");
@@ -244,41 +245,68 @@ typedef struct Counts {
     uint64_t n[ARRAY_LEN(count_names)];
 } Counts;
 
-static void counts_row(TextTable *t, Str who, const Counts *c)
+/* held and parked take room only where there are any */
+static bool column_shown(const Counts *all, size_t k)
+{
+    return all->n[k] || (strcmp(count_names[k], "held") != 0 && strcmp(count_names[k], "parked") != 0);
+}
+
+static void sign_cell(TextTable *t, Str text, size_t column, CellTone tone)
+{
+    CLEANUP(sb_done) StrBuf b = {0};
+    sb_str(&b, text);
+    sb_c(&b, column == 0 ? " =" : " +");
+    table_cell(t, sb_view(&b), true, tone);
+}
+
+static void counts_row(TextTable *t, Str who, const Counts *c, const Counts *all)
 {
     uint64_t done = 0;
     table_text(t, who);
-    for (size_t i = 0; i < ARRAY_LEN(count_names); i++) {
-        table_count(t, c->n[i]);
-        table_text(t, i == 0 ? STR("=") : STR("+"));
-        if (i) done += c->n[i];
+    for (size_t k = 0; k < ARRAY_LEN(count_names); k++) {
+        if (k) done += c->n[k];
+        if (!column_shown(all, k)) continue;
+        CLEANUP(sb_done) StrBuf b = {0};
+        text_count(&b, c->n[k]);
+        sign_cell(t, sb_view(&b), k, TONE_PLAIN);
     }
     table_count(t, c->n[0] > done ? c->n[0] - done : 0);
+}
+
+static Counts counts_of(const json_t *source)
+{
+    Counts c;
+    for (size_t k = 0; k < ARRAY_LEN(count_names); k++)
+        c.n[k] = count_of(json_object_get(source, "counters"), count_names[k]);
+    return c;
 }
 
 /* The sum of promise 1: every row read is in exactly one of the columns behind the equals sign. */
 static void counts_table(const json_t *sources, bool color, StrBuf *out)
 {
-    CLEANUP(table_done) TextTable t = {.columns = 2 + 2 * ARRAY_LEN(count_names)};
     Counts all = {0};
     size_t i;
     const json_t *s;
-    table_tone(&t, STR("ROWS"), TONE_DIM);
-    for (size_t k = 0; k < ARRAY_LEN(count_names); k++) {
-        table_tone(&t, str_of(count_names[k]), TONE_DIM);
-        table_tone(&t, k == 0 ? STR("=") : STR("+"), TONE_DIM);
-    }
-    table_tone(&t, STR("in flight"), TONE_DIM);
     json_array_foreach(sources, i, s)
     {
-        Counts c;
-        for (size_t k = 0; k < ARRAY_LEN(count_names); k++) {
-            c.n[k] = count_of(json_object_get(s, "counters"), count_names[k]);
+        Counts c = counts_of(s);
+        for (size_t k = 0; k < ARRAY_LEN(count_names); k++)
             all.n[k] += c.n[k];
-        }
-        counts_row(&t, text_of(s, "id"), &c);
     }
-    counts_row(&t, STR("all"), &all);
+    CLEANUP(table_done) TextTable t = {.columns = 2};
+    table_tone(&t, STR("ROWS"), TONE_DIM);
+    for (size_t k = 0; k < ARRAY_LEN(count_names); k++) {
+        if (!column_shown(&all, k)) continue;
+        sign_cell(&t, str_of(count_names[k]), k, TONE_DIM);
+        t.columns++;
+    }
+    table_cell(&t, STR("in flight"), true, TONE_DIM);
+    json_array_foreach(sources, i, s)
+    {
+        Counts c = counts_of(s);
+        counts_row(&t, text_of(s, "id"), &c, &all);
+    }
+    counts_row(&t, STR("all"), &all, &all);
     table_print(&t, color, out);
 }
 

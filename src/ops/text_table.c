@@ -4,7 +4,7 @@
 
 static const char *const tone_codes[] = {"", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[2m"};
 
-static void add(TextTable *t, Str text, bool right, CellTone tone)
+void table_cell(TextTable *t, Str text, bool right, CellTone tone)
 {
     if (t->count == t->cap) {
         t->cap = t->cap ? t->cap * 2 : 32;
@@ -15,22 +15,22 @@ static void add(TextTable *t, Str text, bool right, CellTone tone)
 
 void table_text(TextTable *t, Str text)
 {
-    add(t, text, false, TONE_PLAIN);
+    table_cell(t, text, false, TONE_PLAIN);
 }
 void table_tone(TextTable *t, Str text, CellTone tone)
 {
-    add(t, text, false, tone);
+    table_cell(t, text, false, tone);
 }
 void table_right(TextTable *t, Str text)
 {
-    add(t, text, true, TONE_PLAIN);
+    table_cell(t, text, true, TONE_PLAIN);
 }
 
 void table_count(TextTable *t, uint64_t n)
 {
     CLEANUP(sb_done) StrBuf b = {0};
     text_count(&b, n);
-    add(t, sb_view(&b), true, TONE_PLAIN);
+    table_cell(t, sb_view(&b), true, TONE_PLAIN);
 }
 
 void table_print(const TextTable *t, bool color, StrBuf *out)

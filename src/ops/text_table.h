@@ -19,6 +19,8 @@ typedef struct TextTable {
     TableCell *cells; /* row by row */
 } TextTable;
 
+void table_cell(TextTable *t, Str text, bool right, CellTone tone);
+/* Short forms. */
 void table_text(TextTable *t, Str text);
 void table_tone(TextTable *t, Str text, CellTone tone);
 /* A number with separators, right-aligned. */

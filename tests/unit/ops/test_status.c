@@ -188,7 +188,7 @@ START_TEST(people_see_the_sum_the_errors_and_what_to_do)
     /* read = the sum, what is missing is in flight: 1234567 - 1234500 - 50 - 2 = 15 */
     has(text.ptr,
         "1,234,567  =  1,234,500  +        50  +     0  +       0  +       2  +        0  +         15\n");
-    has(text.ptr, "1,234,572  =  1,234,505  +");
+    has(text.ptr, "1,234,572 =  1,234,505 +");
     has(text.ptr, "shard-two: [SM-1301, stop-source] purged\n  what to do: copy again\n");
     has(text.ptr, "TARGETS\n");
     has(text.ptr, "2,000");
