@@ -16,6 +16,8 @@ Str build_folder_of(const char *path)
 Str build_path(Build *b, const char *beside, Str path)
 {
     if (path.len && path.ptr[0] == '/') return arena_str(&b->task->arena, path);
+    while (str_starts(path, STR("./")))
+        path = (Str){path.ptr + 2, path.len - 2};
     return arena_printf(&b->task->arena, STR_FMT STR_FMT, STR_ARG(build_folder_of(beside)), STR_ARG(path));
 }
 

@@ -233,8 +233,10 @@ static void source_unknown(Build *b, const Node *id)
     const char **names = mem_alloc((b->sources.count + 1) * sizeof *names);
     Str key;
     void *value;
-    while (map_next(&b->sources, &iter, &key, &value))
-        names[n++] = node_get(value, "source-id")->text.ptr;
+    while (map_next(&b->sources, &iter, &key, &value)) {
+        const Node *known = node_get(value, "source-id");
+        if (known) names[n++] = known->text.ptr;
+    }
     const char *near = keys_nearest(id->text, names, n);
     if (near)
         sb_printf(&remedy, "did you mean '%s'?", near);

@@ -248,6 +248,8 @@ static bool list_check(const KeyRow *row, Node *value, Problems *ps)
             ok = text_check(row->key, item, ps) && ok;
         }
     }
+    /* One bad entry spoils the whole: whoever builds on the list need not look at each. */
+    value->bad = value->bad || !ok;
     return ok;
 }
 
@@ -258,6 +260,7 @@ static bool vars_check(const KeyRow *row, Node *value, Problems *ps)
     bool ok = true;
     for (NodeEntry *e = value->first; e; e = e->next)
         ok = text_check(row->key, e->value, ps) && ok;
+    value->bad = value->bad || !ok;
     return ok;
 }
 

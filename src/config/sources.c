@@ -5,21 +5,13 @@
 #include "config/build.h"
 #include "base/poison.h"
 
-enum { ID_LIMIT = 32 }; /* characters of a source-id, DM's limit */
+enum { ID_LIMIT = 32 }; /* bytes of a source-id, DM's limit */
 
 /* The place of the source-id's value, for messages about the whole source. */
 static ConfigPlace id_place(const Node *map)
 {
     const Node *id = node_get(map, "source-id");
     return id ? id->place : map->place;
-}
-
-static size_t characters(Str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++)
-        n += ((unsigned char)s.ptr[i] & 0xC0) != 0x80;
-    return n;
 }
 
 /* Enters a source under its id. Its other keys are looked at when the task uses it. */
@@ -30,9 +22,9 @@ static void source_enter(Build *b, Node *map)
         build_require(b, map, "source-id", STR(""));
         return;
     }
-    if (characters(id->text) > ID_LIMIT) {
+    if (id->text.len > ID_LIMIT) {
         problem_add(&b->problems, ERR_CONFIG_VALUE, id->place, "shorten it, here and in mysql-instances",
-                    "source-id: longer than %d characters", ID_LIMIT);
+                    "source-id: longer than %d bytes", ID_LIMIT);
         return;
     }
     const Node *before = map_get(&b->sources, id->text);

@@ -162,7 +162,6 @@ void task_free(Task *t)
 {
     if (!t) return;
     tls_private_remove(t);
-    /* The arena holds passwords. */
     arena_done(&t->arena);
     free(t);
 }

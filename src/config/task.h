@@ -44,7 +44,7 @@ typedef struct StartPoint {
 } StartPoint;
 
 typedef struct SourceConfig {
-    Str id; /* source-id, at most 32 characters */
+    Str id; /* source-id, at most 32 bytes */
     Endpoint from;
     bool enable_gtid;   /* of the source file or the syncer; also true when the start is given as binlog-gtid
                            only */

@@ -657,7 +657,7 @@ START_TEST(small_examples)
     ck_assert_uint_eq(t->sources[1].from.port, 3308);
     ck_str(t->sources[1].from.host, "127.0.0.1");
     ck_assert_uint_eq(t->retry_max_seconds, 600);
-    ck_str(t->state_dir, "fixtures/config/inline/./var/inline");
+    ck_str(t->state_dir, "fixtures/config/inline/var/inline");
     task_free(t);
 }
 END_TEST
