@@ -92,7 +92,7 @@ const char *family_wire_mismatch(const ColumnDef *c, const MapColumn *m)
         return m->is_unsigned ? "unsigned in the binlog" : "signed in the binlog";
     switch (r->family) {
     case FAMILY_DECIMAL: return m->meta == (c->precision << 8 | c->scale) ? NULL : "another precision";
-    case FAMILY_BIT: return m->meta == ((c->precision + 7) / 8 << 8 | c->precision) ? NULL : "another width";
+    case FAMILY_BIT: return m->meta == (c->precision / 8 << 8 | c->precision % 8) ? NULL : "another width";
     case FAMILY_TIME:
     case FAMILY_DATETIME:
     case FAMILY_TIMESTAMP:
