@@ -71,11 +71,10 @@ uint32_t merge_stream_open(Merge *m, uint32_t stream, const StreamPoint *floor, 
 /* No more of this stream: queued transactions are dropped, those in flight are dropped when met. Any thread,
  * at once. */
 void merge_stream_close(Merge *m, uint32_t stream);
-/* Lets the transactions already delivered run through, then closes: for a pause. Blocks. False when aborted.
- */
-NODISCARD bool merge_stream_drain(Merge *m, uint32_t stream);
-/* Blocks until none of the stream is in flight (after close or drain). False when aborted. */
-NODISCARD bool merge_stream_wait_quiet(Merge *m, uint32_t stream);
+/* Is none of the stream in flight? with_inbox: nor delivered and waiting. Never blocks. */
+bool merge_stream_is_quiet(Merge *m, uint32_t stream, bool with_inbox);
+/* The stream goes on like any other: spread over the appliers, without gathering. */
+void merge_stream_unpin(Merge *m, uint32_t stream);
 Window *merge_window(Merge *m, uint32_t stream);
 /* Moves the floors' prefixes on; true when any moved. Coordinator. */
 bool merge_collect(Merge *m);

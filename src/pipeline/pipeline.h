@@ -10,8 +10,8 @@
 typedef struct Pipeline Pipeline;
 
 typedef struct PipelineOpts {
-    const Task *task;    /* outlives the pipeline */
-    Store *store;        /* open and locked; outlives the pipeline */
+    const Task *task;     /* outlives the pipeline */
+    Store *store;         /* open and locked; outlives the pipeline */
     bool until_caught_up; /* end by itself once caught up */
 } PipelineOpts;
 
@@ -21,8 +21,8 @@ typedef enum PipelineEnd {
     PIPELINE_FAILED,    /* *err tells */
 } PipelineEnd;
 
-/* Checks the state against the task and the downstream, creates meta schema and missing targets, takes the epoch,
- * starts all threads. Blocks on servers. Main thread. */
+/* Checks the state against the task and the downstream, creates meta schema and missing targets, takes the
+ * epoch, starts all threads. Blocks on servers. Main thread. */
 NODISCARD bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err);
 /* Any thread, also a signal-handling one (not a handler): begins a clean stop. */
 void pipeline_request_stop(Pipeline *p);
@@ -30,9 +30,9 @@ void pipeline_request_stop(Pipeline *p);
 PipelineEnd pipeline_wait(Pipeline *p, Err *err);
 void pipeline_free(Pipeline *p);
 
-/* The status object of the design's section 11, new reference. ask_servers: asks every source for its present end, so
- * that caught_up is exact at the moment of the call (blocks on the servers); otherwise caught_up comes from the last
- * heartbeat. Any thread. */
+/* The status object of the design's section 11, new reference. ask_servers: asks every source for its present
+ * end, so that caught_up is exact at the moment of the call (blocks on the servers); otherwise caught_up
+ * comes from the last heartbeat. Any thread. */
 json_t *pipeline_status(Pipeline *p, bool ask_servers);
 /* source_id NULL = all. Durable. Any thread. ERR_OPS_NO_SUCH_SOURCE. */
 NODISCARD bool pipeline_pause(Pipeline *p, const char *source_id, Str by, Err *err);

@@ -1,0 +1,511 @@
+#include "pipeline/catalog.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include "base/check.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "db/schema_read.h"
+#include "source/stream.h"
+#include "track/bind.h"
+#include "track/schema_json.h"
+#include "base/poison.h"
+
+typedef struct CatalogMember {
+    Member m;
+    uint64_t number; /* durable identity in the store */
+    const TableSchema *schema;
+    struct CatalogMember *next;
+} CatalogMember;
+
+struct Catalog {
+    CatalogOpts opts;
+    pthread_mutex_t mutex; /* guards all below */
+    RoutePlan *plan;       /* for its routers; immutable */
+    Flavor *flavors;       /* by source */
+    Dialect dialect;       /* of the downstream */
+    Map targets;           /* schema.table → Target */
+    Target **target_list;
+    size_t n_targets;
+    Map members; /* source index, schema.table → CatalogMember */
+    CatalogMember *member_list;
+    uint32_t n_members;
+    Map bindings; /* member, table map body → Binding */
+    Arena arena;  /* members, copied table maps */
+};
+
+void endpoint_conn(const Endpoint *e, const char *role, ConnOpts *out)
+{
+    *out = (ConnOpts){.role = role,
+                      .host = e->host.ptr,
+                      .port = e->port,
+                      .socket = e->socket.len ? e->socket.ptr : NULL,
+                      .user = e->user.ptr,
+                      .password = e->password.ptr,
+                      .tls = e->tls,
+                      .connect_timeout_s = 10};
+}
+
+void target_session(const Task *task, SessionVarText *vars, SessionOpts *out)
+{
+    *out = (SessionOpts){.vars = vars, .n_vars = task->target.n_session};
+    endpoint_conn(&task->target, "downstream", &out->conn);
+    for (size_t i = 0; i < task->target.n_session; i++)
+        vars[i] = (SessionVarText){task->target.session[i].name, task->target.session[i].value};
+}
+
+static bool source_connect(const Task *task, uint32_t source, Conn **out, Err *err)
+{
+    const SourceConfig *s = &task->sources[source];
+    StrBuf role = {0};
+    ConnOpts opts;
+    sb_printf(&role, "source " STR_FMT, STR_ARG(s->id));
+    endpoint_conn(&s->from, role.ptr, &opts);
+    opts.read_timeout_s = 60;
+    bool ok = conn_open(&opts, out, err);
+    sb_done(&role);
+    return ok;
+}
+
+static bool target_connect(Catalog *c, Conn **out, Dialect *dialect, Err *err)
+{
+    const Task *task = c->opts.task;
+    SessionVarText *vars = mem_zalloc((task->target.n_session + 1) * sizeof *vars);
+    SessionOpts opts;
+    target_session(task, vars, &opts);
+    bool ok = session_open(&opts, out, dialect, err);
+    free(vars);
+    return ok;
+}
+
+static void member_key(uint32_t source, TableName name, StrBuf *out)
+{
+    sb_printf(out, "%u:", source);
+    table_name_plain(name, out);
+}
+
+/* -- members -- */
+
+/* The tracked definition: what the store kept from the first time, else the live one, which is kept from now
+ * on. */
+static bool member_schema(Catalog *c, CatalogMember *m, Conn *conn, Err *err)
+{
+    char *json = NULL;
+    bool found = false;
+    TableSchema *schema = NULL;
+    if (m->schema) return true;
+    if (!store_schema_get(c->opts.store, m->number, &json, &found, err)) return false;
+    if (found) {
+        bool ok = schema_from_json(str_of(json), &schema, err);
+        free(json);
+        if (!ok)
+            return err_wrap(err, "kept definition of " STR_FMT "." STR_FMT, STR_ARG(m->m.name.schema),
+                            STR_ARG(m->m.name.table));
+        m->schema = schema;
+        return true;
+    }
+    if (!schema_read(conn, m->m.name, &schema, err)) return false;
+    if (!schema)
+        return err_set(err, ERR_TRACK_NO_TABLE,
+                       "source " STR_FMT ": table " STR_FMT "." STR_FMT
+                       " occurs in the binlog, but is not on the server, and no definition of it was kept",
+                       STR_ARG(c->opts.task->sources[m->m.source].id), STR_ARG(m->m.name.schema),
+                       STR_ARG(m->m.name.table));
+    StrBuf text = {0};
+    schema_to_json(schema, &text);
+    bool ok =
+        store_schema_put(c->opts.store, m->number, STR("{}"), sb_view(&text), STR("live definition"), err);
+    sb_done(&text);
+    if (ok)
+        m->schema = schema;
+    else
+        schema_free(schema);
+    return ok;
+}
+
+static bool add_member(Catalog *c, uint32_t source, TableName name, TableName target, CatalogMember **out,
+                       Err *err)
+{
+    StrBuf key = {0};
+    member_key(source, name, &key);
+    CatalogMember *m = map_get(&c->members, sb_view(&key));
+    bool ok = true;
+    if (!m) {
+        m = arena_new(&c->arena, CatalogMember);
+        m->m = (Member){.id = c->n_members,
+                        .source = source,
+                        .name = {arena_str(&c->arena, name.schema), arena_str(&c->arena, name.table)}};
+        ok = store_member(c->opts.store, c->opts.task->sources[source].id, name, target, &m->number, err);
+        if (ok) {
+            map_put(&c->members, sb_view(&key), m);
+            m->next = c->member_list;
+            c->member_list = m;
+            c->n_members++;
+        }
+    }
+    sb_done(&key);
+    *out = m;
+    return ok;
+}
+
+/* -- targets -- */
+
+static Target *find_target(Catalog *c, TableName name)
+{
+    StrBuf key = {0};
+    table_name_plain(name, &key);
+    Target *t = map_get(&c->targets, sb_view(&key));
+    sb_done(&key);
+    return t;
+}
+
+static bool add_target(Catalog *c, TableSchema *schema, Target **out, Err *err)
+{
+    Target *t;
+    if (!target_new((uint32_t)c->n_targets, schema, &t, err)) return false;
+    StrBuf key = {0};
+    table_name_plain(t->name, &key);
+    map_put(&c->targets, sb_view(&key), t);
+    sb_done(&key);
+    c->target_list = mem_realloc(c->target_list, (c->n_targets + 1) * sizeof *c->target_list);
+    c->target_list[c->n_targets++] = t;
+    *out = t;
+    return true;
+}
+
+typedef struct TargetWork {
+    Conn *conn;
+    Dialect dialect;
+} TargetWork;
+
+static bool disagreement(Catalog *c, TableName name, const CatalogMember *a, const CatalogMember *b, Err *err)
+{
+    StrBuf x = {0}, y = {0}, diff = {0};
+    sb_str(&x, c->opts.task->sources[a->m.source].id);
+    sb_ch(&x, ' ');
+    table_name_plain(a->m.name, &x);
+    sb_str(&y, c->opts.task->sources[b->m.source].id);
+    sb_ch(&y, ' ');
+    table_name_plain(b->m.name, &y);
+    bool differ = schema_diff(a->schema, x.ptr, b->schema, y.ptr, &diff) > 0;
+    if (differ)
+        err_set_remedy(err, ERR_TRACK_TARGET, "create the target table by hand, wide enough for all shards",
+                       "target " STR_FMT "." STR_FMT " does not exist, and its shards disagree: %s",
+                       STR_ARG(name.schema), STR_ARG(name.table), diff.ptr);
+    sb_done(&x);
+    sb_done(&y);
+    sb_done(&diff);
+    return differ;
+}
+
+/* Makes a missing target from the definition that all given members share. */
+static bool create_target(Catalog *c, TargetWork *w, TableName name, CatalogMember *const *members, size_t n,
+                          Err *err)
+{
+    const Task *task = c->opts.task;
+    if (!task->create_tables)
+        return err_set_remedy(err, ERR_TRACK_TARGET, "create the table, or set create-tables: true",
+                              "target " STR_FMT "." STR_FMT " does not exist", STR_ARG(name.schema),
+                              STR_ARG(name.table));
+    for (size_t i = 1; i < n; i++)
+        if (disagreement(c, name, members[0], members[i], err)) return false;
+    StrBuf sql = {0};
+    CreateOpts opts = {.name = name,
+                       .target_is_tidb = w->dialect.is_tidb,
+                       .target_is_mariadb = w->dialect.is_mariadb,
+                       .source_is_mariadb = c->flavors[members[0]->m.source] == FLAVOR_MARIADB};
+    bool ok = schema_create_sql(members[0]->schema, &opts, &sql, err);
+    if (ok) {
+        StrBuf db = {0};
+        sb_c(&db, "CREATE DATABASE IF NOT EXISTS ");
+        sb_ident(&db, name.schema);
+        ok = conn_exec(w->conn, sb_view(&db), NULL, err) && conn_exec(w->conn, sb_view(&sql), NULL, err);
+        sb_done(&db);
+        if (!ok)
+            err_wrap(err, "creating target " STR_FMT "." STR_FMT, STR_ARG(name.schema), STR_ARG(name.table));
+    }
+    if (ok) {
+        log_write(LOGEV_TARGET_CREATED, LOG_STR("schema", name.schema), LOG_STR("table", name.table),
+                  LOG_STR("statement", sb_view(&sql)));
+        ok = store_event(c->opts.store, (Str){0}, STR("target-created"), sb_view(&sql), err);
+    }
+    sb_done(&sql);
+    return ok;
+}
+
+/* The target, made if need be; every given member is checked against it and bound to it. */
+static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMember *const *members, size_t n,
+                          Err *err)
+{
+    Target *t = find_target(c, name);
+    if (!t) {
+        TableSchema *schema = NULL;
+        if (!schema_read(w->conn, name, &schema, err)) return false;
+        if (!schema &&
+            (!create_target(c, w, name, members, n, err) || !schema_read(w->conn, name, &schema, err)))
+            return false;
+        if (!schema)
+            return err_set(err, ERR_TRACK_TARGET,
+                           "target " STR_FMT "." STR_FMT " is not there after CREATE TABLE",
+                           STR_ARG(name.schema), STR_ARG(name.table));
+        if (!add_target(c, schema, &t, err)) return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        BindOpts opts = {.source_flavor = c->flavors[members[i]->m.source],
+                         .target_is_tidb = w->dialect.is_tidb,
+                         .allow_keyless = c->opts.task->allow_keyless_tables};
+        if (!binding_check(members[i]->m.name, members[i]->schema, t, &opts, err))
+            return err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[members[i]->m.source].id));
+        if (!members[i]->m.target) t->n_members++;
+        members[i]->m.target = t;
+    }
+    return true;
+}
+
+/* -- start -- */
+
+typedef struct SourceTables {
+    Conn *conn; /* NULL: not reachable now */
+    TableName *names;
+    size_t n;
+} SourceTables;
+
+static bool list_sources(Catalog *c, SourceTables *tables, Arena *arena, Err *err)
+{
+    const Task *task = c->opts.task;
+    for (uint32_t i = 0; i < task->n_sources; i++) {
+        Err one = {0};
+        SourceTables *s = &tables[i];
+        bool ok = source_connect(task, i, &s->conn, &one) &&
+                  server_detect_flavor(s->conn, &c->flavors[i], &one) &&
+                  schema_list_tables(s->conn, arena, &s->names, &s->n, &one);
+        if (ok) continue;
+        conn_close(s->conn);
+        s->conn = NULL;
+        if (err_class(&one) != ERR_CLASS_RETRY) {
+            err_move(err, &one);
+            return false;
+        }
+        c->flavors[i] = task->sources[i].flavor;
+        log_error(LOGEV_CHECK_WARNING, &one, LOG_STR("source", task->sources[i].id));
+        err_clear(&one);
+    }
+    return true;
+}
+
+static bool make_plan(Catalog *c, const SourceTables *tables, Err *err)
+{
+    const Task *task = c->opts.task;
+    PlanSource *sources = mem_zalloc((task->n_sources + 1) * sizeof *sources);
+    for (size_t i = 0; i < task->n_sources; i++) {
+        const SourceConfig *s = &task->sources[i];
+        sources[i] = (PlanSource){.id = s->id,
+                                  .allow_list = s->allow_list,
+                                  .rules = s->routes,
+                                  .n_rules = s->n_routes,
+                                  .tables = tables[i].names,
+                                  .n_tables = tables[i].n,
+                                  .place = s->place};
+    }
+    PlanOpts opts = {.sources = sources,
+                     .n_sources = task->n_sources,
+                     .case_sensitive = task->case_sensitive,
+                     .meta_schema = task->meta_schema};
+    bool ok = route_plan_build(&opts, &c->plan, err);
+    free(sources);
+    if (!ok) return false;
+    for (size_t i = 0; i < c->plan->n_problems; i++) {
+        if (c->plan->problems[i].level == ROUTE_NOTE) continue;
+        StrBuf text = {0};
+        route_problem_format(&c->plan->problems[i], &text);
+        log_write(LOGEV_CHECK_WARNING, LOG_STR("route", sb_view(&text)));
+        sb_done(&text);
+    }
+    return route_plan_check(c->plan, err);
+}
+
+static bool open_targets(Catalog *c, SourceTables *tables, Err *err)
+{
+    TargetWork w = {0};
+    bool ok = target_connect(c, &w.conn, &w.dialect, err);
+    for (size_t i = 0; ok && i < c->plan->n_targets; i++) {
+        const RouteTarget *rt = &c->plan->targets[i];
+        CatalogMember **members = mem_zalloc((rt->n_members + 1) * sizeof *members);
+        for (size_t k = 0; ok && k < rt->n_members; k++) {
+            const RouteEntry *e = &c->plan->entries[rt->members[k]];
+            ok = add_member(c, e->source, e->table, rt->name, &members[k], err) &&
+                 member_schema(c, members[k], tables[e->source].conn, err);
+        }
+        ok = ok && ensure_target(c, &w, rt->name, members, rt->n_members, err);
+        free(members);
+    }
+    c->dialect = w.dialect;
+    conn_close(w.conn);
+    return ok;
+}
+
+bool catalog_open(const CatalogOpts *opts, Catalog **out, Err *err)
+{
+    Catalog *c = mem_zalloc(sizeof *c);
+    c->opts = *opts;
+    c->flavors = mem_zalloc((opts->task->n_sources + 1) * sizeof *c->flavors);
+    pthread_mutex_init(&c->mutex, NULL);
+    SourceTables *tables = mem_zalloc((opts->task->n_sources + 1) * sizeof *tables);
+    Arena arena = {0};
+    bool ok =
+        list_sources(c, tables, &arena, err) && make_plan(c, tables, err) && open_targets(c, tables, err);
+    for (size_t i = 0; i < opts->task->n_sources; i++)
+        conn_close(tables[i].conn);
+    free(tables);
+    arena_done(&arena);
+    if (ok)
+        *out = c;
+    else
+        catalog_free(c);
+    return ok;
+}
+
+void catalog_free(Catalog *c)
+{
+    if (!c) return;
+    size_t iter = 0;
+    for (void *v; map_next(&c->bindings, &iter, NULL, &v);)
+        binding_free(v);
+    for (CatalogMember *m = c->member_list; m; m = m->next)
+        schema_free((TableSchema *)m->schema);
+    for (size_t i = 0; i < c->n_targets; i++) {
+        TableSchema *schema = (TableSchema *)c->target_list[i]->schema;
+        target_free(c->target_list[i]);
+        schema_free(schema);
+    }
+    route_plan_free(c->plan);
+    map_done(&c->targets);
+    map_done(&c->members);
+    map_done(&c->bindings);
+    arena_done(&c->arena);
+    free(c->target_list);
+    free(c->flavors);
+    pthread_mutex_destroy(&c->mutex);
+    free(c);
+}
+
+/* -- while running -- */
+
+/* A table the binlog shows for the first time. */
+static bool late_member(Catalog *c, uint32_t source, TableName name, TableName target, CatalogMember **out,
+                        Err *err)
+{
+    Conn *conn = NULL;
+    TargetWork w = {0};
+    bool ok = add_member(c, source, name, target, out, err) &&
+              source_connect(c->opts.task, source, &conn, err) && member_schema(c, *out, conn, err) &&
+              target_connect(c, &w.conn, &w.dialect, err) && ensure_target(c, &w, target, out, 1, err);
+    conn_close(conn);
+    conn_close(w.conn);
+    return ok;
+}
+
+static bool make_binding(Catalog *c, CatalogMember *m, const TableMap *map, Str key, const Binding **out,
+                         Err *err)
+{
+    BindOpts opts = {.source_flavor = c->flavors[m->m.source],
+                     .target_is_tidb = c->dialect.is_tidb,
+                     .allow_keyless = c->opts.task->allow_keyless_tables};
+    Binding *b;
+    if (!binding_new(&m->m, table_map_copy(map, &c->arena), m->schema, &opts, &b, err)) return false;
+    map_put(&c->bindings, key, b);
+    *out = b;
+    return true;
+}
+
+static bool resolve(Catalog *c, uint32_t source, const TableMap *map, const Binding **binding, Err *err)
+{
+    Arena scratch = {0};
+    StrBuf key = {0};
+    RouteAnswer answer;
+    CatalogMember *m = NULL;
+    bool ok = true;
+    *binding = NULL;
+    router_table(c->plan->routers[source], map->name, &scratch, &answer);
+    if (answer.outcome == ROUTE_AMBIGUOUS) {
+        ok = err_set(err, ERR_ROUTE_AMBIGUOUS,
+                     "table " STR_FMT "." STR_FMT " matches the rules " STR_FMT " and " STR_FMT,
+                     STR_ARG(map->name.schema), STR_ARG(map->name.table), STR_ARG(answer.rule->name),
+                     STR_ARG(answer.other->name));
+    } else if (answer.outcome != ROUTE_FILTERED) {
+        member_key(source, map->name, &key);
+        m = map_get(&c->members, sb_view(&key));
+        if (!m || !m->m.target) ok = late_member(c, source, map->name, answer.target, &m, err);
+        if (ok) {
+            sb_clear(&key);
+            sb_printf(&key, "%u:", m->m.id);
+            sb_str(&key, map->body);
+            *binding = map_get(&c->bindings, sb_view(&key));
+            if (!*binding) ok = make_binding(c, m, map, sb_view(&key), binding, err);
+        }
+    }
+    sb_done(&key);
+    arena_done(&scratch);
+    return ok;
+}
+
+bool catalog_resolve(Catalog *c, uint32_t source, const TableMap *map, const Binding **binding, Err *err)
+{
+    pthread_mutex_lock(&c->mutex);
+    bool ok = resolve(c, source, map, binding, err);
+    pthread_mutex_unlock(&c->mutex);
+    return ok;
+}
+
+bool catalog_routed(Catalog *c, uint32_t source, TableName name)
+{
+    Arena scratch = {0};
+    RouteAnswer answer;
+    router_table(c->plan->routers[source], name, &scratch, &answer);
+    arena_done(&scratch);
+    return answer.outcome != ROUTE_FILTERED;
+}
+
+bool catalog_member_exists(Catalog *c, uint32_t source, TableName name)
+{
+    StrBuf key = {0};
+    member_key(source, name, &key);
+    pthread_mutex_lock(&c->mutex);
+    bool there = map_get(&c->members, sb_view(&key)) != NULL;
+    pthread_mutex_unlock(&c->mutex);
+    sb_done(&key);
+    return there;
+}
+
+bool catalog_schema_routed(Catalog *c, uint32_t source, Str schema)
+{
+    return router_schema_wanted(c->plan->routers[source], schema);
+}
+
+void catalog_set_flavor(Catalog *c, uint32_t source, Flavor flavor)
+{
+    pthread_mutex_lock(&c->mutex);
+    c->flavors[source] = flavor;
+    pthread_mutex_unlock(&c->mutex);
+}
+
+size_t catalog_members(Catalog *c, const Target *t, const Member *except, const Member **out, size_t cap)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&c->mutex);
+    for (const CatalogMember *m = c->member_list; m && n < cap; m = m->next)
+        if (m->m.target == t && &m->m != except) out[n++] = &m->m;
+    pthread_mutex_unlock(&c->mutex);
+    return n;
+}
+
+bool catalog_target(Catalog *c, size_t i, const Target **out, size_t *n_members)
+{
+    pthread_mutex_lock(&c->mutex);
+    bool there = i < c->n_targets;
+    if (there) {
+        *out = c->target_list[i];
+        *n_members = c->target_list[i]->n_members;
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return there;
+}

@@ -1,0 +1,47 @@
+/* What the task knows of tables: targets, their members, and the bindings between them. Built at start from
+ * the live servers and the state folder, added to when the binlog shows a table not seen before. Any thread:
+ * one mutex; it may hold it while asking a server, so it is called once per table, never per row. */
+#ifndef SM_PIPELINE_CATALOG_H
+#define SM_PIPELINE_CATALOG_H
+
+#include "apply/session.h"
+#include "config/task.h"
+#include "model/binding.h"
+#include "model/flavor.h"
+#include "route/plan.h"
+#include "store/store.h"
+
+typedef struct Catalog Catalog;
+
+typedef struct CatalogOpts {
+    const Task *task;
+    Store *store;
+} CatalogOpts;
+
+/* The connection settings of a source or the downstream. role is kept by the caller. */
+void endpoint_conn(const Endpoint *e, const char *role, ConnOpts *out);
+/* The session settings of the downstream. vars is the caller's array of task->target.n_session. */
+void target_session(const Task *task, SessionVarText *vars, SessionOpts *out);
+
+/* Lists the sources' tables, routes them, reads or creates the targets. Blocks on servers. A source that
+ * cannot be reached in passing is only noted; its tables are looked at when they appear. ERR_ROUTE_*,
+ * ERR_TRACK_*, ERR_DB_*. */
+NODISCARD bool catalog_open(const CatalogOpts *opts, Catalog **out, Err *err);
+void catalog_free(Catalog *c); /* after every thread has ended: rows point to bindings and targets */
+
+/* For the assembler: model/txn.h bindings. *binding NULL: filtered. */
+NODISCARD bool catalog_resolve(Catalog *c, uint32_t source, const TableMap *map, const Binding **binding,
+                               Err *err);
+bool catalog_routed(Catalog *c, uint32_t source, TableName name);
+/* Is the table a member already (so that CREATE TABLE IF NOT EXISTS changes nothing)? */
+bool catalog_member_exists(Catalog *c, uint32_t source, TableName name);
+bool catalog_schema_routed(Catalog *c, uint32_t source, Str schema);
+void catalog_set_flavor(Catalog *c, uint32_t source, Flavor flavor);
+
+/* Members of one target besides `except`, for asking who holds a key. Names are valid as long as the catalog.
+ */
+size_t catalog_members(Catalog *c, const Target *t, const Member *except, const Member **out, size_t cap);
+/* Walks the targets; false at the end. */
+bool catalog_target(Catalog *c, size_t i, const Target **out, size_t *n_members);
+
+#endif

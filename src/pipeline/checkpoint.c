@@ -1,0 +1,147 @@
+/* Durable progress: the floors downstream, their copies in the state folder. Coordinator thread. */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "pipeline/pipeline_impl.h"
+#include "base/poison.h"
+
+enum { IDLE_CHECKPOINT_MS = 100 };
+
+bool checkpoint_connect(Pipeline *p, Err *err)
+{
+    if (p->meta) return true;
+    return session_open(&p->session, &p->meta, &p->dialect, err);
+}
+
+void checkpoint_disconnect(Pipeline *p)
+{
+    conn_close(p->meta);
+    p->meta = NULL;
+}
+
+/* What one checkpoint writes, taken in one moment. */
+typedef struct Snapshot {
+    Pipeline *p;
+    WindowView *views; /* by stream */
+    bool any_dirty, all_idle;
+} Snapshot;
+
+static void take_snapshot(Pipeline *p, Snapshot *s)
+{
+    *s = (Snapshot){.p = p, .all_idle = true};
+    s->views = mem_zalloc((p->n_streams + 1) * sizeof *s->views);
+    merge_collect(p->merge);
+    for (uint32_t i = 0; i < p->n_streams; i++) {
+        window_snapshot(merge_window(p->merge, i), &s->views[i]);
+        s->any_dirty |= p->streams[i].has_floor && s->views[i].first != p->streams[i].written_first;
+        s->all_idle &= s->views[i].open == 0;
+    }
+}
+
+static void snapshot_done(Snapshot *s)
+{
+    for (uint32_t i = 0; i < s->p->n_streams; i++)
+        point_done(&s->views[i].floor);
+    free(s->views);
+}
+
+/* Below the floor that is written: slots of this run by number; those of earlier runs once the floor has
+ * passed everything that the run found done when it began. */
+static bool part_is_covered(void *ctx, const LedgerPart *part)
+{
+    const Snapshot *s = ctx;
+    if (part->stream == UINT32_MAX) return false;
+    StreamCtl *c = &s->p->streams[part->stream];
+    if (part->run == c->run) return part->slot < s->views[part->stream].first;
+    pthread_mutex_lock(&s->p->mutex);
+    bool running = c->state == CTL_RUNNING;
+    pthread_mutex_unlock(&s->p->mutex);
+    if (!c->applied || !running) return false;
+    if (!c->digested) c->digested = applied_set_below(c->applied, &s->views[part->stream].floor);
+    return c->digested;
+}
+
+static bool write_downstream(Pipeline *p, Snapshot *s, Err *err)
+{
+    Arena arena = {0};
+    MetaFloor *floors = arena_array(&arena, MetaFloor, p->n_streams + 1);
+    MetaRowKey *covered = NULL;
+    size_t n_floors = 0, n_covered = 0;
+    for (uint32_t i = 0; i < p->n_streams; i++) {
+        if (!p->streams[i].has_floor || s->views[i].first == p->streams[i].written_first) continue;
+        StrBuf json = {0};
+        point_format(&s->views[i].floor, &json);
+        floors[n_floors++] = (MetaFloor){.stream = p->stream_ids[i],
+                                         .point_json = arena_str(&arena, sb_view(&json)),
+                                         .counts = s->views[i].counts,
+                                         .transactions = s->views[i].transactions};
+        sb_done(&json);
+    }
+    ledger_covered(&p->ledger, part_is_covered, s, &covered, &n_covered);
+    bool ok = checkpoint_connect(p, err) &&
+              meta_write_floors(p->meta, &p->dialect, &p->meta_task, p->epoch, p->checkpoint + 1,
+                                p->state_checkpoint, floors, n_floors, covered, n_covered, err);
+    if (ok) {
+        p->checkpoint++;
+        ledger_forget(&p->ledger, covered, n_covered);
+        for (uint32_t i = 0; i < p->n_streams; i++)
+            if (p->streams[i].has_floor) p->streams[i].written_first = s->views[i].first;
+    }
+    free(covered);
+    arena_done(&arena);
+    return ok;
+}
+
+static void error_json(const Err *e, StrBuf *out)
+{
+    if (!err_is_set(e)) return;
+    json_t *o = json_pack("{s:o, s:s, s:s, s:s, s:s}", "code", json_sprintf("SM-%d", (int)e->code), "name",
+                          err_code_name(e->code), "class", err_class_name(err_class(e)), "message",
+                          e->message ? e->message : "", "remedy", err_remedy(e));
+    char *text = json_dumps(o, JSON_COMPACT);
+    sb_c(out, text ? text : "");
+    free(text);
+    json_decref(o);
+}
+
+static bool write_state(Pipeline *p, Snapshot *s, Err *err)
+{
+    Arena arena = {0};
+    StoreFloor *floors = arena_array(&arena, StoreFloor, p->n_streams + 1);
+    size_t n = 0;
+    pthread_mutex_lock(&p->mutex);
+    for (uint32_t i = 0; i < p->n_streams; i++) {
+        if (!p->streams[i].has_floor) continue;
+        StrBuf point = {0}, error = {0};
+        point_format(&s->views[i].floor, &point);
+        error_json(&p->streams[i].error, &error);
+        floors[n++] = (StoreFloor){.source_id = p->stream_ids[i],
+                                   .point_json = arena_str(&arena, sb_view(&point)),
+                                   .counts = s->views[i].counts,
+                                   .state = str_of(ctl_state_name(p, &p->streams[i])),
+                                   .error_json = arena_str(&arena, sb_view(&error))};
+        sb_done(&point);
+        sb_done(&error);
+    }
+    pthread_mutex_unlock(&p->mutex);
+    bool ok = store_checkpoint(p->store, p->checkpoint, p->checkpoint, floors, n, err);
+    if (ok) p->state_checkpoint = p->checkpoint;
+    arena_done(&arena);
+    return ok;
+}
+
+bool checkpoint_tick(Pipeline *p, bool force, Err *err)
+{
+    Snapshot s;
+    int64_t now = clock_mono_ms(), waited = now - p->last_checkpoint_ms;
+    take_snapshot(p, &s);
+    bool due = waited >= p->task->checkpoint_interval_ms || (s.all_idle && waited >= IDLE_CHECKPOINT_MS);
+    bool ok = true;
+    if (force || (s.any_dirty && due)) {
+        p->last_checkpoint_ms = now;
+        ok = write_downstream(p, &s, err) && write_state(p, &s, err);
+        if (ok) log_write(LOGEV_FLOOR_MOVED, LOG_U("checkpoint", p->checkpoint));
+    }
+    snapshot_done(&s);
+    return ok;
+}

@@ -1,0 +1,533 @@
+/* Starts the stages in order, supervises them, takes them down. */
+#include "pipeline/pipeline.h"
+#include <stdlib.h>
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/pipeline_impl.h"
+#include "base/poison.h"
+
+enum {
+    TICK_MS = 20,
+    ASK_MS = 200, /* between questions for the servers' ends, when waiting to be caught up */
+    WINDOW_SLOTS = 16384,
+    STATEMENT_ROWS = 1000,
+    STATEMENT_BYTES = 512 * 1024,
+    BATCH_BYTES = 4 * 1024 * 1024,
+    STOP_PATIENCE_MS = 10000, /* for batches under way, at a clean stop */
+};
+
+/* -- hooks: merge to sources and appliers -- */
+
+static bool hook_resolve(void *ctx, uint32_t source, const TableMap *map, const Binding **binding, Err *err)
+{
+    return catalog_resolve(((Pipeline *)ctx)->catalog, source, map, binding, err);
+}
+static bool hook_routed(void *ctx, uint32_t source, TableName name)
+{
+    return catalog_routed(((Pipeline *)ctx)->catalog, source, name);
+}
+static bool hook_schema_routed(void *ctx, uint32_t source, Str schema)
+{
+    return catalog_schema_routed(((Pipeline *)ctx)->catalog, source, schema);
+}
+static bool hook_deliver(void *ctx, Txn *t)
+{
+    return merge_deliver(((Pipeline *)ctx)->merge, t);
+}
+static bool hook_exists(void *ctx, uint32_t source, TableName name)
+{
+    return catalog_member_exists(((Pipeline *)ctx)->catalog, source, name);
+}
+static void hook_note(void *ctx, uint32_t source, const char *what, Str text)
+{
+    enum { SHOWN = 200 };
+    Pipeline *p = ctx;
+    log_write(LOGEV_CHECK_WARNING, LOG_S("source", p->streams[source].id), LOG_S("what", what),
+              LOG_STR("text", ((Str){text.ptr, MIN(text.len, (size_t)SHOWN)})));
+}
+
+static Txn *hook_next(void *ctx, uint32_t applier, bool block)
+{
+    return merge_next(((Pipeline *)ctx)->merge, applier, block);
+}
+static bool hook_is_stale(void *ctx, const Txn *t)
+{
+    return merge_is_stale(((Pipeline *)ctx)->merge, t);
+}
+static bool hook_may_start(void *ctx, const Txn *t)
+{
+    return merge_may_start(((Pipeline *)ctx)->merge, t);
+}
+static bool hook_wait_start(void *ctx, const Txn *t)
+{
+    return merge_wait_start(((Pipeline *)ctx)->merge, t);
+}
+static bool hook_wait_before(void *ctx, uint32_t applier, uint64_t order)
+{
+    return merge_wait_before(((Pipeline *)ctx)->merge, applier, order);
+}
+static bool hook_is_wanted(void *ctx, uint32_t applier, uint64_t order)
+{
+    return merge_is_wanted(((Pipeline *)ctx)->merge, applier, order);
+}
+
+static void hook_finish(void *ctx, uint32_t applier, const ApplyOutcome *done, size_t n)
+{
+    enum { FEW = 256 };
+    Finished few[FEW], *all = n <= FEW ? few : mem_alloc(n * sizeof *all);
+    for (size_t i = 0; i < n; i++)
+        all[i] = (Finished){.txn = done[i].txn, .dropped = done[i].dropped};
+    merge_finish(((Pipeline *)ctx)->merge, applier, all, n);
+    if (all != few) free(all);
+}
+
+static void hook_committed(void *ctx, uint32_t applier, uint64_t seq, const ApplyOutcome *done, size_t n)
+{
+    Pipeline *p = ctx;
+    LedgerPart *parts = mem_alloc((p->n_streams + 1) * sizeof *parts);
+    uint32_t n_parts = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (done[i].dropped) continue;
+        const Txn *t = done[i].txn;
+        uint32_t k = 0;
+        while (k < n_parts && parts[k].stream != t->source)
+            k++;
+        if (k == n_parts) parts[n_parts++] = (LedgerPart){.stream = t->source, .run = t->run};
+        /* A batch never holds two runs of one stream: a run ends only when the stream is quiet. */
+        CHECK(parts[k].run == t->run, "one run of a stream in a batch");
+        parts[k].slot = MAX(parts[k].slot, t->window_slot);
+    }
+    ledger_add(&p->ledger, (MetaRowKey){.applier = applier, .commit_seq = seq}, parts, n_parts);
+    free(parts);
+}
+
+static void hook_eject(void *ctx, const Txn *t, Err *err, const ApplyCollision *collision)
+{
+    pipeline_eject(ctx, t, err, collision);
+}
+static void hook_fail(void *ctx, Err *err)
+{
+    pipeline_fail(ctx, err);
+}
+
+/* -- state and downstream -- */
+
+void pipeline_fail(Pipeline *p, Err *err)
+{
+    pthread_mutex_lock(&p->mutex);
+    if (!p->stopping && !err_is_set(&p->fatal)) err_move(&p->fatal, err);
+    p->stopping = true;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->mutex);
+    err_clear(err);
+}
+
+/* The first line in which the two fingerprints differ. */
+static bool refuse_change(Str before, Str now, Err *err)
+{
+    while (before.len || now.len) {
+        Str a = str_split(&before, '\n'), b = str_split(&now, '\n');
+        if (str_eq(a, b)) continue;
+        return err_set(err, ERR_STATE_TASK_CHANGED, "was '" STR_FMT "', is '" STR_FMT "'", STR_ARG(a),
+                       STR_ARG(b));
+    }
+    return true;
+}
+
+static bool open_state(Pipeline *p, StoreTask *st, bool *is_new, Err *err)
+{
+    StrBuf now = {0};
+    bool found = false;
+    task_fingerprint(p->task, &now);
+    bool ok = store_task_read(p->store, st, &found, err);
+    *is_new = ok && !found;
+    if (ok && !found)
+        ok = store_task_create(p->store, p->task->name, sb_view(&now), err) &&
+             store_task_read(p->store, st, &found, err);
+    else if (ok)
+        ok = refuse_change(str_of(st->fingerprint), sb_view(&now), err);
+    sb_done(&now);
+    if (!ok) return false;
+    p->uuid = str_dup(str_of(st->uuid));
+    p->state_checkpoint = st->checkpoint;
+    return true;
+}
+
+/* One part per stream that has entries in a row found at start. */
+typedef struct RowParts {
+    Pipeline *p;
+    LedgerPart *parts;
+    uint32_t n;
+} RowParts;
+
+static void add_row_stream(void *ctx, Str stream)
+{
+    RowParts *r = ctx;
+    uint32_t index = UINT32_MAX;
+    for (uint32_t i = 0; i < r->p->n_streams; i++)
+        if (str_eq(r->p->stream_ids[i], stream)) index = i;
+    for (uint32_t k = 0; k < r->n; k++)
+        if (r->parts[k].stream == index) return;
+    r->parts[r->n++] = (LedgerPart){.stream = index};
+}
+
+static bool keep_old_rows(Pipeline *p, const MetaStart *start, Err *err)
+{
+    RowParts r = {.p = p, .parts = mem_alloc((p->n_streams + 1) * sizeof(LedgerPart))};
+    bool ok = true;
+    for (size_t i = 0; ok && i < start->n_rows; i++) {
+        r.n = 0;
+        ok = applied_row_streams(start->rows[i].entries, add_row_stream, &r, err);
+        if (ok)
+            ledger_add(&p->ledger, (MetaRowKey){start->rows[i].applier, start->rows[i].commit_seq}, r.parts,
+                       r.n);
+    }
+    free(r.parts);
+    return ok;
+}
+
+static void make_appliers(Pipeline *p, const uint64_t *commit_seqs)
+{
+    p->appliers = mem_zalloc(p->n_appliers * sizeof *p->appliers);
+    p->applier_threads = mem_zalloc(p->n_appliers * sizeof *p->applier_threads);
+    for (uint32_t i = 0; i < p->n_appliers; i++) {
+        ApplierOpts o = {.index = i,
+                         .session = p->session,
+                         .meta = p->meta_task,
+                         .epoch = p->epoch,
+                         .commit_seq = commit_seqs[i],
+                         .streams = p->stream_ids,
+                         .batch_rows = p->task->batch_rows,
+                         .batch_bytes = BATCH_BYTES,
+                         .statement_rows = STATEMENT_ROWS,
+                         .statement_bytes = STATEMENT_BYTES,
+                         .record_missing = p->task->on_missing_row == MISS_RECORD,
+                         .retry_max_s = p->task->retry_max_seconds,
+                         .hooks = {.ctx = p,
+                                   .next = hook_next,
+                                   .is_stale = hook_is_stale,
+                                   .may_start = hook_may_start,
+                                   .wait_start = hook_wait_start,
+                                   .wait_before = hook_wait_before,
+                                   .is_wanted = hook_is_wanted,
+                                   .finish = hook_finish,
+                                   .committed = hook_committed,
+                                   .eject = hook_eject,
+                                   .fail = hook_fail}};
+        p->appliers[i] = applier_new(&o);
+    }
+}
+
+/* Fences whoever ran this task before and reads where it stands. */
+static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
+{
+    Arena arena = {0};
+    MetaStart start;
+    MetaStartOpts o = {.task = &p->meta_task,
+                       .n_appliers = p->n_appliers,
+                       .state_is_new = is_new,
+                       .state_checkpoint = st->checkpoint,
+                       .downstream_checkpoint = st->downstream_checkpoint};
+    bool ok = checkpoint_connect(p, err) && meta_create(p->meta, &p->meta_task, err) &&
+              meta_start(p->meta, &p->dialect, &o, &arena, &start, err);
+    if (ok) {
+        (void)FAULT("start.after_epoch");
+        p->epoch = start.epoch;
+        p->checkpoint = start.checkpoint;
+        for (size_t i = 0; i < start.n_floors; i++)
+            for (uint32_t k = 0; k < p->n_streams; k++)
+                if (str_eq(p->stream_ids[k], start.floors[i].stream)) p->streams[k].has_floor = true;
+        ok = keep_old_rows(p, &start, err) &&
+             store_run_begin(p->store, p->epoch, str_of(SHARDMERGE_VERSION), &p->run_no, err);
+    }
+    if (ok) make_appliers(p, start.commit_seqs);
+    arena_done(&arena);
+    return ok;
+}
+
+static void make_stream(Pipeline *p, uint32_t i, const char *spill_dir)
+{
+    const Task *task = p->task;
+    StreamCtl *c = &p->streams[i];
+    c->pipeline = p;
+    c->index = i;
+    c->config = &task->sources[i];
+    c->id = c->config->id.ptr;
+    p->stream_ids[i] = c->config->id;
+    SourceOpts o = {.retry_max_s = task->retry_max_seconds};
+    o.stream = (StreamOpts){.source_id = c->id,
+                            .flavor = c->config->flavor,
+                            .server_id = c->config->server_id,
+                            .heartbeat_ms = task->heartbeat_ms,
+                            .use_gtid = c->config->enable_gtid};
+    endpoint_conn(&c->config->from, c->id, &o.stream.conn);
+    o.assemble = (AssembleOpts){.source = i,
+                                .source_id = c->id,
+                                .spill_dir = spill_dir,
+                                .spill_bytes = task->spill_bytes,
+                                .split_rows = task->split_transaction_rows,
+                                .budget = &p->budget,
+                                .hooks = {.ctx = p,
+                                          .resolve = hook_resolve,
+                                          .routed = hook_routed,
+                                          .schema_routed = hook_schema_routed,
+                                          .deliver = hook_deliver,
+                                          .exists = hook_exists,
+                                          .note = hook_note}};
+    c->source = source_new(&o);
+    stream_set_state(c, CTL_UNBORN);
+}
+
+/* -- threads -- */
+
+static void *dispatcher_main(void *arg)
+{
+    merge_dispatch(((Pipeline *)arg)->merge);
+    return NULL;
+}
+
+static void *applier_main(void *arg)
+{
+    applier_run(arg);
+    return NULL;
+}
+
+/* Every source that can go on is caught up. *failed: one cannot go on. */
+static bool all_caught_up(Pipeline *p, bool *failed)
+{
+    *failed = false;
+    for (uint32_t i = 0; i < p->n_streams; i++) {
+        StreamCtl *c = &p->streams[i];
+        pthread_mutex_lock(&p->mutex);
+        CtlState state = c->state;
+        pthread_mutex_unlock(&p->mutex);
+        if (state == CTL_FAILED) *failed = true;
+        if (state == CTL_FAILED || state == CTL_PAUSED) continue;
+        bool caught_up = false;
+        Err err = {0};
+        bool ok = state == CTL_RUNNING && window_is_empty(merge_window(p->merge, i)) &&
+                  stream_is_caught_up(c, &caught_up, &err);
+        err_clear(&err);
+        if (!ok || !caught_up) return false;
+    }
+    return true;
+}
+
+static void check_until(Pipeline *p)
+{
+    int64_t now = clock_mono_ms();
+    bool failed;
+    if (!p->until_caught_up || now - p->last_ask_ms < ASK_MS) return;
+    p->last_ask_ms = now;
+    if (!all_caught_up(p, &failed)) return;
+    pthread_mutex_lock(&p->mutex);
+    if (failed && !err_is_set(&p->fatal))
+        for (uint32_t i = 0; i < p->n_streams; i++)
+            if (p->streams[i].state == CTL_FAILED && !err_is_set(&p->fatal))
+                err_copy(&p->fatal, &p->streams[i].error);
+    if (!p->stopping) p->end = failed ? PIPELINE_FAILED : PIPELINE_CAUGHT_UP;
+    p->stopping = true;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* A checkpoint that fails in passing is tried again; one that fails for good ends the task. */
+static void tick_checkpoint(Pipeline *p)
+{
+    Err err = {0};
+    if (checkpoint_tick(p, false, &err)) {
+        p->meta_trouble_since_ms = 0;
+        return;
+    }
+    checkpoint_disconnect(p);
+    int64_t now = clock_mono_ms();
+    if (!p->meta_trouble_since_ms) p->meta_trouble_since_ms = now;
+    bool passing = err_class(&err) == ERR_CLASS_RETRY &&
+                   now - p->meta_trouble_since_ms < (int64_t)p->task->retry_max_seconds * 1000;
+    if (passing) {
+        log_error(LOGEV_APPLIER_RETRY, &err, LOG_S("what", "checkpoint"));
+        err_clear(&err);
+    } else {
+        pipeline_fail(p, &err);
+    }
+}
+
+static void join_threads(Pipeline *p)
+{
+    for (uint32_t i = 0; i < p->n_streams; i++)
+        source_stop(p->streams[i].source);
+    budget_close(&p->budget);
+    merge_abort(p->merge);
+    for (uint32_t i = 0; i < p->n_streams; i++)
+        source_join(p->streams[i].source);
+    pthread_join(p->dispatcher, NULL);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STOP_PATIENCE_MS / 1000;
+    for (uint32_t i = 0; i < p->n_appliers; i++) {
+        if (pthread_timedjoin_np(p->applier_threads[i], NULL, &until) == 0) continue;
+        applier_interrupt(p->appliers[i]);
+        pthread_join(p->applier_threads[i], NULL);
+    }
+}
+
+static void *coordinator_main(void *arg)
+{
+    Pipeline *p = arg;
+    for (;;) {
+        pthread_mutex_lock(&p->mutex);
+        if (!p->stopping) (void)clock_cond_wait_until(&p->changed, &p->mutex, clock_mono_ms() + TICK_MS);
+        bool stop = p->stopping;
+        pthread_mutex_unlock(&p->mutex);
+        if (stop) break;
+        for (uint32_t i = 0; i < p->n_streams; i++)
+            stream_tick(p, &p->streams[i]);
+        tick_checkpoint(p);
+        check_until(p);
+    }
+    join_threads(p);
+    pthread_mutex_lock(&p->mutex);
+    bool fenced = p->fatal.code == ERR_APPLY_FENCED;
+    pthread_mutex_unlock(&p->mutex);
+    Err err = {0};
+    if (!fenced && !checkpoint_tick(p, true, &err)) {
+        /* The applied rows say the same as the floor would have: nothing is lost, the next start reads a
+         * little more. */
+        log_error(LOGEV_CHECK_WARNING, &err, LOG_S("what", "last checkpoint"));
+        err_clear(&err);
+    }
+    checkpoint_disconnect(p);
+    conn_thread_end();
+    pthread_mutex_lock(&p->mutex);
+    p->ended = true;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->mutex);
+    return NULL;
+}
+
+static bool start_threads(Pipeline *p, Err *err)
+{
+    bool ok = pthread_create(&p->dispatcher, NULL, dispatcher_main, p) == 0;
+    for (uint32_t i = 0; ok && i < p->n_appliers; i++)
+        ok = pthread_create(&p->applier_threads[i], NULL, applier_main, p->appliers[i]) == 0;
+    ok = ok && pthread_create(&p->coordinator, NULL, coordinator_main, p) == 0;
+    /* Without threads there is no way to go on or to take the others down in order. */
+    CHECK(ok, "threads can be started");
+    p->threads_run = true;
+    (void)err;
+    return true;
+}
+
+/* -- life -- */
+
+static bool read_pauses(Pipeline *p, Err *err)
+{
+    bool all = false;
+    if (!store_pause_get(p->store, (Str){0}, &all, err)) return false;
+    for (uint32_t i = 0; i < p->n_streams; i++) {
+        bool one = false;
+        if (!store_pause_get(p->store, p->stream_ids[i], &one, err)) return false;
+        if (all || one) stream_set_state(&p->streams[i], CTL_PAUSED);
+    }
+    return true;
+}
+
+bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err)
+{
+    Pipeline *p = mem_zalloc(sizeof *p);
+    p->task = opts->task;
+    p->store = opts->store;
+    p->until_caught_up = opts->until_caught_up;
+    p->n_streams = (uint32_t)p->task->n_sources;
+    p->n_appliers = MAX(p->task->worker_count, 1u);
+    pthread_mutex_init(&p->mutex, NULL);
+    clock_cond_init(&p->changed);
+    ledger_init(&p->ledger);
+    budget_init(&p->budget, p->task->memory_limit);
+    MergeOpts mo = {.n_streams = p->n_streams,
+                    .n_appliers = p->n_appliers,
+                    .queue_items = MAX(p->task->queue_size, 1u),
+                    .queue_bytes = p->task->memory_limit,
+                    .window_slots = WINDOW_SLOTS,
+                    .budget = &p->budget};
+    p->merge = merge_new(&mo);
+    p->streams = mem_zalloc((p->n_streams + 1) * sizeof *p->streams);
+    p->stream_ids = mem_zalloc((p->n_streams + 1) * sizeof *p->stream_ids);
+    p->vars = mem_zalloc((p->task->target.n_session + 1) * sizeof *p->vars);
+    target_session(p->task, p->vars, &p->session);
+    for (uint32_t i = 0; i < p->n_streams; i++)
+        make_stream(p, i, store_dir(p->store));
+    StoreTask st = {0};
+    bool is_new = false;
+    CatalogOpts co = {.task = p->task, .store = p->store};
+    bool ok = open_state(p, &st, &is_new, err);
+    p->meta_task = (MetaTask){.schema = p->task->meta_schema, .task = p->task->name, .uuid = p->uuid};
+    ok = ok && catalog_open(&co, &p->catalog, err) && take_over(p, &st, is_new, err) && read_pauses(p, err) &&
+         start_threads(p, err);
+    store_task_done(&st);
+    if (!ok) {
+        pipeline_free(p);
+        return false;
+    }
+    atomic_store(&p->started_ms, clock_wall_ms());
+    log_write(LOGEV_TASK_STARTED, LOG_STR("task", p->task->name), LOG_U("epoch", p->epoch),
+              LOG_U("sources", p->n_streams), LOG_U("appliers", p->n_appliers));
+    *out = p;
+    return true;
+}
+
+void pipeline_request_stop(Pipeline *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->stopping = true;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+PipelineEnd pipeline_wait(Pipeline *p, Err *err)
+{
+    pthread_join(p->coordinator, NULL);
+    p->threads_run = false;
+    if (err_is_set(&p->fatal)) {
+        p->end = PIPELINE_FAILED;
+        err_copy(err, &p->fatal);
+    }
+    static const char *const outcomes[] = {"stopped", "caught-up", "failed"};
+    Err e = {0};
+    if (!store_run_end(p->store, p->run_no, str_of(outcomes[p->end]),
+                       str_of(p->fatal.message ? p->fatal.message : ""), &e)) {
+        log_error(LOGEV_CHECK_WARNING, &e);
+        err_clear(&e);
+    }
+    if (p->end == PIPELINE_FAILED)
+        log_error(LOGEV_TASK_FAILED, &p->fatal, LOG_STR("task", p->task->name));
+    else
+        log_write(LOGEV_TASK_STOPPED, LOG_STR("task", p->task->name), LOG_S("outcome", outcomes[p->end]));
+    return p->end;
+}
+
+void pipeline_free(Pipeline *p)
+{
+    if (!p) return;
+    CHECK(!p->threads_run, "pipeline_wait comes first");
+    for (uint32_t i = 0; p->appliers && i < p->n_appliers; i++)
+        applier_free(p->appliers[i]);
+    for (uint32_t i = 0; i < p->n_streams; i++)
+        stream_ctl_done(&p->streams[i]);
+    merge_free(p->merge);
+    catalog_free(p->catalog);
+    checkpoint_disconnect(p);
+    ledger_done(&p->ledger);
+    budget_done(&p->budget);
+    free(p->appliers);
+    free(p->applier_threads);
+    free(p->streams);
+    free(p->stream_ids);
+    free(p->vars);
+    free(p->uuid);
+    err_clear(&p->fatal);
+    pthread_mutex_destroy(&p->mutex);
+    pthread_cond_destroy(&p->changed);
+    free(p);
+}

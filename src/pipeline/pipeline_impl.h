@@ -1,0 +1,122 @@
+/* The running task, shared by pipeline.c (life), streams.c (one stream's states), checkpoint.c (floors) and
+ * status.c. */
+#ifndef SM_PIPELINE_PIPELINE_IMPL_H
+#define SM_PIPELINE_PIPELINE_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "apply/applier.h"
+#include "base/budget.h"
+#include "merge/merge.h"
+#include "pipeline/catalog.h"
+#include "pipeline/ledger.h"
+#include "pipeline/pipeline.h"
+#include "source/source.h"
+
+/* A stream's life, driven by the coordinator:
+ *
+ *   UNBORN ──floor known──► RUNNING ──source gave up──► DRAINING ──all applied──► FAILED
+ *                             │ ▲                                                  │
+ *         eject, pause, stop  │ └───────────── resume (floor read again) ◄─────────┤
+ *                             ▼                                                    │
+ *                          CLOSING ──quiet──► PAUSED | GRACE (retry later) | FAILED
+ */
+typedef enum CtlState {
+    CTL_UNBORN, /* no floor yet, or not started yet */
+    CTL_RUNNING,
+    CTL_CLOSING,  /* closed in the merge; waiting for the thread's end and for what is in flight */
+    CTL_DRAINING, /* the source ended by itself; what it delivered is still applied */
+    CTL_GRACE,    /* waits for retry_at_ms, then runs again */
+    CTL_PAUSED,   /* by the user */
+    CTL_FAILED,   /* by an error; needs a resume */
+} CtlState;
+
+typedef struct StreamCtl {
+    struct Pipeline *pipeline;
+    uint32_t index;
+    const SourceConfig *config;
+    const char *id;
+    Source *source;
+
+    /* the coordinator's */
+    AppliedSet *applied; /* of the run under way; the source's thread reads it */
+    bool digested;       /* the floor has passed everything in it */
+    uint32_t run;
+    uint64_t written_first; /* window.first at the last floor write */
+    bool has_floor;         /* a floor is stored downstream */
+    unsigned unborn_tries;
+
+    /* guarded by Pipeline.mutex */
+    CtlState state;
+    CtlState after_closing; /* PAUSED, GRACE or FAILED */
+    bool ask_pause, ask_resume;
+    bool pinned;
+    Err error; /* why FAILED, GRACE, or the last failed try */
+    int64_t retry_at_ms;
+    int64_t grace_since_ms; /* first collision of the culprit; 0 none */
+    TxnId culprit;          /* the transaction that was ejected last; file is heap */
+    const Binding *collision_binding;
+    char *collision_key, *collision_condition; /* heap */
+    int64_t since_ms;                          /* in this state */
+} StreamCtl;
+
+struct Pipeline {
+    const Task *task;
+    Store *store;
+    bool until_caught_up;
+    Catalog *catalog;
+    Budget budget;
+    Merge *merge;
+    Ledger ledger;
+    StreamCtl *streams;
+    uint32_t n_streams;
+    Applier **appliers;
+    pthread_t *applier_threads;
+    uint32_t n_appliers;
+    pthread_t dispatcher, coordinator;
+    bool threads_run;
+    Str *stream_ids;
+    SessionVarText *vars;
+
+    /* the coordinator's (and start's, before it runs) */
+    Conn *meta;
+    Dialect dialect;
+    SessionOpts session;
+    MetaTask meta_task;
+    char *uuid;
+    uint64_t epoch, checkpoint, state_checkpoint;
+    uint64_t run_no;
+    int64_t last_checkpoint_ms, last_ask_ms;
+    int64_t meta_trouble_since_ms;
+
+    pthread_mutex_t mutex;  /* guards the streams' states and below */
+    pthread_cond_t changed; /* a state changed, or something is asked for */
+    bool stopping, ended;
+    PipelineEnd end;
+    Err fatal;
+    _Atomic int64_t started_ms;
+};
+
+/* streams.c */
+void stream_set_state(StreamCtl *c, CtlState state); /* mutex held */
+void stream_tick(Pipeline *p, StreamCtl *c);         /* coordinator: one step of its life */
+void pipeline_eject(Pipeline *p, const Txn *t, Err *err, const ApplyCollision *collision);
+void stream_ctl_done(StreamCtl *c);
+
+/* checkpoint.c */
+/* Writes the floors when something moved and it is time (or force). False: try again later (*err passing), or
+ * fatal. */
+NODISCARD bool checkpoint_tick(Pipeline *p, bool force, Err *err);
+NODISCARD bool checkpoint_connect(Pipeline *p, Err *err);
+void checkpoint_disconnect(Pipeline *p);
+const char *ctl_state_name(Pipeline *p, const StreamCtl *c); /* mutex held */
+
+/* status.c */
+/* Has this stream's floor reached the server's present end? Asks the server. */
+NODISCARD bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err);
+NODISCARD bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err);
+
+/* pipeline.c */
+void pipeline_fail(Pipeline *p, Err *err); /* *err is moved from; the first one counts */
+
+#endif

@@ -1,0 +1,312 @@
+/* What the task is doing and why, as JSON; pause and resume. Any thread. */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "pipeline/pipeline_impl.h"
+#include "base/poison.h"
+
+enum { ANSWER_MS = 15000 };
+
+const char *ctl_state_name(Pipeline *p, const StreamCtl *c)
+{
+    if (p->stopping)
+        return c->state == CTL_FAILED   ? "paused-by-error"
+               : c->state == CTL_PAUSED ? "paused-by-user"
+                                        : "stopped";
+    switch (c->state) {
+    case CTL_UNBORN: return "starting";
+    case CTL_RUNNING: return "streaming";
+    case CTL_CLOSING:
+        return c->after_closing == CTL_PAUSED  ? "paused-by-user"
+               : c->after_closing == CTL_GRACE ? "streaming"
+                                               : "paused-by-error";
+    case CTL_DRAINING: return "paused-by-error";
+    case CTL_GRACE:
+        return err_is_set(&c->error) && c->error.code == ERR_APPLY_COLLISION ? "streaming" : "starting";
+    case CTL_PAUSED: return "paused-by-user";
+    case CTL_FAILED: return "paused-by-error";
+    }
+    return "unknown";
+}
+
+bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err)
+{
+    ConnOpts opts;
+    Conn *conn = NULL;
+    Flavor flavor = FLAVOR_UNKNOWN;
+    *out = (StreamPoint){0};
+    endpoint_conn(&c->config->from, c->id, &opts);
+    opts.connect_timeout_s = 3;
+    opts.read_timeout_s = 5;
+    bool ok = conn_open(&opts, &conn, err) && server_detect_flavor(conn, &flavor, err) &&
+              server_current_point(conn, flavor, out, err);
+    conn_close(conn);
+    return ok;
+}
+
+/* The floor as it is stored or about to be: floors of an empty window are written within a moment. */
+static bool floor_reaches(const StreamPoint *floor, const StreamPoint *end)
+{
+    if (floor->gtids && end->gtids) return gtidset_subset(end->gtids, floor->gtids);
+    if (!end->file) return false;
+    TxnId last = {.file = str_of(end->file), .end_pos = end->pos, .server = server_intern(end->server)};
+    return point_covers(floor, &last);
+}
+
+bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err)
+{
+    StreamPoint end = {0};
+    WindowView view;
+    *caught_up = false;
+    if (!stream_server_end(c, &end, err)) {
+        point_done(&end);
+        return false;
+    }
+    window_snapshot(merge_window(c->pipeline->merge, c->index), &view);
+    *caught_up = view.first == c->written_first && floor_reaches(&view.floor, &end);
+    point_done(&view.floor);
+    point_done(&end);
+    return true;
+}
+
+static json_t *json_str(const char *s)
+{
+    return s ? json_string(s) : json_null();
+}
+
+static json_t *point_json(const StreamPoint *p)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "file", json_str(p->file));
+    json_object_set_new(o, "pos", p->file ? json_integer((json_int_t)p->pos) : json_null());
+    StrBuf gtid = {0};
+    if (p->gtids) gtidset_format(p->gtids, &gtid);
+    json_object_set_new(o, "gtid", p->gtids ? json_string(gtid.ptr ? gtid.ptr : "") : json_null());
+    sb_done(&gtid);
+    return o;
+}
+
+static json_t *error_json(const Err *e)
+{
+    if (!err_is_set(e)) return json_null();
+    json_t *o = json_object();
+    json_object_set_new(o, "code", json_sprintf("SM-%d", (int)e->code));
+    json_object_set_new(o, "name", json_string(err_code_name(e->code)));
+    json_object_set_new(o, "class", json_string(err_class_name(err_class(e))));
+    json_object_set_new(o, "message", json_str(e->message));
+    json_object_set_new(o, "remedy", json_string(err_remedy(e)));
+    return o;
+}
+
+static json_t *counts_json(const RowCounts *n)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "read", (json_int_t)n->read, "applied",
+                     (json_int_t)n->applied, "filtered", (json_int_t)n->filtered, "held", (json_int_t)n->held,
+                     "parked", (json_int_t)n->parked, "missed", (json_int_t)n->missed, "refused",
+                     (json_int_t)n->refused);
+}
+
+/* Milliseconds between the newest thing applied and now; 0 when everything the server has is applied. */
+static json_t *lag_json(const SourceStatus *s, const WindowView *v, bool running)
+{
+    if (running && v->open == 0 && s->at_server_end) return json_integer(0);
+    uint32_t stamp = v->floor_timestamp ? v->floor_timestamp : s->last_timestamp;
+    if (!stamp) return json_null();
+    int64_t lag = clock_wall_ms() - (int64_t)stamp * 1000;
+    return json_integer(lag > 0 ? lag : 0);
+}
+
+static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
+{
+    SourceStatus s;
+    WindowView v;
+    source_status(c->source, &s);
+    window_snapshot(merge_window(p->merge, c->index), &v);
+    pthread_mutex_lock(&p->mutex);
+    const char *state = ctl_state_name(p, c);
+    bool running = c->state == CTL_RUNNING, pinned = c->pinned;
+    Err error = {0};
+    err_copy(&error, &c->error);
+    if (!err_is_set(&error) && err_is_set(&s.error)) err_copy(&error, &s.error);
+    int64_t since_ms = clock_mono_ms() - c->since_ms;
+    pthread_mutex_unlock(&p->mutex);
+    if (running && s.state != SOURCE_STREAMING) state = "starting";
+    bool there = running && v.open == 0 && s.at_server_end && v.first == c->written_first;
+    json_t *end = json_null();
+    if (ask && running) {
+        StreamPoint server = {0};
+        Err ignored = {0}; /* an unreachable source is simply not caught up; its state says why */
+        there = stream_server_end(c, &server, &ignored);
+        if (there) {
+            json_decref(end);
+            end = point_json(&server);
+            there = v.first == c->written_first && floor_reaches(&v.floor, &server);
+        }
+        err_clear(&ignored);
+        point_done(&server);
+    }
+    *caught_up = there;
+    json_t *o = json_object();
+    json_object_set_new(o, "id", json_string(c->id));
+    json_object_set_new(o, "state", json_string(state));
+    json_object_set_new(o, "state_ms", json_integer(since_ms));
+    json_object_set_new(o, "caught_up", json_boolean(there));
+    json_object_set_new(o, "position", point_json(&v.floor));
+    json_object_set_new(o, "read_position", point_json(&s.read));
+    json_object_set_new(o, "server_position", end);
+    json_object_set_new(o, "lag_ms", lag_json(&s, &v, running));
+    json_object_set_new(o, "counters", counts_json(&v.counts));
+    json_object_set_new(o, "transactions", json_integer((json_int_t)v.transactions));
+    json_object_set_new(o, "split_transactions", json_integer((json_int_t)v.split));
+    json_object_set_new(o, "in_flight", json_integer((json_int_t)v.open));
+    json_object_set_new(o, "bytes_read", json_integer((json_int_t)s.bytes));
+    json_object_set_new(o, "reconnects", json_integer(s.reconnects));
+    json_object_set_new(o, "waiting_for_freed_key", json_boolean(pinned));
+    json_object_set_new(o, "error", error_json(&error));
+    err_clear(&error);
+    point_done(&v.floor);
+    point_done(&s.read);
+    err_clear(&s.error);
+    return o;
+}
+
+static json_t *appliers_json(Pipeline *p)
+{
+    json_t *a = json_array();
+    for (uint32_t i = 0; i < p->n_appliers; i++) {
+        ApplierStats s;
+        applier_stats(p->appliers[i], &s);
+        json_array_append_new(a,
+                              json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "id", (int)i, "connected",
+                                        (int)s.connected, "batches", (json_int_t)s.batches, "transactions",
+                                        (json_int_t)s.transactions, "rows", (json_int_t)s.rows, "statements",
+                                        (json_int_t)s.statements, "careful", (json_int_t)s.careful, "retries",
+                                        (json_int_t)s.retries));
+    }
+    return a;
+}
+
+static json_t *targets_json(Pipeline *p)
+{
+    json_t *a = json_array();
+    const Target *t;
+    size_t members;
+    for (size_t i = 0; catalog_target(p->catalog, i, &t, &members); i++)
+        json_array_append_new(a, json_pack("{s:s#, s:s#, s:I, s:n}", "schema", t->name.schema.ptr,
+                                           (int)t->name.schema.len, "table", t->name.table.ptr,
+                                           (int)t->name.table.len, "members", (json_int_t)members, "lock"));
+    return a;
+}
+
+json_t *pipeline_status(Pipeline *p, bool ask_servers)
+{
+    json_t *o = json_object(), *sources = json_array();
+    bool all = p->n_streams > 0;
+    for (uint32_t i = 0; i < p->n_streams; i++) {
+        bool one;
+        json_array_append_new(sources, source_json(p, &p->streams[i], ask_servers, &one));
+        all &= one;
+    }
+    pthread_mutex_lock(&p->mutex);
+    unsigned running = 0, paused = 0;
+    for (uint32_t i = 0; i < p->n_streams; i++) {
+        running += p->streams[i].state != CTL_FAILED && p->streams[i].state != CTL_PAUSED;
+        paused += p->streams[i].state == CTL_PAUSED;
+    }
+    const char *state = err_is_set(&p->fatal)    ? "failed"
+                        : p->stopping            ? "stopped"
+                        : running                ? "streaming"
+                        : paused == p->n_streams ? "paused-by-user"
+                                                 : "paused-by-error";
+    json_t *fatal = error_json(&p->fatal);
+    pthread_mutex_unlock(&p->mutex);
+    MergeStats ms;
+    merge_stats(p->merge, &ms);
+    json_object_set_new(o, "task", json_stringn(p->task->name.ptr, p->task->name.len));
+    json_object_set_new(o, "state", json_string(state));
+    json_object_set_new(o, "caught_up", json_boolean(all));
+    json_object_set_new(o, "sources", sources);
+    json_object_set_new(o, "targets", targets_json(p));
+    json_object_set_new(o, "appliers", appliers_json(p));
+    json_object_set_new(o, "load", json_null());
+    json_object_set_new(o, "error", fatal);
+    json_object_set_new(o, "epoch", json_integer((json_int_t)p->epoch));
+    json_object_set_new(o, "uptime_ms", json_integer(clock_wall_ms() - atomic_load(&p->started_ms)));
+    json_object_set_new(
+        o, "downstream",
+        json_pack("{s:s, s:b}", "version", p->dialect.version, "unproven_here", (int)p->dialect.is_tidb));
+    json_object_set_new(o, "queues",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "dispatched", (json_int_t)ms.dispatched,
+                                  "waits", (json_int_t)ms.waits, "exclusive", (json_int_t)ms.exclusive,
+                                  "queued", (json_int_t)ms.queued, "memory_bytes",
+                                  (json_int_t)budget_used(&p->budget)));
+    return o;
+}
+
+/* -- pause and resume -- */
+
+static bool each(Pipeline *p, const char *source_id, bool (*fn)(Pipeline *p, StreamCtl *c, Str by, Err *err),
+                 Str by, Err *err)
+{
+    bool found = false, ok = true;
+    for (uint32_t i = 0; ok && i < p->n_streams; i++) {
+        if (source_id && strcmp(source_id, p->streams[i].id) != 0) continue;
+        found = true;
+        ok = fn(p, &p->streams[i], by, err);
+    }
+    if (ok && !found)
+        return err_set(err, ERR_OPS_NO_SUCH_SOURCE, "no source '%s' in task " STR_FMT,
+                       source_id ? source_id : "", STR_ARG(p->task->name));
+    return ok;
+}
+
+/* Waits until the stream rests or runs, as wanted. */
+static bool await_state(Pipeline *p, StreamCtl *c, bool resting, Err *err)
+{
+    int64_t deadline = clock_mono_ms() + ANSWER_MS;
+    pthread_mutex_lock(&p->mutex);
+    for (;;) {
+        bool rests = c->state == CTL_PAUSED || c->state == CTL_FAILED;
+        if (p->stopping || (!c->ask_pause && !c->ask_resume && (resting ? rests : c->state != CTL_PAUSED)))
+            break;
+        if (!clock_cond_wait_until(&p->changed, &p->mutex, deadline) && clock_mono_ms() >= deadline) {
+            pthread_mutex_unlock(&p->mutex);
+            return err_set_remedy(err, ERR_DB_RETRY, "it goes on by itself; look at status",
+                                  "source %s: asked for, but not done within %d s", c->id, ANSWER_MS / 1000);
+        }
+    }
+    pthread_mutex_unlock(&p->mutex);
+    return true;
+}
+
+static bool pause_one(Pipeline *p, StreamCtl *c, Str by, Err *err)
+{
+    if (!store_pause_set(p->store, str_of(c->id), true, by, err)) return false;
+    pthread_mutex_lock(&p->mutex);
+    c->ask_pause = c->state != CTL_PAUSED;
+    c->ask_resume = false;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->mutex);
+    return await_state(p, c, true, err);
+}
+
+static bool resume_one(Pipeline *p, StreamCtl *c, Str by, Err *err)
+{
+    if (!store_pause_set(p->store, str_of(c->id), false, by, err)) return false;
+    pthread_mutex_lock(&p->mutex);
+    c->ask_resume = c->state == CTL_PAUSED || c->state == CTL_FAILED || c->state == CTL_GRACE;
+    c->ask_pause = false;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->mutex);
+    return await_state(p, c, false, err);
+}
+
+bool pipeline_pause(Pipeline *p, const char *source_id, Str by, Err *err)
+{
+    return (source_id || store_pause_set(p->store, (Str){0}, true, by, err)) &&
+           each(p, source_id, pause_one, by, err);
+}
+
+bool pipeline_resume(Pipeline *p, const char *source_id, Str by, Err *err)
+{
+    return store_pause_set(p->store, (Str){0}, false, by, err) && each(p, source_id, resume_one, by, err);
+}

@@ -1,0 +1,431 @@
+/* One stream's life: begin at its floor, run, be ejected or paused, come to rest, begin again. Coordinator
+ * thread, but for pipeline_eject (appliers). */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/pipeline_impl.h"
+#include "base/poison.h"
+
+enum { UNBORN_RETRY_MS = 2000, GRACE_RETRY_MS = 250 };
+
+void stream_set_state(StreamCtl *c, CtlState state)
+{
+    c->state = state;
+    c->since_ms = clock_mono_ms();
+    pthread_cond_broadcast(&c->pipeline->changed);
+}
+
+void stream_ctl_done(StreamCtl *c)
+{
+    source_free(c->source);
+    applied_set_free(c->applied);
+    err_clear(&c->error);
+    free((char *)c->culprit.file.ptr);
+    free(c->collision_key);
+    free(c->collision_condition);
+}
+
+/* -- the first floor -- */
+
+static bool source_conn(StreamCtl *c, Conn **out, Err *err)
+{
+    ConnOpts opts;
+    StrBuf role = {0};
+    sb_printf(&role, "source %s", c->id);
+    endpoint_conn(&c->config->from, role.ptr, &opts);
+    opts.read_timeout_s = 30;
+    bool ok = conn_open(&opts, out, err);
+    sb_done(&role);
+    return ok;
+}
+
+/* MariaDB can say which GTIDs stand before a file position. */
+static bool gtids_of_position(StreamCtl *c, Conn *conn, StreamPoint *at, Err *err)
+{
+    if (at->flavor != FLAVOR_MARIADB)
+        return err_set_remedy(err, ERR_CONFIG_VALUE, "give binlog-gtid in meta, or leave enable-gtid off",
+                              "source %s: enable-gtid is on, but the start is a file position", c->id);
+    StrBuf sql = {0};
+    char *text = NULL;
+    sb_c(&sql, "SELECT BINLOG_GTID_POS(");
+    sb_quoted(&sql, str_of(at->file));
+    sb_printf(&sql, ", %llu)", (unsigned long long)at->pos);
+    bool ok = conn_scalar(conn, sb_view(&sql), &text, err);
+    if (ok && !text)
+        ok = err_set(err, ERR_SOURCE_PURGED, "source %s: the server does not know position %s:%llu", c->id,
+                     at->file, (unsigned long long)at->pos);
+    if (ok) ok = gtidset_parse(at->flavor, str_of(text), &at->gtids, err);
+    free(text);
+    sb_done(&sql);
+    return ok;
+}
+
+/* Where the task file says the stream begins; the server's present end when it does not. */
+static bool first_point(StreamCtl *c, StreamPoint *out, Err *err)
+{
+    const StartPoint *start = &c->config->start;
+    Conn *conn = NULL;
+    Flavor flavor = FLAVOR_UNKNOWN;
+    *out = (StreamPoint){0};
+    if (!source_conn(c, &conn, err)) return false;
+    bool ok = server_detect_flavor(conn, &flavor, err);
+    if (ok && c->config->flavor != FLAVOR_UNKNOWN && flavor != c->config->flavor)
+        ok = err_set(err, ERR_CONFIG_VALUE, "source %s: flavor says %s, the server is %s", c->id,
+                     flavor_name(c->config->flavor), flavor_name(flavor));
+    if (ok && !start->set) {
+        ok = server_current_point(conn, flavor, out, err);
+        if (ok && !c->config->enable_gtid) {
+            gtidset_free(out->gtids);
+            out->gtids = NULL;
+        }
+    } else if (ok) {
+        out->flavor = flavor;
+        if (start->binlog_name.len) point_set_file(out, start->binlog_name, start->binlog_pos);
+        if (c->config->enable_gtid && start->binlog_gtid.len)
+            ok = gtidset_parse(flavor, start->binlog_gtid, &out->gtids, err) ||
+                 err_wrap(err, "source %s", c->id);
+        else if (c->config->enable_gtid)
+            ok = gtids_of_position(c, conn, out, err);
+        ok = ok && server_identity(conn, flavor, &out->server, err);
+    }
+    if (ok && c->config->enable_gtid && !out->gtids) out->gtids = gtidset_new(flavor);
+    conn_close(conn);
+    return ok;
+}
+
+static bool write_first_floor(Pipeline *p, StreamCtl *c, Err *err)
+{
+    StreamPoint at;
+    if (!first_point(c, &at, err)) {
+        point_done(&at);
+        return false;
+    }
+    StrBuf json = {0};
+    point_format(&at, &json);
+    MetaFloor floor = {.stream = str_of(c->id), .point_json = sb_view(&json)};
+    bool ok = checkpoint_connect(p, err) &&
+              meta_write_floors(p->meta, &p->dialect, &p->meta_task, p->epoch, p->checkpoint + 1,
+                                p->state_checkpoint, &floor, 1, NULL, 0, err);
+    if (ok) {
+        p->checkpoint++;
+        c->has_floor = true;
+    }
+    sb_done(&json);
+    point_done(&at);
+    return ok;
+}
+
+/* -- a run -- */
+
+static bool same_gtid_mode(StreamCtl *c, const StreamPoint *floor, Err *err)
+{
+    if ((floor->gtids != NULL) == c->config->enable_gtid) return true;
+    return err_set_remedy(err, ERR_STATE_TASK_CHANGED, "set enable-gtid back, or start this source anew",
+                          "source %s: enable-gtid is %s now, the stored progress is by %s", c->id,
+                          c->config->enable_gtid ? "on" : "off", floor->gtids ? "GTID" : "file position");
+}
+
+/* Reads the floor and what is done above it from the downstream, and starts the thread there. */
+static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
+{
+    Arena arena = {0};
+    MetaFloor floor = {0};
+    MetaAppliedRow *rows = NULL;
+    size_t n_rows = 0, n_entries = 0;
+    bool found = false;
+    StreamPoint at = {0};
+    AppliedSet *set = applied_set_new();
+    bool ok = checkpoint_connect(p, err) &&
+              meta_read_stream(p->meta, &p->dialect, &p->meta_task, p->epoch, str_of(c->id), &arena, &floor,
+                               &found, &rows, &n_rows, err);
+    if (ok && !found)
+        ok = err_set(err, ERR_APPLY_META, "source %s: its floor is gone from the meta schema", c->id);
+    ok = ok && point_parse(floor.point_json, &at, err) && same_gtid_mode(c, &at, err);
+    for (size_t i = 0; ok && i < n_rows; i++)
+        ok = applied_set_decode(set, rows[i].entries, str_of(c->id), &at, &n_entries, err);
+    if (ok) {
+        applied_set_free(c->applied);
+        c->applied = set;
+        c->digested = false;
+        c->has_floor = true;
+        set = NULL;
+        c->run = merge_stream_open(p->merge, c->index, &at, &floor.counts, floor.transactions, c->pinned);
+        WindowView view;
+        window_snapshot(merge_window(p->merge, c->index), &view);
+        c->written_first = view.first;
+        point_done(&view.floor);
+        ok = source_start(c->source, &at, c->applied, c->run, err);
+    }
+    applied_set_free(set);
+    point_done(&at);
+    arena_done(&arena);
+    return ok;
+}
+
+static void set_error(Pipeline *p, StreamCtl *c, Err *err, CtlState state)
+{
+    pthread_mutex_lock(&p->mutex);
+    err_move(&c->error, err);
+    stream_set_state(c, state);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* Unborn, or about to run again. A passing failure is tried again; another one leaves the stream failed. */
+static void try_begin(Pipeline *p, StreamCtl *c)
+{
+    Err err = {0};
+    bool ok = (c->has_floor || write_first_floor(p, c, &err)) && begin_run(p, c, &err);
+    if (ok) {
+        pthread_mutex_lock(&p->mutex);
+        if (!c->pinned) err_clear(&c->error);
+        stream_set_state(c, CTL_RUNNING);
+        pthread_mutex_unlock(&p->mutex);
+        log_write(LOGEV_SOURCE_RESUMED, LOG_S("source", c->id));
+        return;
+    }
+    if (err.code == ERR_DB_LOST) checkpoint_disconnect(p);
+    bool passing = err_class(&err) == ERR_CLASS_RETRY;
+    if (passing) {
+        c->retry_at_ms = clock_mono_ms() + UNBORN_RETRY_MS;
+        log_error(LOGEV_SOURCE_RETRY, &err, LOG_S("source", c->id));
+    } else {
+        log_error(LOGEV_SOURCE_STOPPED, &err, LOG_S("source", c->id));
+    }
+    set_error(p, c, &err, passing ? CTL_GRACE : CTL_FAILED);
+}
+
+/* -- eject -- */
+
+static bool same_txn(const TxnId *a, const TxnId *b)
+{
+    if (a->has_gtid || b->has_gtid) return a->has_gtid && b->has_gtid && gtid_equal(&a->gtid, &b->gtid);
+    return a->end_pos == b->end_pos && str_eq(a->file, b->file);
+}
+
+static void keep_collision(StreamCtl *c, const ApplyCollision *collision)
+{
+    free(c->collision_key);
+    free(c->collision_condition);
+    c->collision_key = c->collision_condition = NULL;
+    c->collision_binding = collision ? collision->binding : NULL;
+    if (!collision) return;
+    c->collision_key = str_dup(collision->key_name);
+    c->collision_condition = str_dup(collision->condition);
+}
+
+void pipeline_eject(Pipeline *p, const Txn *t, Err *err, const ApplyCollision *collision)
+{
+    StreamCtl *c = &p->streams[t->source];
+    (void)FAULT("eject.begin");
+    pthread_mutex_lock(&p->mutex);
+    bool first = c->state == CTL_RUNNING || c->state == CTL_DRAINING;
+    if (first && !merge_is_stale(p->merge, t)) {
+        int64_t now = clock_mono_ms();
+        bool again = c->grace_since_ms && same_txn(&c->culprit, &t->id);
+        free((char *)c->culprit.file.ptr);
+        c->culprit = t->id;
+        c->culprit.file = (Str){str_dup(t->id.file), t->id.file.len};
+        if (!again) c->grace_since_ms = now;
+        bool in_grace = collision && now - c->grace_since_ms < (int64_t)p->task->collision_grace_ms;
+        keep_collision(c, collision);
+        c->after_closing = in_grace ? CTL_GRACE : CTL_FAILED;
+        c->retry_at_ms = now + GRACE_RETRY_MS;
+        err_move(&c->error, err);
+        stream_set_state(c, CTL_CLOSING);
+    }
+    pthread_mutex_unlock(&p->mutex);
+    err_clear(err);
+    merge_stream_close(p->merge, c->index);
+    source_stop(c->source);
+}
+
+/* Which other member holds the key: asks every one of them. */
+static void name_other_side(Pipeline *p, StreamCtl *c)
+{
+    enum { MOST = 1024, SHOWN = 5 };
+    if (!c->collision_binding || !c->collision_condition || !c->collision_condition[0]) return;
+    const Member **members = mem_zalloc(MOST * sizeof *members);
+    size_t n = catalog_members(p->catalog, c->collision_binding->target, c->collision_binding->member,
+                               members, MOST);
+    StrBuf holders = {0}, unknown = {0};
+    size_t found = 0, silent = 0;
+    for (size_t i = 0; i < n; i++) {
+        Err err = {0};
+        Conn *conn = NULL;
+        char *count = NULL;
+        StrBuf sql = {0}, name = {0};
+        StreamCtl *other = &p->streams[members[i]->source];
+        sb_c(&sql, "SELECT COUNT(*) FROM ");
+        table_name_sql(members[i]->name, &sql);
+        sb_printf(&sql, " WHERE %s", c->collision_condition);
+        sb_printf(&name, "%s ", other->id);
+        table_name_plain(members[i]->name, &name);
+        if (!source_conn(other, &conn, &err) ||
+            !conn_exec(conn, STR("SET NAMES utf8mb4, time_zone = '+00:00'"), NULL, &err) ||
+            !conn_scalar(conn, sb_view(&sql), &count, &err)) {
+            sb_printf(&unknown, "%s%s", silent++ ? ", " : "", name.ptr);
+        } else if (count && strcmp(count, "0") != 0 && found++ < SHOWN) {
+            sb_printf(&holders, "%s%s", found > 1 ? ", " : "", name.ptr);
+        }
+        free(count);
+        conn_close(conn);
+        err_clear(&err);
+        sb_done(&sql);
+        sb_done(&name);
+    }
+    StrBuf text = {0};
+    if (found)
+        sb_printf(&text, "the other side is %s", holders.ptr);
+    else
+        sb_c(&text, "no other shard table has such a row now: it was deleted since, or somebody else wrote "
+                    "it into the target");
+    if (silent) sb_printf(&text, " (could not be asked: %s)", unknown.ptr);
+    pthread_mutex_lock(&p->mutex);
+    StrBuf message = {0};
+    sb_printf(&message, "%s; %s", c->error.message, text.ptr);
+    free(c->error.message);
+    c->error.message = sb_take(&message);
+    pthread_mutex_unlock(&p->mutex);
+    sb_done(&text);
+    sb_done(&holders);
+    sb_done(&unknown);
+    free(members);
+}
+
+static void tell_failed(Pipeline *p, StreamCtl *c)
+{
+    name_other_side(p, c);
+    Err err = {0}, ignored = {0};
+    pthread_mutex_lock(&p->mutex);
+    err_copy(&err, &c->error);
+    stream_set_state(c, CTL_FAILED);
+    pthread_mutex_unlock(&p->mutex);
+    log_error(LOGEV_SOURCE_STOPPED, &err, LOG_S("source", c->id));
+    /* The log and the status have it; history that cannot be written must not hide it. */
+    if (!store_event(p->store, str_of(c->id), STR("stopped"), str_of(err.message ? err.message : ""),
+                     &ignored))
+        log_error(LOGEV_CHECK_WARNING, &ignored, LOG_S("source", c->id));
+    err_clear(&ignored);
+    err_clear(&err);
+}
+
+/* -- one step -- */
+
+static bool thread_has_ended(StreamCtl *c, bool *failed, Err *err)
+{
+    SourceStatus s;
+    source_status(c->source, &s);
+    bool ended = s.state == SOURCE_IDLE || s.state == SOURCE_FAILED;
+    *failed = s.state == SOURCE_FAILED;
+    if (*failed && err) err_copy(err, &s.error);
+    point_done(&s.read);
+    err_clear(&s.error);
+    return ended;
+}
+
+static void tick_running(Pipeline *p, StreamCtl *c)
+{
+    bool failed = false;
+    Err err = {0};
+    pthread_mutex_lock(&p->mutex);
+    bool pause = c->ask_pause && c->state == CTL_RUNNING;
+    if (pause) {
+        c->ask_pause = false;
+        c->after_closing = CTL_PAUSED;
+        stream_set_state(c, CTL_CLOSING);
+    }
+    bool pinned = c->pinned;
+    pthread_mutex_unlock(&p->mutex);
+    if (pause) {
+        merge_stream_close(p->merge, c->index);
+        source_stop(c->source);
+        return;
+    }
+    if (thread_has_ended(c, &failed, &err) && failed) {
+        pthread_mutex_lock(&p->mutex);
+        if (c->state == CTL_RUNNING) {
+            err_move(&c->error, &err);
+            keep_collision(c, NULL);
+            stream_set_state(c, CTL_DRAINING);
+        }
+        pthread_mutex_unlock(&p->mutex);
+    } else if (pinned) {
+        WindowView view;
+        window_snapshot(merge_window(p->merge, c->index), &view);
+        pthread_mutex_lock(&p->mutex);
+        if (c->state == CTL_RUNNING && point_covers(&view.floor, &c->culprit)) {
+            c->pinned = false;
+            c->grace_since_ms = 0;
+            err_clear(&c->error);
+            merge_stream_unpin(p->merge, c->index);
+        }
+        pthread_mutex_unlock(&p->mutex);
+        point_done(&view.floor);
+    }
+    err_clear(&err);
+}
+
+static void tick_closing(Pipeline *p, StreamCtl *c)
+{
+    bool failed;
+    if (!thread_has_ended(c, &failed, NULL) || !merge_stream_is_quiet(p->merge, c->index, true)) return;
+    source_join(c->source);
+    (void)FAULT("eject.acked");
+    pthread_mutex_lock(&p->mutex);
+    CtlState next = c->after_closing;
+    c->pinned = next == CTL_GRACE;
+    if (next != CTL_FAILED) stream_set_state(c, next);
+    pthread_mutex_unlock(&p->mutex);
+    if (next == CTL_FAILED) tell_failed(p, c);
+    if (next == CTL_PAUSED) log_write(LOGEV_SOURCE_PAUSED, LOG_S("source", c->id));
+    if (next == CTL_GRACE) log_write(LOGEV_SOURCE_EJECTED, LOG_S("source", c->id));
+}
+
+static void tick_draining(Pipeline *p, StreamCtl *c)
+{
+    if (!merge_stream_is_quiet(p->merge, c->index, true)) return;
+    source_join(c->source);
+    pthread_mutex_lock(&p->mutex);
+    bool still = c->state == CTL_DRAINING;
+    pthread_mutex_unlock(&p->mutex);
+    if (!still) return;
+    merge_stream_close(p->merge, c->index);
+    tell_failed(p, c);
+}
+
+static void tick_resting(Pipeline *p, StreamCtl *c)
+{
+    int64_t now = clock_mono_ms();
+    pthread_mutex_lock(&p->mutex);
+    bool go = c->state == CTL_UNBORN || (c->state == CTL_GRACE && now >= c->retry_at_ms) || c->ask_resume;
+    if (c->ask_resume) {
+        c->grace_since_ms = 0;
+        c->pinned = c->state == CTL_FAILED && c->collision_binding != NULL;
+    }
+    if (c->ask_pause) {
+        go = false;
+        stream_set_state(c, CTL_PAUSED);
+    }
+    c->ask_pause = c->ask_resume = false;
+    pthread_mutex_unlock(&p->mutex);
+    if (!go) return;
+    source_join(c->source);
+    try_begin(p, c);
+}
+
+void stream_tick(Pipeline *p, StreamCtl *c)
+{
+    pthread_mutex_lock(&p->mutex);
+    CtlState state = c->state;
+    pthread_mutex_unlock(&p->mutex);
+    switch (state) {
+    case CTL_RUNNING: tick_running(p, c); break;
+    case CTL_CLOSING: tick_closing(p, c); break;
+    case CTL_DRAINING: tick_draining(p, c); break;
+    case CTL_UNBORN:
+    case CTL_GRACE:
+    case CTL_PAUSED:
+    case CTL_FAILED: tick_resting(p, c); break;
+    }
+}
