@@ -159,6 +159,14 @@ static bool peek_next(Peek *p, Peeked *out, bool *more, Err *err)
     }
 }
 
+/* Is this how it looks when no event begins at the place asked for? */
+static bool nothing_there(const Err *err)
+{
+    return err->code == ERR_CORRUPT || err->code == ERR_SOURCE_SETTING || err->code == ERR_SOURCE_HISTORY ||
+           err->code == ERR_SOURCE_PROTOCOL || err->code == ERR_DECODE_CHECKSUM ||
+           err->code == ERR_DECODE_TRUNCATED;
+}
+
 static bool differs(const StreamPoint *from, const char *how, Err *err)
 {
     return err_set(err, ERR_SOURCE_HISTORY,
@@ -181,9 +189,8 @@ bool history_check_evidence(const StreamOpts *opts, const ServerFacts *facts, co
     bool more = false;
     if (!peek_open(opts, facts->flavor, server_id, file, e->event_pos, &p, err)) return false;
     bool ok = peek_next(&p, &ev, &more, err);
-    if (!ok && (err_class(err) != ERR_CLASS_RETRY || err->code == ERR_DECODE_CHECKSUM ||
-                err->code == ERR_DECODE_TRUNCATED)) {
-        err_clear(err); /* no event begins there */
+    if (!ok && nothing_there(err)) {
+        err_clear(err);
         differs(from, "no event begins there", err);
     } else if (ok && !more)
         ok = differs(from, "the binlog ends before it", err);
@@ -203,12 +210,60 @@ bool history_check_evidence(const StreamOpts *opts, const ServerFacts *facts, co
 
 /* -- position → set -- */
 
+/* Event types that stand between transactions. */
 static bool may_begin(unsigned type)
 {
-    return type == EVENT_GTID || type == EVENT_ANONYMOUS_GTID || type == EVENT_GTID_TAGGED ||
-           type == EVENT_ROTATE || type == EVENT_STOP || type == EVENT_PREVIOUS_GTIDS;
+    switch (type) {
+    case EVENT_GTID:
+    case EVENT_ANONYMOUS_GTID:
+    case EVENT_GTID_TAGGED:
+    case EVENT_MARIADB_GTID:
+    case EVENT_ROTATE:
+    case EVENT_STOP:
+    case EVENT_FORMAT_DESCRIPTION:
+    case EVENT_PREVIOUS_GTIDS:
+    case EVENT_GTID_LIST:
+    case EVENT_BINLOG_CHECKPOINT:
+    case EVENT_START_ENCRYPTION:
+    case EVENT_INCIDENT:
+    case EVENT_HEARTBEAT: return true;
+    default: return false;
+    }
 }
 
+static bool not_between(Str file, uint64_t pos, Err *err)
+{
+    err_clear(err);
+    return err_set_remedy(
+        err, ERR_SOURCE_SETTING, "give the end of a transaction, as the binlog tools print it",
+        STR_FMT ":%llu is inside a transaction or an event", STR_ARG(file), (unsigned long long)pos);
+}
+
+bool history_check_boundary(const StreamOpts *opts, const ServerFacts *facts, uint32_t server_id, Str file,
+                            uint64_t pos, Err *err)
+{
+    if (pos > UINT32_MAX) return true; /* the protocol cannot ask for it */
+    Peek p;
+    Peeked ev;
+    bool more = false;
+    if (!peek_open(opts, facts->flavor, server_id, file, pos, &p, err)) return false;
+    bool ok = peek_next(&p, &ev, &more, err);
+    if ((!ok && nothing_there(err)) || (ok && more && (ev.start != pos || !may_begin(ev.header.type))))
+        ok = not_between(file, pos, err);
+    peek_close(&p);
+    return ok;
+}
+
+static bool add_previous(GtidSet *set, Str body, Err *err)
+{
+    GtidSet *before;
+    if (!event_gtid_list(FLAVOR_MYSQL, body, &before, err)) return false;
+    gtidset_merge(set, before);
+    gtidset_free(before);
+    return true;
+}
+
+/* What the file begins behind, and the GTIDs in it up to pos. */
 static bool scan_gtids(Peek *p, uint64_t pos, GtidSet *set, Err *err)
 {
     Peeked ev;
@@ -216,20 +271,16 @@ static bool scan_gtids(Peek *p, uint64_t pos, GtidSet *set, Err *err)
     for (;;) {
         if (!peek_next(p, &ev, &more, err)) return false;
         if (!more) return true;
-        if (ev.start >= pos) {
-            if (ev.start == pos && may_begin(ev.header.type)) return true;
-            return err_set_remedy(err, ERR_SOURCE_SETTING,
-                                  "give the end of a transaction, as the binlog tools print it",
-                                  STR_FMT ":%llu is inside a transaction or an event",
-                                  STR_ARG(sb_view(&p->frame.file)), (unsigned long long)pos);
-        }
         unsigned type = ev.header.type;
+        if (type == EVENT_FORMAT_DESCRIPTION) continue;
         if (type == EVENT_PREVIOUS_GTIDS) {
-            GtidSet *before;
-            if (!event_gtid_list(FLAVOR_MYSQL, ev.body, &before, err)) return false;
-            gtidset_merge(set, before);
-            gtidset_free(before);
-        } else if (type == EVENT_GTID || type == EVENT_GTID_TAGGED) {
+            if (!add_previous(set, ev.body, err)) return false;
+            if (pos <= ev.end) return true;
+            continue;
+        }
+        if (ev.start == pos && may_begin(type)) return true;
+        if (ev.start >= pos) return not_between(sb_view(&p->frame.file), pos, err);
+        if (type == EVENT_GTID || type == EVENT_GTID_TAGGED) {
             GtidEvent g;
             if (!event_gtid(&ev.header, &p->format, ev.body, &g, err)) return false;
             gtidset_add(set, &g.gtid);
@@ -248,11 +299,9 @@ bool history_gtids_at(Conn *c, const StreamOpts *opts, const ServerFacts *facts,
         sb_printf(&sql, ", %llu)", (unsigned long long)pos);
         bool ok = read_set(c, facts->flavor, sb_view(&sql), out, err);
         sb_done(&sql);
-        if (ok && !*out)
-            ok = err_set_remedy(err, ERR_SOURCE_SETTING,
-                                "give the end of a transaction, as the binlog tools print it",
-                                "the server knows no GTID position for " STR_FMT ":%llu", STR_ARG(file),
-                                (unsigned long long)pos);
+        if (ok && !*out) return not_between(file, pos, err);
+        /* the function also answers in the middle of a transaction */
+        if (ok) ok = history_check_boundary(opts, facts, server_id, file, pos, err);
         return ok;
     }
     Peek p;

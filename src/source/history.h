@@ -19,6 +19,9 @@ NODISCARD bool history_check_position(const ServerLogs *logs, Str file, uint64_t
 NODISCARD bool history_check_evidence(const StreamOpts *opts, const ServerFacts *facts,
                                       const ServerLogs *logs, const StreamPoint *from, uint32_t server_id,
                                       Err *err);
+/* pos is between transactions: what begins there is a transaction, or nothing yet. ERR_SOURCE_SETTING. */
+NODISCARD bool history_check_boundary(const StreamOpts *opts, const ServerFacts *facts, uint32_t server_id,
+                                      Str file, uint64_t pos, Err *err);
 /* The GTID set of everything before (file, pos): for a start by file:position of a stream that goes on by
  * GTID. ERR_SOURCE_SETTING when pos is not between transactions. */
 NODISCARD bool history_gtids_at(Conn *c, const StreamOpts *opts, const ServerFacts *facts, uint32_t server_id,

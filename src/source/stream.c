@@ -62,6 +62,18 @@ static bool check_binding(const Stream *s, const StreamPoint *from, Err *err)
         (unsigned long long)from->pos, from->server, STR_ARG(s->facts.identity));
 }
 
+/* The GTID set of everything before start's file and position. */
+static bool find_gtids(Stream *s, uint32_t server_id, StreamPoint *start, Err *err)
+{
+    ServerLogs logs;
+    Str file = str_of(start->file);
+    if (!server_logs(s->conn, &logs, err)) return false;
+    bool ok = history_check_position(&logs, file, start->pos, err) &&
+              history_gtids_at(s->conn, &s->opts, &s->facts, server_id, file, start->pos, &start->gtids, err);
+    server_logs_done(&logs);
+    return ok;
+}
+
 /* Fills *start: from, or the current end, with a GTID set when the stream runs by GTID. */
 static bool resolve_start(Stream *s, const StreamPoint *from, uint32_t server_id, StreamPoint *start,
                           Err *err)
@@ -82,10 +94,9 @@ static bool resolve_start(Stream *s, const StreamPoint *from, uint32_t server_id
             return err_set(err, ERR_CONFIG_MISSING, "a start without GTIDs needs a binlog file and position");
         gtidset_free(start->gtids);
         start->gtids = NULL;
-    } else if (!start->gtids && !history_gtids_at(s->conn, &s->opts, &s->facts, server_id,
-                                                  str_of(start->file), start->pos, &start->gtids, err))
-        return false;
-    return true;
+        return true;
+    }
+    return start->gtids || find_gtids(s, server_id, start, err);
 }
 
 /* Everything that must hold before a dump from *start makes sense. */
@@ -100,6 +111,8 @@ static bool check_history(Stream *s, const StreamPoint *start, uint32_t server_i
     if (ok && same && start->evidence.set && start->file)
         ok = history_check_evidence(&s->opts, &s->facts, &logs, start, server_id, err);
     Str file = str_of(start->file);
+    if (ok && !by_gtid && !start->evidence.set)
+        ok = history_check_boundary(&s->opts, &s->facts, server_id, file, start->pos, err);
     enum { IBB_LEN = 4 };
     if (ok && !by_gtid && file.len > IBB_LEN &&
         str_eqc(str_make(file.ptr + file.len - IBB_LEN, IBB_LEN), ".ibb"))
