@@ -27,7 +27,7 @@ Str build_path(Build *b, const char *beside, Str path);
 
 /* endpoint.c: reads `from` or `target-database` (checked by keys_check); what is wrong goes to b->problems.
  */
-void endpoint_build(Build *b, const Node *map, unsigned default_port, Endpoint *out);
+void endpoint_build(Build *b, const Node *map, bool target, Endpoint *out);
 /* tls.c: the security section of an endpoint. */
 void tls_build(Build *b, const Node *security, TlsOpts *out);
 /* Removes the private folder and what is in it. */

@@ -191,10 +191,16 @@ static void session_var_check(Build *b, const NodeEntry *e)
     }
 }
 
-static void session_build(Build *b, const Node *map, Endpoint *out)
+static void session_build(Build *b, const Node *map, bool target, Endpoint *out)
 {
     const Node *session = node_get(map, "session");
     if (!session || session->n == 0) return;
+    if (!target) {
+        problem_add(&b->problems, ERR_NOT_SUPPORTED, keys_place(map, "session"),
+                    "remove it; no variable of our connection changes what the source writes into its binlog",
+                    "session: not supported yet for a source");
+        return;
+    }
     out->session = arena_array(&b->task->arena, SessionVar, session->n);
     for (const NodeEntry *e = session->first; e; e = e->next) {
         session_var_check(b, e);
@@ -204,7 +210,7 @@ static void session_build(Build *b, const Node *map, Endpoint *out)
 
 /* -- the whole -- */
 
-void endpoint_build(Build *b, const Node *map, unsigned default_port, Endpoint *out)
+void endpoint_build(Build *b, const Node *map, bool target, Endpoint *out)
 {
     const Section s = SECTION_ENDPOINT;
     out->place = map->place;
@@ -221,11 +227,11 @@ void endpoint_build(Build *b, const Node *map, unsigned default_port, Endpoint *
                             "keep one of the two", "both socket and %s are given", not_both[i]);
     } else {
         if (!out->host.len) build_require(b, map, "host", STR(""));
-        if (!out->port) out->port = default_port;
+        if (!out->port) out->port = target ? 4000 : 3306;
     }
     if (!out->user.len) build_require(b, map, "user", STR(""));
     password_build(b, map, out);
-    session_build(b, map, out);
+    session_build(b, map, target, out);
     const Node *security = node_get(map, "security");
     if (security) tls_build(b, security, &out->tls);
 }

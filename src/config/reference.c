@@ -102,8 +102,7 @@ void config_write_reference(StrBuf *out)
         for (size_t i = 0; (row = key_row(i)); i++) {
             if (row->section != s) continue;
             if (!open) {
-                sb_printf(out, "\n## %s\n\n%c%s.\n\n", section_title(s), section_where(s)[0],
-                          section_where(s) + 1);
+                sb_printf(out, "\n## %s\n\nWhere: %s.\n\n", section_title(s), section_where(s));
                 sb_c(out, "| Key | Form | Default | Verdict | |\n|---|---|---|---|---|\n");
                 open = true;
             }

@@ -101,5 +101,5 @@ void source_build(Build *b, Node *map, SourceConfig *out)
     out->case_sensitive = node_get(map, "case-sensitive") ? keys_bool(s, map, "case-sensitive") : -1;
     const Node *from = node_get(map, "from");
     build_require(b, map, "from", out->id);
-    if (from) endpoint_build(b, from, 3306, &out->from);
+    if (from) endpoint_build(b, from, false, &out->from);
 }

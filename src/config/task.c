@@ -111,7 +111,7 @@ static void target_build(Build *b)
 {
     build_require(b, b->root, "target-database", STR(""));
     const Node *target = node_get(b->root, "target-database");
-    if (target) endpoint_build(b, target, 4000, &b->task->target);
+    if (target) endpoint_build(b, target, true, &b->task->target);
 }
 
 static void task_build(Build *b)

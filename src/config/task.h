@@ -29,7 +29,7 @@ typedef struct Endpoint {
     unsigned port;                 /* default 3306 for a source, 4000 for the target; 0 with a socket */
     TlsOpts tls; /* from security: ssl-ca, ssl-cert, ssl-key (and -bytes/-base64 forms written to private
                     files) */
-    SessionVar *session;
+    SessionVar *session; /* of the target only */
     size_t n_session;
     ConfigPlace place;
 } Endpoint;

@@ -206,6 +206,9 @@ START_TEST(session_variables)
                ERR_CONFIG_VALUE, "name of a variable");
     ck_refused(&l, HEAD "target-database: {host: h, user: u, session: {a: [1]}}\n" INSTANCE SOURCE,
                ERR_CONFIG_VALUE, "single value");
+    ck_refused(&l,
+               HEAD TARGET INSTANCE "sources: [{source-id: s1, from: {host: h, user: u, session: {a: 1}}}]\n",
+               ERR_NOT_SUPPORTED, "not supported yet for a source");
     load_done(&l);
 }
 END_TEST
