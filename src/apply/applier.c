@@ -195,7 +195,7 @@ ApplyVerdict applier_after_error(Applier *a, Err *err)
 static bool send(Applier *a, SqlStatement *s, Err *err)
 {
     if (s->rows == 0) return true;
-    sql_end(s, &a->dialect);
+    rowsql_end(s, &a->dialect);
     if (s->sql.len > a->dialect.max_packet)
         return err_set(err, ERR_APPLY_TOO_LARGE,
                        "a row of %zu bytes as a statement, max_allowed_packet is %zu", s->sql.len,
@@ -234,13 +234,13 @@ static bool run_inserts(Applier *a, const BatchOp *ops, size_t n, Err *err)
     s->shape = NULL;
     for (size_t i = 0; i < n; i++) {
         Shape *shape;
-        if (!sql_shape(ops[i].op->binding, &ops[i].after, &shape, err)) return false;
+        if (!rowsql_shape(ops[i].op->binding, &ops[i].after, &shape, err)) return false;
         if (s->rows && (shape != s->shape || is_full(a, s))) {
             if (!send(a, s, err)) return false;
             s->rows = 0;
         }
-        if (s->rows == 0) sql_begin(s, SQL_INSERT, ops[i].op->binding->target, shape);
-        if (!sql_add_row(s, ops[i].op->binding, &ops[i].after, err)) return false;
+        if (s->rows == 0) rowsql_begin(s, SQL_INSERT, ops[i].op->binding->target, shape);
+        if (!rowsql_add_row(s, ops[i].op->binding, &ops[i].after, err)) return false;
     }
     return send(a, s, err);
 }
@@ -254,8 +254,8 @@ static bool run_deletes(Applier *a, const BatchOp *ops, size_t n, Err *err)
             if (!send(a, s, err)) return false;
             s->rows = 0;
         }
-        if (s->rows == 0) sql_begin(s, SQL_DELETE, ops[i].op->binding->target, NULL);
-        if (!sql_add_row(s, ops[i].op->binding, &ops[i].op->before, err)) return false;
+        if (s->rows == 0) rowsql_begin(s, SQL_DELETE, ops[i].op->binding->target, NULL);
+        if (!rowsql_add_row(s, ops[i].op->binding, &ops[i].op->before, err)) return false;
     }
     return send(a, s, err);
 }
@@ -283,11 +283,11 @@ static bool run_upserts(Applier *a, const BatchOp *ops, size_t n, Err *err)
         if (a->statement.rows && (b->full_shape != a->statement.shape || is_full(a, &a->statement)))
             if (!send_upsert(a, err)) return false;
         if (a->statement.rows == 0) {
-            sql_begin(&a->lock, SQL_LOCK, b->target, NULL);
-            sql_begin(&a->statement, SQL_UPSERT, b->target, b->full_shape);
+            rowsql_begin(&a->lock, SQL_LOCK, b->target, NULL);
+            rowsql_begin(&a->statement, SQL_UPSERT, b->target, b->full_shape);
         }
-        if (!sql_add_row(&a->lock, b, &ops[i].op->before, err)) return false;
-        if (!sql_add_row(&a->statement, b, &ops[i].after, err)) return false;
+        if (!rowsql_add_row(&a->lock, b, &ops[i].op->before, err)) return false;
+        if (!rowsql_add_row(&a->statement, b, &ops[i].after, err)) return false;
     }
     return send_upsert(a, err);
 }
@@ -322,7 +322,7 @@ static bool run_updates(Applier *a, const BatchOp *ops, size_t n, Err *err)
             in_trip = 0;
         }
         if (in_trip) sb_ch(&a->text, ';');
-        if (!sql_update_one(&a->text, ops[i].op, &ops[i].after, err)) return false;
+        if (!rowsql_update_one(&a->text, ops[i].op, &ops[i].after, err)) return false;
         in_trip++;
     }
     return send_updates(a, in_trip, err);
@@ -332,8 +332,8 @@ static bool run_keyless(Applier *a, const BatchOp *ops, size_t n, Err *err)
 {
     for (size_t i = 0; i < n; i++) {
         sb_clear(&a->text);
-        bool ok = ops[i].kind == ROW_DELETE ? sql_delete_one(&a->text, ops[i].op, err)
-                                            : sql_update_one(&a->text, ops[i].op, &ops[i].after, err);
+        bool ok = ops[i].kind == ROW_DELETE ? rowsql_delete_one(&a->text, ops[i].op, err)
+                                            : rowsql_update_one(&a->text, ops[i].op, &ops[i].after, err);
         if (!ok || !applier_exec_rows(a, sb_view(&a->text), 1, err)) return false;
     }
     return true;

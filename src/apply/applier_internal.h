@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include "apply/applier.h"
 #include "apply/batch.h"
-#include "apply/sql.h"
+#include "apply/rowsql.h"
 #include "base/clock.h"
 
 struct Applier {

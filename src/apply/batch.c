@@ -1,6 +1,6 @@
 #include "apply/batch.h"
 #include <stdlib.h>
-#include "apply/sql.h"
+#include "apply/rowsql.h"
 #include "base/check.h"
 #include "base/poison.h"
 
@@ -80,7 +80,7 @@ static BatchOp *sole_predecessor(Batch *b, const Txn *t, const RowOp *op)
 
 static bool is_fold_partner(const BatchOp *p, const RowOp *op, const RowImage *now, const RowImage *next)
 {
-    return p->op->binding == op->binding && sql_same_row_key(op->binding, now, next);
+    return p->op->binding == op->binding && rowsql_same_row_key(op->binding, now, next);
 }
 
 /* Folds op into its predecessor where that keeps every collision visible. INSERT + DELETE is never folded:

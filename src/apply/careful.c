@@ -60,8 +60,8 @@ static bool record_missed(Applier *a, Plan *p, size_t at, Err *err)
     const RowOp *op = p->ops[at];
     Txn *t = p->work[p->owner[at]].txn;
     StrBuf before = {0}, after = {0}, id = {0}, table = {0}, target = {0};
-    bool ok = sql_image_json(op->binding, &op->before, &before, err) &&
-              (op->kind != ROW_UPDATE || sql_image_json(op->binding, &op->after, &after, err));
+    bool ok = rowsql_image_json(op->binding, &op->before, &before, err) &&
+              (op->kind != ROW_UPDATE || rowsql_image_json(op->binding, &op->after, &after, err));
     if (ok) {
         txn_identity(&t->id, t->id.server, &id);
         table_name_plain(op->binding->member->name, &table);
@@ -96,9 +96,9 @@ static bool apply_one(Applier *a, Plan *p, size_t at, Err *err)
     bool ok = false;
     sb_clear(&a->text);
     switch (op->kind) {
-    case ROW_INSERT: ok = sql_insert_one(&a->text, op, err); break;
-    case ROW_UPDATE: ok = sql_update_one(&a->text, op, &op->after, err); break;
-    case ROW_DELETE: ok = sql_delete_one(&a->text, op, err); break;
+    case ROW_INSERT: ok = rowsql_insert_one(&a->text, op, err); break;
+    case ROW_UPDATE: ok = rowsql_update_one(&a->text, op, &op->after, err); break;
+    case ROW_DELETE: ok = rowsql_delete_one(&a->text, op, err); break;
     }
     if (!ok) return false;
     if (a->text.len > a->dialect.max_packet)
@@ -255,7 +255,7 @@ static void find_key(Applier *a, const RowOp *op, ApplyCollision *c, StrBuf *con
     const Binding *b = op->binding;
     for (uint32_t k = 0; a->conn && k < b->target->n_keys && !c->key_name.len; k++) {
         sb_clear(condition);
-        if (!sql_key_condition(b, k, &op->after, false, condition)) continue;
+        if (!rowsql_key_condition(b, k, &op->after, false, condition)) continue;
         char *there = NULL;
         Err ignored = {0};
         StrBuf sql = {0};

@@ -75,12 +75,11 @@ static bool hook_is_wanted(void *ctx, uint32_t applier, uint64_t order)
 
 static void hook_finish(void *ctx, uint32_t applier, const ApplyOutcome *done, size_t n)
 {
-    enum { FEW = 256 };
-    Finished few[FEW], *all = n <= FEW ? few : mem_alloc(n * sizeof *all);
+    Finished *all = mem_alloc((n + 1) * sizeof *all);
     for (size_t i = 0; i < n; i++)
         all[i] = (Finished){.txn = done[i].txn, .dropped = done[i].dropped};
     merge_finish(((Pipeline *)ctx)->merge, applier, all, n);
-    if (all != few) free(all);
+    free(all);
 }
 
 static void hook_committed(void *ctx, uint32_t applier, uint64_t seq, const ApplyOutcome *done, size_t n)

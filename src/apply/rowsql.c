@@ -1,4 +1,4 @@
-#include "apply/sql.h"
+#include "apply/rowsql.h"
 #include <stdlib.h>
 #include <jansson.h>
 #include "base/check.h"
@@ -42,7 +42,7 @@ static int cmp_u32(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-bool sql_shape(const Binding *b, const RowImage *image, Shape **out, Err *err)
+bool rowsql_shape(const Binding *b, const RowImage *image, Shape **out, Err *err)
 {
     if (image->full) {
         *out = b->full_shape;
@@ -94,7 +94,7 @@ static bool add_values(StrBuf *out, const Shape *shape, const Binding *b, const 
 static bool missing_key(const Binding *b, Err *err)
 {
     StrBuf names = {0};
-    sql_key_names(b->target, &names);
+    rowsql_key_names(b->target, &names);
     err_set_remedy(err, ERR_TRACK_TARGET, "set binlog_row_image=FULL on the source",
                    "the row image lacks a column of the target's key %s", names.ptr);
     sb_done(&names);
@@ -133,7 +133,7 @@ static void add_key_columns(StrBuf *out, const Target *t)
     if (key->n_parts > 1) sb_ch(out, ')');
 }
 
-void sql_begin(SqlStatement *s, SqlKind kind, const Target *target, const Shape *shape)
+void rowsql_begin(SqlStatement *s, SqlKind kind, const Target *target, const Shape *shape)
 {
     s->kind = kind;
     s->target = target;
@@ -159,7 +159,7 @@ void sql_begin(SqlStatement *s, SqlKind kind, const Target *target, const Shape 
     }
 }
 
-bool sql_add_row(SqlStatement *s, const Binding *b, const RowImage *image, Err *err)
+bool rowsql_add_row(SqlStatement *s, const Binding *b, const RowImage *image, Err *err)
 {
     if (s->rows++) sb_ch(&s->sql, ',');
     if (s->kind == SQL_INSERT || s->kind == SQL_UPSERT) return add_values(&s->sql, s->shape, b, image, err);
@@ -186,7 +186,7 @@ static void add_upsert_assignment(SqlStatement *s, const Dialect *d, uint32_t co
     if (!d->upsert_alias) sb_ch(&s->sql, ')');
 }
 
-void sql_end(SqlStatement *s, const Dialect *d)
+void rowsql_end(SqlStatement *s, const Dialect *d)
 {
     if (s->kind == SQL_DELETE || s->kind == SQL_LOCK) sb_ch(&s->sql, ')');
     if (s->kind == SQL_LOCK) sb_c(&s->sql, " FOR UPDATE");
@@ -265,7 +265,7 @@ static bool add_where(StrBuf *out, const Binding *b, const RowImage *image, Err 
     return ok;
 }
 
-bool sql_update_one(StrBuf *out, const RowOp *op, const RowImage *after, Err *err)
+bool rowsql_update_one(StrBuf *out, const RowOp *op, const RowImage *after, Err *err)
 {
     sb_c(out, "UPDATE ");
     sb_str(out, op->binding->target->sql_name);
@@ -273,17 +273,17 @@ bool sql_update_one(StrBuf *out, const RowOp *op, const RowImage *after, Err *er
     return add_assignments(out, op->binding, after, err) && add_where(out, op->binding, &op->before, err);
 }
 
-bool sql_delete_one(StrBuf *out, const RowOp *op, Err *err)
+bool rowsql_delete_one(StrBuf *out, const RowOp *op, Err *err)
 {
     sb_c(out, "DELETE FROM ");
     sb_str(out, op->binding->target->sql_name);
     return add_where(out, op->binding, &op->before, err);
 }
 
-bool sql_insert_one(StrBuf *out, const RowOp *op, Err *err)
+bool rowsql_insert_one(StrBuf *out, const RowOp *op, Err *err)
 {
     Shape *shape;
-    if (!sql_shape(op->binding, &op->after, &shape, err)) return false;
+    if (!rowsql_shape(op->binding, &op->after, &shape, err)) return false;
     sb_c(out, "INSERT INTO ");
     sb_str(out, op->binding->target->sql_name);
     sb_str(out, shape->column_list);
@@ -291,7 +291,7 @@ bool sql_insert_one(StrBuf *out, const RowOp *op, Err *err)
     return add_values(out, shape, op->binding, &op->after, err);
 }
 
-void sql_key_names(const Target *t, StrBuf *out)
+void rowsql_key_names(const Target *t, StrBuf *out)
 {
     if (t->row_key == NO_COLUMN)
         sb_c(out, "(none)");
@@ -299,7 +299,7 @@ void sql_key_names(const Target *t, StrBuf *out)
         add_key_columns(out, t);
 }
 
-bool sql_image_json(const Binding *b, const RowImage *image, StrBuf *out, Err *err)
+bool rowsql_image_json(const Binding *b, const RowImage *image, StrBuf *out, Err *err)
 {
     Fields f;
     fields_of(&f, b, image);
@@ -332,7 +332,7 @@ bool sql_image_json(const Binding *b, const RowImage *image, StrBuf *out, Err *e
     return ok;
 }
 
-bool sql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y)
+bool rowsql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y)
 {
     if (b->target->row_key == NO_COLUMN) return false;
     const TargetKey *key = &b->target->keys[b->target->row_key];
@@ -355,7 +355,7 @@ bool sql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y)
     return same;
 }
 
-bool sql_key_condition(const Binding *b, uint32_t k, const RowImage *image, bool shard_names, StrBuf *out)
+bool rowsql_key_condition(const Binding *b, uint32_t k, const RowImage *image, bool shard_names, StrBuf *out)
 {
     const TargetKey *key = &b->target->keys[k];
     Fields f;

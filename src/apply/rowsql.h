@@ -6,15 +6,15 @@
  *   INSERT INTO t (cols) VALUES (…),(…) ON DUPLICATE KEY UPDATE …     only where the primary key is the only
  * unique one UPDATE t SET … WHERE key = …              one row UPDATE / DELETE t … WHERE every column <=> …
  * LIMIT 1              tables without a key */
-#ifndef SM_APPLY_SQL_H
-#define SM_APPLY_SQL_H
+#ifndef SM_APPLY_ROWSQL_H
+#define SM_APPLY_ROWSQL_H
 
 #include "apply/session.h"
 #include "base/err.h"
 #include "model/txn.h"
 
 /* The columns one image writes, as a shape: the binding's full shape, or one for a partial image. */
-NODISCARD bool sql_shape(const Binding *b, const RowImage *image, Shape **out, Err *err);
+NODISCARD bool rowsql_shape(const Binding *b, const RowImage *image, Shape **out, Err *err);
 
 /* Statement being built: rows are added until it is full, then it is sent and begun anew. */
 typedef enum SqlKind { SQL_INSERT, SQL_UPSERT, SQL_DELETE, SQL_LOCK } SqlKind;
@@ -27,27 +27,27 @@ typedef struct SqlStatement {
     size_t rows;
 } SqlStatement;
 
-void sql_begin(SqlStatement *s, SqlKind kind, const Target *target, const Shape *shape);
+void rowsql_begin(SqlStatement *s, SqlKind kind, const Target *target, const Shape *shape);
 /* INSERT and UPSERT take the after image, DELETE and LOCK the key of the before image. */
-NODISCARD bool sql_add_row(SqlStatement *s, const Binding *b, const RowImage *image, Err *err);
+NODISCARD bool rowsql_add_row(SqlStatement *s, const Binding *b, const RowImage *image, Err *err);
 /* Closes the text: sql is then complete. */
-void sql_end(SqlStatement *s, const Dialect *d);
+void rowsql_end(SqlStatement *s, const Dialect *d);
 
 /* One row's UPDATE / DELETE / INSERT as a whole statement, appended. */
-NODISCARD bool sql_update_one(StrBuf *out, const RowOp *op, const RowImage *after, Err *err);
-NODISCARD bool sql_delete_one(StrBuf *out, const RowOp *op, Err *err);
-NODISCARD bool sql_insert_one(StrBuf *out, const RowOp *op, Err *err);
+NODISCARD bool rowsql_update_one(StrBuf *out, const RowOp *op, const RowImage *after, Err *err);
+NODISCARD bool rowsql_delete_one(StrBuf *out, const RowOp *op, Err *err);
+NODISCARD bool rowsql_insert_one(StrBuf *out, const RowOp *op, Err *err);
 
 /* The row key of an image for messages: names and values are for explicit requests only; this gives names. */
-void sql_key_names(const Target *t, StrBuf *out);
+void rowsql_key_names(const Target *t, StrBuf *out);
 /* {"column":"value",…} of an image, for recorded rows. */
-NODISCARD bool sql_image_json(const Binding *b, const RowImage *image, StrBuf *out, Err *err);
+NODISCARD bool rowsql_image_json(const Binding *b, const RowImage *image, StrBuf *out, Err *err);
 /* Do two images of one binding have the same bytes in the columns of the target's row key? False when not
  * comparable. */
-bool sql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y);
+bool rowsql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y);
 /* WHERE condition (without WHERE) that finds rows with the unique key k of the image's row, for looking up
  * the holders of a key: on the target (names of target columns) or on a shard table (shard_names: the
  * member's own names). False when the image lacks a column of the key or the key holds a NULL. */
-bool sql_key_condition(const Binding *b, uint32_t k, const RowImage *image, bool shard_names, StrBuf *out);
+bool rowsql_key_condition(const Binding *b, uint32_t k, const RowImage *image, bool shard_names, StrBuf *out);
 
 #endif
