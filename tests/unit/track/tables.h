@@ -15,7 +15,8 @@ typedef struct Col {
     uint16_t meta;
     const char *collation;
     bool null, is_unsigned, generated, auto_increment, on_update;
-    uint32_t length, precision, scale, fsp;
+    uint64_t length;
+    uint32_t precision, scale, fsp;
     const char *default_text; /* literal */
     const char *members[4];
 } Col;
