@@ -144,12 +144,15 @@ static void group_targets(RoutePlan *p)
         if (has_target(&p->entries[i])) order[n++] = i;
     qsort_r(order, n, sizeof *order, compare_by_target, p->entries);
     p->targets = arena_array(&p->arena, RouteTarget, n);
+    RouteTarget *t = NULL;
     for (size_t i = 0; i < n; i++) {
-        TableName name = p->entries[order[i]].answer.target;
-        if (p->n_targets == 0 || !table_name_eq(p->targets[p->n_targets - 1].name, name))
-            p->targets[p->n_targets++] = (RouteTarget){.name = name, .members = &order[i]};
-        p->targets[p->n_targets - 1].n_members++;
-        p->entries[order[i]].target = (uint32_t)(p->n_targets - 1);
+        RouteEntry *e = &p->entries[order[i]];
+        if (!t || !table_name_eq(t->name, e->answer.target)) {
+            t = &p->targets[p->n_targets++];
+            *t = (RouteTarget){.name = e->answer.target, .members = &order[i]};
+        }
+        t->n_members++;
+        e->target = (uint32_t)(p->n_targets - 1);
     }
 }
 
@@ -167,8 +170,8 @@ static void check_answers(Builder *b)
     for (size_t i = 0; i < p->n; i++) {
         const RouteEntry *e = &p->entries[i];
         const RouteAnswer *a = &e->answer;
-        ConfigPlace place = a->rule ? a->rule->place : (ConfigPlace){0};
-        if (a->outcome == ROUTE_FAILED) find(b, ROUTE_BLOCKER, ERR_ROUTE_PATTERN, place, a->by, e);
+        if (a->outcome == ROUTE_FAILED)
+            find(b, ROUTE_BLOCKER, ERR_ROUTE_PATTERN, a->rule ? a->rule->place : (ConfigPlace){0}, a->by, e);
         if (a->outcome != ROUTE_AMBIGUOUS) continue;
         StrBuf text = {0};
         rule_words(a->rule, &text);
