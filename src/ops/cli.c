@@ -21,12 +21,27 @@ static void print(FILE *to, Str s)
     (void)ignored;
 }
 
-static void print_error(const Err *err, Str problems, const CliOpts *opts, StrBuf *out)
+/* What a verb answers. */
+typedef struct Answer {
+    StrBuf out;      /* for standard output */
+    StrBuf problems; /* of the configuration, one a line */
+    bool logged;     /* the error stands in the log already */
+} Answer;
+
+static void answer_done(Answer *a)
 {
+    sb_done(&a->out);
+    sb_done(&a->problems);
+}
+
+static void print_error(const Err *err, const CliOpts *opts, Answer *a)
+{
+    StrBuf *out = &a->out;
+    Str problems = sb_view(&a->problems);
     CLEANUP(sb_done) StrBuf text = {0};
     if (problems.len)
         sb_str(&text, problems);
-    else
+    else if (!a->logged)
         sb_printf(&text, "shardmerge: [SM-%d %s, %s] %s\n  what to do: %s\n", (int)err->code,
                   err_code_name(err->code), err_class_name(err_class(err)), err->message ? err->message : "",
                   err_remedy(err));
@@ -48,12 +63,13 @@ static void print_error(const Err *err, Str problems, const CliOpts *opts, StrBu
     json_decref(o);
 }
 
-static int verb_with_task(const CliOpts *opts, StrBuf *out, StrBuf *problems, Err *err)
+static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
 {
+    StrBuf *out = &a->out;
     TaskOpts task_opts = {.source_files = opts->source_files, .n_source_files = opts->n_source_files};
     Task *task = NULL;
     int status = 0;
-    if (!opts->state_dir && !task_load(opts->argument, &task_opts, &task, problems, err))
+    if (!opts->state_dir && !task_load(opts->argument, &task_opts, &task, &a->problems, err))
         return err_exit_status(err);
     CLEANUP(sb_done) StrBuf dir = {0};
     if (opts->state_dir)
@@ -61,7 +77,10 @@ static int verb_with_task(const CliOpts *opts, StrBuf *out, StrBuf *problems, Er
     else
         sb_str(&dir, task->state_dir);
     switch (opts->verb) {
-    case VERB_RUN: status = run_verb(task, opts, out, err); break;
+    case VERB_RUN:
+        status = run_verb(task, opts, out, err);
+        a->logged = true;
+        break;
     case VERB_CHECK: status = check_verb(task, &(CheckOpts){.json = opts->json}, out, err); break;
     case VERB_ROUTE:
         status = route_verb(
@@ -89,8 +108,9 @@ static int help_verb(const CliOpts *opts, StrBuf *out, Err *err)
     return 0;
 }
 
-static int dispatch(const CliOpts *opts, StrBuf *out, StrBuf *problems, Err *err)
+static int dispatch(const CliOpts *opts, Answer *a, Err *err)
 {
+    StrBuf *out = &a->out;
     switch (opts->verb) {
     case VERB_HELP: return help_verb(opts, out, err);
     case VERB_VERSION:
@@ -102,7 +122,7 @@ static int dispatch(const CliOpts *opts, StrBuf *out, StrBuf *problems, Err *err
     log_init(2, opts->log_format, opts->log_level);
     if (!fault_init(err)) return err_exit_status(err);
     conn_library_init();
-    int status = verb_with_task(opts, out, problems, err);
+    int status = verb_with_task(opts, a, err);
     conn_library_end();
     return status;
 }
@@ -111,20 +131,20 @@ int cli_main(int argc, char **argv)
 {
     CLEANUP(err_clear) Err err = {0};
     CLEANUP(options_done) CliOpts opts = {0};
-    CLEANUP(sb_done) StrBuf out = {0}, problems = {0};
+    CLEANUP(answer_done) Answer answer = {0};
     signal(SIGPIPE, SIG_IGN); /* a closed pipe or socket is an error of its call, not a death */
-    int status = options_parse(argc, argv, &opts, &err) ? dispatch(&opts, &out, &problems, &err)
-                                                        : err_exit_status(&err);
-    if (err_is_set(&err)) print_error(&err, sb_view(&problems), &opts, &out);
-    print(stdout, sb_view(&out));
+    int status =
+        options_parse(argc, argv, &opts, &err) ? dispatch(&opts, &answer, &err) : err_exit_status(&err);
+    if (err_is_set(&err)) print_error(&err, &opts, &answer);
+    print(stdout, sb_view(&answer.out));
     if (fflush(stdout) != 0 && status == 0) {
         fprintf(stderr, "shardmerge: standard output: %s\n", strerror(errno));
         status = 3;
     }
     if (argc < 2) {
-        sb_clear(&out);
-        options_help(&out);
-        print(stderr, sb_view(&out));
+        CLEANUP(sb_done) StrBuf help = {0};
+        options_help(&help);
+        print(stderr, sb_view(&help));
     }
     return status;
 }

@@ -14,17 +14,23 @@ enum {
     GONE_MS = 10 * 1000, /* --wait: no process for this long ends the wait */
 };
 
-static bool offline(const char *dir, json_t **status, Err *err)
+/* A task that was never started has no state yet, and that is an answer; a folder given by hand must have
+ * one. */
+static bool offline(const char *dir, bool must_exist, json_t **status, Err *err)
 {
-    Store *store;
-    if (!store_open(dir, true, &store, err)) return false;
+    Store *store = NULL;
+    CLEANUP(err_clear) Err none = {0};
+    if (!store_open(dir, true, &store, &none) && (must_exist || none.code != ERR_STORE_NONE)) {
+        err_move(err, &none);
+        return false;
+    }
     bool ok = status_offline(store, NULL, status, err);
     store_close(store);
     return ok;
 }
 
 /* From the process, else from the folder. */
-static bool fetch_status(const char *dir, json_t **status, Err *err)
+static bool fetch_status(const char *dir, const CliOpts *opts, json_t **status, Err *err)
 {
     ControlCall call = {.dir = dir, .timeout_ms = ANSWER_MS};
     CLEANUP(err_clear) Err no_process = {0};
@@ -37,7 +43,7 @@ static bool fetch_status(const char *dir, json_t **status, Err *err)
         json_decref(reply);
         return *status || err_set(err, ERR_IO, "control socket: an answer without a status");
     }
-    if (no_process.code == ERR_OPS_NOT_RUNNING) return offline(dir, status, err);
+    if (no_process.code == ERR_OPS_NOT_RUNNING) return offline(dir, opts->state_dir != NULL, status, err);
     err_move(err, &no_process);
     return false;
 }
@@ -55,7 +61,7 @@ static WaitEnd judge(const json_t *status, int64_t *gone_since_ms, int64_t now_m
 }
 
 /* *status: the last one seen, NULL when there was none. */
-static WaitEnd wait_caught_up(const char *dir, int64_t timeout_ms, json_t **status, Err *err)
+static WaitEnd wait_caught_up(const char *dir, const CliOpts *opts, json_t **status, Err *err)
 {
     int64_t start_ms = clock_mono_ms(), gone_since_ms = start_ms;
     Waker never;
@@ -64,15 +70,11 @@ static WaitEnd wait_caught_up(const char *dir, int64_t timeout_ms, json_t **stat
     while (end == WAIT_GOES_ON) {
         json_decref(*status);
         *status = NULL;
-        err_clear(err);
-        bool answered = fetch_status(dir, status, err);
+        bool answered = fetch_status(dir, opts, status, err);
         int64_t now_ms = clock_mono_ms();
-        if (answered || err->code == ERR_STORE_NONE)
-            end = judge(*status, &gone_since_ms, now_ms);
-        else
-            end = WAIT_FAILED;
-        if (end != WAIT_GOES_ON || (timeout_ms >= 0 && now_ms - start_ms >= timeout_ms)) break;
-        waker_sleep(&never, POLL_MS);
+        end = answered ? judge(*status, &gone_since_ms, now_ms) : WAIT_FAILED;
+        if (opts->timeout_ms >= 0 && now_ms - start_ms >= opts->timeout_ms) break;
+        if (end == WAIT_GOES_ON) waker_sleep(&never, POLL_MS);
     }
     waker_done(&never);
     return end;
@@ -90,8 +92,8 @@ int status_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
     json_t *status = NULL;
     WaitEnd end = WAIT_REACHED;
     if (opts->wait_caught_up)
-        end = wait_caught_up(dir, opts->timeout_ms, &status, err);
-    else if (!fetch_status(dir, &status, err))
+        end = wait_caught_up(dir, opts, &status, err);
+    else if (!fetch_status(dir, opts, &status, err))
         return err_exit_status(err);
     if (!status) return err_exit_status(err);
     if (opts->json)

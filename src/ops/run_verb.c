@@ -16,7 +16,11 @@
 #include "pipeline/pipeline.h"
 #include "base/poison.h"
 
-enum { PAGE_MS = 500, PROGRESS_MS = 10000 };
+enum {
+    PAGE_MS = 500,
+    PROGRESS_MS = 10000,
+    START_GRACE_MS = 3000, /* a start that is asked to stop may hang on a server for this long */
+};
 
 /* Three threads: main (starts and waits for the pipeline), control (answers requests), watch (signals, page,
  * progress). The pipeline outlives the other two. */
@@ -26,6 +30,7 @@ typedef struct Run {
     pthread_mutex_t mutex;
     Pipeline *pipeline; /* guarded by mutex; NULL while starting */
     bool stop_asked;    /* guarded by mutex */
+    int64_t give_up_ms; /* watch's: when a start that was asked to stop is cut short; 0 = not */
     sigset_t signals;
     int signal_fd, wake_fd;
     pthread_t watch;
@@ -109,17 +114,22 @@ static json_t *handle_request(void *ctx, const json_t *request)
 /* ---- watch
  * --------------------------------------------------------------------------------------------------- */
 
+/* Safe at any instant: the next start goes on from what is durable. */
+static void leave_at_once(Run *r, int status)
+{
+    live_restore(r->live);
+    _exit(status);
+}
+
 static void on_signal(Run *r)
 {
     struct signalfd_siginfo info;
     if (read(r->signal_fd, &info, sizeof info) != (ssize_t)sizeof info) return;
     pthread_mutex_lock(&r->mutex);
-    bool at_once = r->stop_asked || !r->pipeline;
+    bool second = r->stop_asked, starting = !r->pipeline;
     pthread_mutex_unlock(&r->mutex);
-    if (at_once) {
-        live_restore(r->live);
-        _exit(128 + (int)info.ssi_signo);
-    }
+    if (second) leave_at_once(r, 128 + (int)info.ssi_signo);
+    if (starting) r->give_up_ms = clock_mono_ms() + START_GRACE_MS;
     ask_stop(r, strsignal((int)info.ssi_signo));
 }
 
@@ -186,7 +196,7 @@ static void *watch_thread(void *arg)
     int64_t due_ms = clock_mono_ms() + (r->live ? 0 : period_ms);
     for (;;) {
         struct pollfd fds[] = {{.fd = r->signal_fd, .events = POLLIN}, {.fd = r->wake_fd, .events = POLLIN}};
-        int64_t left = due_ms - clock_mono_ms();
+        int64_t left = (r->give_up_ms ? MIN(due_ms, r->give_up_ms) : due_ms) - clock_mono_ms();
         /* Wake-ups: a signal, wake_fd (the end of the run), the next page or line. */
         int rc = poll(fds, ARRAY_LEN(fds), left > 0 ? (int)left : 0);
         if (rc < 0) {
@@ -195,6 +205,10 @@ static void *watch_thread(void *arg)
         }
         if (fds[0].revents) on_signal(r);
         if (fds[1].revents) break;
+        if (r->give_up_ms && clock_mono_ms() >= r->give_up_ms) {
+            if (!pipeline_of(r)) leave_at_once(r, 0);
+            r->give_up_ms = 0;
+        }
         if (clock_mono_ms() < due_ms) continue;
         if (r->live)
             show_page(r);
@@ -258,6 +272,16 @@ static PipelineEnd run_pipeline(Run *r, const Task *task, Err *err)
     return pipeline_wait(p, err);
 }
 
+static void last_status(Run *r, StrBuf *out)
+{
+    json_t *status = status_now(r, false);
+    json_object_set_new(status, "running", json_false());
+    char *text = json_dumps(status, JSON_INDENT(2));
+    sb_printf(out, "%s\n", text ? text : "{}");
+    free(text);
+    json_decref(status);
+}
+
 static void run_watched(Run *r, const Task *task, Control *control, StrBuf *out, Err *err)
 {
     if (watch_start(r, err)) {
@@ -267,15 +291,7 @@ static void run_watched(Run *r, const Task *task, Control *control, StrBuf *out,
             err_set(err, ERR_BUG, "the run failed without a reason");
     }
     control_stop(control);
-    if (r->pipeline && r->opts->json) {
-        json_t *status = status_now(r, false);
-        json_object_set_new(status, "running", json_false());
-        char *text = json_dumps(status, JSON_INDENT(2));
-        sb_printf(out, "%s\n", text ? text : "{}");
-        free(text);
-        json_decref(status);
-    }
-    if (r->pipeline) pipeline_free(r->pipeline);
+    if (r->pipeline && r->opts->json) last_status(r, out);
     if (r->signal_fd >= 0) close(r->signal_fd);
     if (r->wake_fd >= 0) close(r->wake_fd);
 }
@@ -286,10 +302,14 @@ int run_verb(const Task *task, const CliOpts *opts, StrBuf *out, Err *err)
     CLEANUP(sb_done) StrBuf dir = {0};
     Control *control = NULL;
     sb_str(&dir, task->state_dir);
-    if (!store_open(dir.ptr ? dir.ptr : "", false, &r.store, err)) return err_exit_status(err);
     pthread_mutex_init(&r.mutex, NULL);
     take_signals(&r.signals);
-    if (control_open(dir.ptr, handle_request, &r, &control, err)) run_watched(&r, task, control, out, err);
+    if (store_open(dir.ptr ? dir.ptr : "", false, &r.store, err) &&
+        control_open(dir.ptr, handle_request, &r, &control, err))
+        run_watched(&r, task, control, out, err);
+    /* what ends a pipeline that ran is in its own log line */
+    if (err_is_set(err) && !r.pipeline) log_error(LOGEV_TASK_FAILED, err, LOG_STR("task", task->name));
+    pipeline_free(r.pipeline);
     rates_done(&r.rates);
     pthread_mutex_destroy(&r.mutex);
     store_close(r.store);

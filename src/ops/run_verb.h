@@ -6,8 +6,8 @@
 #include "config/task.h"
 #include "ops/options.h"
 
-/* Runs the task to its end and returns the exit status; *err is set when that is not 0. out: the last status
- * object with
+/* Runs the task to its end and returns the exit status; *err is set when that is not 0, and has been logged.
+ * out: the last status object with
  * --json. SIGINT, SIGTERM and SIGHUP begin a clean stop; a second one, or one before the stages run, ends the
  * process at once (128 + signal): the state is safe at any instant. Main thread, before other threads; blocks
  * until the end. */

@@ -41,6 +41,11 @@ static json_t *position_of(Str point_json)
     return out;
 }
 
+static json_t *error_of(Str error_json)
+{
+    return error_json.len ? json_loadb(error_json.ptr, error_json.len, 0, NULL) : json_null();
+}
+
 /* What a source that nobody reads is: paused stays paused, an error stays an error, all else is stopped. */
 static const char *rest_state(Str kept, bool paused)
 {
@@ -67,8 +72,7 @@ static bool offline_source(Store *store, const StoreFloor *f, const char *state,
     set(source, "position", position_of(f->point_json));
     set(source, "lag_ms", json_null());
     set(source, "counters", counters);
-    set(source, "error",
-        f->error_json.len ? json_loadb(f->error_json.ptr, f->error_json.len, 0, NULL) : json_null());
+    set(source, "error", error_of(f->error_json));
     set(source, "kept_at", time_of(f->updated_ms));
     json_array_append_new(sources, source);
     return true;
@@ -82,8 +86,7 @@ static json_t *last_run(const StoreRun *run)
     set(o, "started_at", time_of(run->started_ms));
     set(o, "ended_at", time_of(run->ended_ms));
     set(o, "outcome", run->outcome.len ? json_of(run->outcome) : json_string("killed"));
-    set(o, "error",
-        run->error_json.len ? json_loadb(run->error_json.ptr, run->error_json.len, 0, NULL) : json_null());
+    set(o, "error", error_of(run->error_json));
     return o;
 }
 
@@ -102,8 +105,9 @@ bool status_offline(Store *store, const char *state, json_t **out, Err *err)
     size_t n = 0;
     bool found = false, ran = false;
     *out = NULL;
-    if (!store_task_read(store, &task, &found, err) || !store_floors(store, &arena, &floors, &n, err) ||
-        !store_last_run(store, &arena, &run, &ran, err))
+    if (store &&
+        (!store_task_read(store, &task, &found, err) || !store_floors(store, &arena, &floors, &n, err) ||
+         !store_last_run(store, &arena, &run, &ran, err)))
         return false;
     json_t *sources = json_array();
     for (size_t i = 0; i < n; i++)
@@ -119,7 +123,8 @@ bool status_offline(Store *store, const char *state, json_t **out, Err *err)
     set(o, "sources", sources);
     set(o, "targets", json_array());
     set(o, "appliers", json_array());
-    set(o, "load", json_object());
+    set(o, "load", json_null());
+    set(o, "error", error_of(run.error_json));
     set(o, "last_run", ran ? last_run(&run) : json_null());
     *out = o;
     return true;
@@ -365,6 +370,5 @@ void status_text(const json_t *status, bool color, StrBuf *out)
     objects_table("TARGETS", json_object_get(status, "targets"), color, out);
     objects_table("APPLIERS", json_object_get(status, "appliers"), color, out);
     error_lines(STR("task"), json_object_get(status, "error"), color, out);
-    error_lines(STR("last run"), json_object_get(json_object_get(status, "last_run"), "error"), color, out);
     json_array_foreach(sources, i, s) error_lines(text_of(s, "id"), json_object_get(s, "error"), color, out);
 }

@@ -6,8 +6,8 @@
 #include "store/store.h"
 
 /* The status object from what the state folder keeps (no server is asked; "running" is false, positions and
- * counters are those of the last checkpoint). state NULL: derived from the last run; "starting" while the
- * process starts. *out is a new reference. Blocks on disk; any thread. */
+ * counters are those of the last checkpoint; store NULL: there is no state yet). state NULL: derived from the
+ * last run; "starting" while the process starts. *out is a new reference. Blocks on disk; any thread. */
 NODISCARD bool status_offline(Store *store, const char *state, json_t **out, Err *err);
 
 /* Appends the status object for people. Pure: the object says everything. rates (per source "rows_per_s"
