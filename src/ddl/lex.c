@@ -51,11 +51,11 @@ static void skip_blanks(Lex *l)
 {
     while (l->at < l->end) {
         char c = *l->at;
-        if (is_space(c)) {
+        if (is_space(c) || (l->mode.flat && memchr("`'\"/*#", c, 6))) {
             l->at++;
         } else if (c == '#') {
             skip_line(l);
-        } else if (c == '-' && ahead(l, 1) == '-' &&
+        } else if (c == '-' && ahead(l, 1) == '-' && !l->mode.flat &&
                    (l->end - l->at == 2 || is_space(l->at[2]) || (unsigned char)l->at[2] < 0x20)) {
             skip_line(l);
         } else if (c == '/' && ahead(l, 1) == '*') {

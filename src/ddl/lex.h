@@ -25,6 +25,7 @@ typedef struct LexToken {
 typedef struct LexMode {
     bool ansi_quotes;          /* "x" is a name */
     bool no_backslash_escapes; /* a backslash in a string is itself */
+    bool flat;                 /* quotes and comment marks are white space: all words come out */
     bool mysql_comments;       /* slash-star-M! is a plain comment (MySQL) */
 } LexMode;
 

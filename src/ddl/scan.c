@@ -590,7 +590,7 @@ void stmt_scan(Str sql, Str default_schema, Flavor flavor, unsigned modes, Arena
     statement(&s);
     if (s.lex.broken) out->kind = STMT_UNKNOWN;
     if (out->kind == STMT_UNKNOWN) { /* half-read names are no answer */
-        *out = (StmtScan){.kind = STMT_UNKNOWN, .what = "unknown statement"};
+        *out = (StmtScan){.kind = STMT_UNKNOWN, .what = "unknown statement", .unreadable = s.lex.broken};
     }
 }
 
@@ -602,13 +602,13 @@ static bool is_number(const LexToken *t)
     return true;
 }
 
-bool stmt_each_name(Str sql, Str default_schema, bool (*fn)(void *ctx, TableName name, bool qualified),
-                    void *ctx)
+bool stmt_each_name(Str sql, Str default_schema, bool flat,
+                    bool (*fn)(void *ctx, TableName name, bool qualified), void *ctx)
 {
     Arena arena = {0};
     bool go = true;
     Lex lex;
-    lex_init(&lex, sql, (LexMode){.ansi_quotes = true});
+    lex_init(&lex, sql, (LexMode){.ansi_quotes = true, .flat = flat});
     while (go && lex.tok.kind != LEX_END) {
         bool name = lex_is_name(&lex.tok) && !is_number(&lex.tok);
         Str first = name ? lex_name(&lex.tok, &arena) : (Str){0};

@@ -44,6 +44,7 @@ typedef struct StmtScan {
     size_t n_tables;
     bool if_not_exists; /* CREATE TABLE IF NOT EXISTS: nothing happens where the table exists */
     Str savepoint;      /* SAVEPOINT / ROLLBACK TO / RELEASE: the name without quotes */
+    bool unreadable;    /* STMT_UNKNOWN: a quote or comment never ends, so that no quote can be trusted */
     const char *what;   /* "ALTER TABLE" */
 } StmtScan;
 
@@ -62,10 +63,11 @@ void stmt_scan(Str sql, Str default_schema, Flavor flavor, unsigned modes, Arena
 
 /* Calls fn for every name the text could mean a table by: (default schema, x) for each word or quoted name x
  * (double quotes too), and (x, y), qualified, for each x.y; numbers are no names; repetitions come again. For
- * statements that nobody can read: too many, never too few. Ends early, returning false, when fn returns
- * false. */
-bool stmt_each_name(Str sql, Str default_schema, bool (*fn)(void *ctx, TableName name, bool qualified),
-                    void *ctx);
+ * statements that nobody can read: too many, never too few. flat: quotes and comments mean nothing, all their
+ * words count, for text whose quotes cannot be trusted. Ends early, returning false, when fn returns false.
+ */
+bool stmt_each_name(Str sql, Str default_schema, bool flat,
+                    bool (*fn)(void *ctx, TableName name, bool qualified), void *ctx);
 
 /* Does the identifier occur as a word or quoted name in the text (any case)? */
 bool stmt_mentions(Str sql, Str identifier);

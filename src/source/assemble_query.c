@@ -74,7 +74,8 @@ static bool refuse_ddl(Stmt *s, Err *err)
     else
         sb_ident(&name, s->hit.schema);
     Str text = shown(s->q->sql);
-    err_set(err, ERR_SOURCE_DDL, "%s touches %s: " STR_FMT, s->scan.what, name.ptr, STR_ARG(text));
+    err_set(err, ERR_SOURCE_DDL, "%s %s %s: " STR_FMT, s->scan.what,
+            s->scan.kind == STMT_UNKNOWN ? "may touch" : "touches", name.ptr, STR_ARG(text));
     sb_done(&name);
     return false;
 }
@@ -113,7 +114,14 @@ static bool name_passes(void *ctx, TableName name, bool qualified)
 
 static bool unknown_policy(Stmt *s, Err *err)
 {
-    if (!stmt_each_name(s->q->sql, s->q->schema, name_passes, s)) return refuse_ddl(s, err);
+    Str sql = s->q->sql, schema = s->q->schema;
+    if (s->scan.unreadable && schema_routed(s, schema)) {
+        s->hit = (TableName){.schema = schema};
+        return refuse_ddl(s, err);
+    }
+    if (!stmt_each_name(sql, schema, false, name_passes, s) ||
+        (s->scan.unreadable && !stmt_each_name(sql, schema, true, name_passes, s)))
+        return refuse_ddl(s, err);
     assemble_note(s->a, "a statement that is not understood names no routed table", shown(s->q->sql));
     return true;
 }
@@ -140,7 +148,7 @@ static bool dml_policy(Stmt *s, Err *err)
         return err_set(err, ERR_SOURCE_STATEMENT, "in database `" STR_FMT "`: " STR_FMT,
                        STR_ARG(s->q->schema), STR_ARG(text));
     }
-    if (!stmt_each_name(s->q->sql, s->q->schema, qualified_passes, s)) {
+    if (!stmt_each_name(s->q->sql, s->q->schema, false, qualified_passes, s)) {
         return err_set(err, ERR_SOURCE_STATEMENT, "names `" STR_FMT "`.`" STR_FMT "`: " STR_FMT,
                        STR_ARG(s->hit.schema), STR_ARG(s->hit.table), STR_ARG(text));
     }
@@ -166,14 +174,14 @@ static void scan(Stmt *s, Flavor flavor)
         StmtScan other;
         stmt_scan(q->sql, q->schema, flavor, modes, &s->arena, &other);
         if (!same_scan(&s->scan, &other))
-            s->scan = (StmtScan){.kind = STMT_UNKNOWN, .what = "ambiguous statement"};
+            s->scan = (StmtScan){.kind = STMT_UNKNOWN, .what = "ambiguous statement", .unreadable = true};
     }
     const Collation *c = q->charset_client ? charset_by_collation_id(flavor, q->charset_client) : NULL;
     s->odd_charset = q->charset_client && (!c || c->charset->form != CHARSET_UTF8);
     /* A backslash or quote may be the second byte of a character there. */
     bool quotes_unsure = s->odd_charset && (!c || c->charset->form != CHARSET_SINGLE);
     if (quotes_unsure && !is_ascii(q->sql))
-        s->scan = (StmtScan){.kind = STMT_UNKNOWN, .what = "unreadable statement"};
+        s->scan = (StmtScan){.kind = STMT_UNKNOWN, .what = "unreadable statement", .unreadable = true};
 }
 
 static bool begin(Assembler *a, Err *err)

@@ -158,8 +158,11 @@ static bool collect(void *ctx, TableName name, bool qualified)
 START_TEST(names_for_the_unknown)
 {
     StrBuf b = {0};
-    ck_assert(stmt_each_name(STR("FROB `x`.y, \"z\" 12 'no' /* no */ a.b.c"), STR("db"), collect, &b));
+    ck_assert(stmt_each_name(STR("FROB `x`.y, \"z\" 12 'no' /* no */ a.b.c"), STR("db"), false, collect, &b));
     ck_assert_str_eq(b.ptr, "db.FROB db.x x.y! db.y db.z db.a a.b! db.b b.c! db.c ");
+    sb_clear(&b);
+    ck_assert(stmt_each_name(STR("F 'a\\', x # `y`.\"z\" /* b"), STR("d"), true, collect, &b));
+    ck_assert_str_eq(b.ptr, "d.F d.a d.x d.y y.z! d.z d.b ");
     sb_done(&b);
 }
 END_TEST
@@ -174,7 +177,7 @@ static bool stop_at_x(void *ctx, TableName name, bool qualified)
 START_TEST(names_end_early)
 {
     int calls = 0;
-    ck_assert(!stmt_each_name(STR("a x b c"), STR("db"), stop_at_x, &calls));
+    ck_assert(!stmt_each_name(STR("a x b c"), STR("db"), false, stop_at_x, &calls));
     ck_assert_int_eq(calls, 2);
 }
 END_TEST

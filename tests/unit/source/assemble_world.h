@@ -42,7 +42,7 @@ typedef struct World {
     Err err;
 } World;
 
-static TableSchema *world_schema(const char *schema, const char *table)
+static inline TableSchema *world_schema(const char *schema, const char *table)
 {
     TableSchema *s = mem_zalloc(sizeof *s);
     s->name = (TableName){arena_str(&s->arena, str_of(schema)), arena_str(&s->arena, str_of(table))};
@@ -67,7 +67,7 @@ static TableSchema *world_schema(const char *schema, const char *table)
     return s;
 }
 
-static bool world_routed(void *ctx, uint32_t source, TableName n)
+static inline bool world_routed(void *ctx, uint32_t source, TableName n)
 {
     (void)ctx;
     ck_assert_uint_eq(source, 3);
@@ -75,21 +75,22 @@ static bool world_routed(void *ctx, uint32_t source, TableName n)
            (str_eqc(n.table, "a") || str_eqc(n.table, "b") || str_eqc(n.table, "größe"));
 }
 
-static bool world_schema_routed(void *ctx, uint32_t source, Str schema)
+static inline bool world_schema_routed(void *ctx, uint32_t source, Str schema)
 {
     (void)ctx;
     ck_assert_uint_eq(source, 3);
     return str_eqc(schema, "db");
 }
 
-static bool world_exists(void *ctx, uint32_t source, TableName n)
+static inline bool world_exists(void *ctx, uint32_t source, TableName n)
 {
     World *world = ctx;
     (void)source;
     return world->a_exists && str_eqc(n.table, "a");
 }
 
-static bool world_resolve(void *ctx, uint32_t source, const TableMap *map, const Binding **binding, Err *err)
+static inline bool world_resolve(void *ctx, uint32_t source, const TableMap *map, const Binding **binding,
+                                 Err *err)
 {
     World *world = ctx;
     world->resolved++;
@@ -110,13 +111,13 @@ static bool world_resolve(void *ctx, uint32_t source, const TableMap *map, const
     return true;
 }
 
-static void world_free_txn(World *world, Txn *t)
+static inline void world_free_txn(World *world, Txn *t)
 {
     budget_give(&world->budget, t->budget_bytes);
     txn_free(t);
 }
 
-static bool world_deliver(void *ctx, Txn *t)
+static inline bool world_deliver(void *ctx, Txn *t)
 {
     World *world = ctx;
     struct mallinfo2 heap = mallinfo2();
@@ -137,7 +138,7 @@ static bool world_deliver(void *ctx, Txn *t)
     return true;
 }
 
-static void world_note(void *ctx, uint32_t source, const char *what, Str text)
+static inline void world_note(void *ctx, uint32_t source, const char *what, Str text)
 {
     (void)source;
     (void)what;
@@ -145,7 +146,7 @@ static void world_note(void *ctx, uint32_t source, const char *what, Str text)
     ((World *)ctx)->noted++;
 }
 
-static void world_forget(World *world)
+static inline void world_forget(World *world)
 {
     for (size_t i = 0; i < world->n_txns; i++)
         world_free_txn(world, world->txns[i]);
@@ -153,7 +154,7 @@ static void world_forget(World *world)
 }
 
 /* Closes the assembler and opens another from opts, at an empty point. */
-static void world_reopen(World *world)
+static inline void world_reopen(World *world)
 {
     assembler_free(world->a);
     world->a = assembler_new(&world->opts);
@@ -166,7 +167,7 @@ static void world_reopen(World *world)
     ew_init(&world->w, maria);
 }
 
-static void world_init(World *world, Flavor flavor, bool use_gtid)
+static inline void world_init(World *world, Flavor flavor, bool use_gtid)
 {
     *world = (World){.keep = true};
     snprintf(world->dir, sizeof world->dir, "/tmp/test_assemble.XXXXXX");
@@ -197,7 +198,7 @@ static void world_init(World *world, Flavor flavor, bool use_gtid)
     world_reopen(world);
 }
 
-static void world_done(World *world)
+static inline void world_done(World *world)
 {
     world_forget(world);
     free(world->txns);
@@ -218,14 +219,14 @@ static void world_done(World *world)
 }
 
 /* The event must be taken. */
-static void feed(World *world, const RawEvent *ev)
+static inline void feed(World *world, const RawEvent *ev)
 {
     bool ok = assembler_event(world->a, &world->w.fmt, ev, &world->err);
     ck_assert_msg(ok, "%s event: %s", event_type_name(ev->header.type), world->err.message);
 }
 
 /* The event must be refused with that code, naming source, file and position; nothing is delivered for it. */
-static void feed_fails(World *world, const RawEvent *ev, ErrCode code)
+static inline void feed_fails(World *world, const RawEvent *ev, ErrCode code)
 {
     size_t before = world->n_txns;
     char place[100];
@@ -241,7 +242,8 @@ static void feed_fails(World *world, const RawEvent *ev, ErrCode code)
 }
 
 /* n rows of one kind in one event, ids from `id` on; updates keep the id and change v. */
-static void feed_rows(World *world, unsigned type, uint64_t table_id, uint32_t id, unsigned n, unsigned flags)
+static inline void feed_rows(World *world, unsigned type, uint64_t table_id, uint32_t id, unsigned n,
+                             unsigned flags)
 {
     StrBuf rows = {0};
     for (unsigned i = 0; i < n; i++) {
@@ -256,14 +258,14 @@ static void feed_rows(World *world, unsigned type, uint64_t table_id, uint32_t i
 }
 
 /* TABLE_MAP and an INSERT of n rows as one statement. */
-static void feed_insert(World *world, uint64_t table_id, const char *table, uint32_t id, unsigned n)
+static inline void feed_insert(World *world, uint64_t table_id, const char *table, uint32_t id, unsigned n)
 {
     feed(world, ew_table_map(&world->w, table_id, "db", table));
     feed_rows(world, EVENT_WRITE_ROWS_V2, table_id, id, n, END_OF_STATEMENT);
 }
 
 /* The id in an image. */
-static uint32_t image_id(const RowOp *op, const RowImage *image)
+static inline uint32_t image_id(const RowOp *op, const RowImage *image)
 {
     Field fields[2];
     row_fields(op->binding->map, image->present, image->bytes, fields);
