@@ -27,7 +27,7 @@ static void check_setting(CheckReport *r, const CheckedSource *s, const char *na
     Str value = vars_get(&s->vars, name, &found);
     if (!found) return;
     if (str_ieq(value, str_of(wanted))) {
-        check_add(r, CHECK_OK, NULL, "%s is " STR_FMT, name, STR_ARG(value));
+        check_add(r, CHECK_OK, NULL, "%s is " STR_FMT, name, STR_ARG(value.len ? value : STR("empty")));
         return;
     }
     Str remedy = arena_printf(&r->arena, "SET GLOBAL %s = %s%s%s; and in the server's configuration file",

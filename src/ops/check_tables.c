@@ -172,6 +172,20 @@ static void note_keys(Tables *t, const Target *target)
                       STR_ARG(target->keys[i].name));
 }
 
+/* A server hides triggers from users without the privilege. */
+static void check_trigger_grant(Tables *t, const Grants *g, TableName name)
+{
+    if (t->in->target_is_tidb || grants_have(g, "TRIGGER", name.schema, name.table)) return;
+    StrBuf remedy = {0};
+    sb_c(&remedy, "GRANT TRIGGER ON ");
+    sb_ident(&remedy, name.schema);
+    sb_c(&remedy, ".* TO ");
+    sb_str(&remedy, g->user);
+    check_add(t->report, CHECK_WARN, remedy.ptr,
+              "without the TRIGGER privilege it cannot be seen whether the table has triggers, which would change rows");
+    sb_done(&remedy);
+}
+
 static void check_existing(Tables *t, size_t at)
 {
     const RouteTarget *rt = &t->plan->targets[at];
@@ -281,6 +295,7 @@ static bool check_targets(Tables *t, Err *err)
         if (!t->in->target) continue;
         if (t->targets[i]) {
             check_existing(t, i);
+            check_trigger_grant(t, &g, name);
         } else {
             check_missing(t, i);
             if (t->in->task->create_tables) check_create_grants(t, &g, name);
