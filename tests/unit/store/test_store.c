@@ -146,10 +146,10 @@ START_TEST(task_identity_is_made_once)
     ck_assert_str_eq(t.fingerprint, "name: orders\n");
     ck_assert_uint_eq(strlen(t.uuid), 36);
     ck_assert_int_eq(t.uuid[14], '4');
-    Err err = {0};
-    ck_assert(!store_task_create(s, STR("other"), STR(""), &err));
-    ck_assert_int_eq(err.code, ERR_STORE_SQL);
-    err_clear(&err);
+    Err bad = {0};
+    ck_assert(!store_task_create(s, STR("other"), STR(""), &bad));
+    ck_assert_int_eq(bad.code, ERR_STORE_SQL);
+    err_clear(&bad);
     OK(store_task_set_fingerprint(s, STR("name: orders\nmore: 1\n"), &err));
     store_close(s);
     s = open_ok(true);
@@ -203,9 +203,9 @@ START_TEST(the_newest_schema_counts)
     ck_assert(found);
     ck_assert_str_eq(json, "{\"v\":2}");
     free(json);
-    Err err = {0};
-    ck_assert(!store_schema_put(s, member + 1, STR("{}"), STR("{}"), STR(""), &err)); /* no such member */
-    err_clear(&err);
+    Err bad = {0};
+    ck_assert(!store_schema_put(s, member + 1, STR("{}"), STR("{}"), STR(""), &bad)); /* no such member */
+    err_clear(&bad);
     store_close(s);
     shell_is("SELECT shard_table, version, is_present, why, from_binlog_position FROM v_schemas",
              "a.t|1|0|start|4|a.t|2|1|ALTER|NULL");
@@ -238,10 +238,10 @@ START_TEST(checkpoints_keep_floors_and_only_rise)
     ck_assert_uint_eq(t.checkpoint, 6);
     ck_assert_uint_eq(t.downstream_checkpoint, 9);
     store_task_done(&t);
-    Err err = {0};
-    ck_assert(!store_checkpoint(s, 5, 9, floors, 1, &err));
-    ck_assert_int_eq(err.code, ERR_BUG);
-    err_clear(&err);
+    Err bad = {0};
+    ck_assert(!store_checkpoint(s, 5, 9, floors, 1, &bad));
+    ck_assert_int_eq(bad.code, ERR_BUG);
+    err_clear(&bad);
     arena_done(&arena);
     store_close(s);
     shell_is("SELECT source, last_state, gtid, binlog_file, binlog_position, rows_read, rows_unaccounted "
@@ -361,8 +361,8 @@ static void kill_child(pid_t pid)
 static void hold_the_store(void)
 {
     Store *s;
-    Err err = {0};
-    if (!store_open(dir, false, &s, &err) || !store_task_create(s, STR("orders"), STR("x"), &err)) _exit(1);
+    Err bad = {0};
+    if (!store_open(dir, false, &s, &bad) || !store_task_create(s, STR("orders"), STR("x"), &bad)) _exit(1);
 }
 
 START_TEST(a_second_process_is_refused_and_a_reader_is_not)
@@ -380,10 +380,10 @@ START_TEST(a_second_process_is_refused_and_a_reader_is_not)
     OK(store_task_read(s, &t, &found, &err));
     ck_assert(found);
     store_task_done(&t);
-    Err err = {0};
-    ck_assert(!store_pause_set(s, STR("s1"), true, STR("anna"), &err));
-    ck_assert_int_eq(err.code, ERR_STORE_SQL);
-    err_clear(&err);
+    Err bad = {0};
+    ck_assert(!store_pause_set(s, STR("s1"), true, STR("anna"), &bad));
+    ck_assert_int_eq(bad.code, ERR_STORE_SQL);
+    err_clear(&bad);
     store_close(s);
     kill_child(pid);
     close(ready);
@@ -493,16 +493,16 @@ END_TEST
 
 START_TEST(a_failing_checkpoint_changes_nothing_and_the_store_goes_on)
 {
-    Err err = {0};
+    Err bad = {0};
     setenv("SHARDMERGE_FAULTS", "store.checkpoint=error@2", 1);
-    ck_assert(fault_init(&err));
+    ck_assert(fault_init(&bad));
     Store *s = open_ok(false);
     with_task(s);
     const StoreFloor one = floor_of("s1", 100), two = floor_of("s1", 200);
     OK(store_checkpoint(s, 1, 1, &one, 1, &err));
-    ck_assert(!store_checkpoint(s, 2, 2, &two, 1, &err));
-    ck_assert_int_eq(err.code, ERR_STORE_SQL);
-    err_clear(&err);
+    ck_assert(!store_checkpoint(s, 2, 2, &two, 1, &bad));
+    ck_assert_int_eq(bad.code, ERR_STORE_SQL);
+    err_clear(&bad);
     Arena arena = {0};
     StoreFloor *floors;
     size_t n;
@@ -519,8 +519,8 @@ END_TEST
 static void open_once(void)
 {
     Store *s;
-    Err err = {0};
-    if (!store_open(dir, false, &s, &err)) _exit(1);
+    Err bad = {0};
+    if (!store_open(dir, false, &s, &bad)) _exit(1);
 }
 
 START_TEST(a_kill_inside_a_migration_leaves_the_version_before)
