@@ -97,9 +97,17 @@ static inline bool world_resolve(void *ctx, uint32_t source, const TableMap *map
     *binding = NULL;
     if (world->resolve_fails) return err_set(err, ERR_TRACK_MISMATCH, "told to fail");
     if (!world_routed(ctx, source, map->name)) return true;
+    for (size_t k = 0; k < world->n_bindings; k++) {
+        if (!str_eq(world->bindings[k]->map->body, map->body)) continue;
+        *binding = world->bindings[k];
+        return true;
+    }
     size_t i = str_eqc(map->name.table, "b");
     TableMap *kept = arena_new(&world->maps, TableMap);
     *kept = *map;
+    kept->body = arena_str(&world->maps, map->body);
+    kept->name =
+        (TableName){arena_str(&world->maps, map->name.schema), arena_str(&world->maps, map->name.table)};
     kept->columns = arena_alloc(&world->maps, map->n_columns * sizeof *kept->columns);
     memcpy(kept->columns, map->columns, map->n_columns * sizeof *kept->columns);
     BindOpts opts = {.source_flavor = world->opts.flavor};
