@@ -194,7 +194,7 @@ void double_sql(StrBuf *out, double v)
     if (signbit(v)) sb_ch(out, '-');
     if (v == 0) {
         sb_c(out, "0e0");
-    } else if (point >= 1 && point <= 17) {
+    } else if (point >= -3 && point <= 17) {
         put_plain(out, digits, n, point);
         sb_c(out, "e0");
     } else {

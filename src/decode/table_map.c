@@ -108,8 +108,8 @@ static bool read_meta(Reader *r, MapColumn *c)
     }
 }
 
-/* Which columns an optional metadata list speaks of. YEAR is a number. The two servers differ in what is text:
- * MariaDB counts geometry, MySQL counts VECTOR. */
+/* Which columns an optional metadata list speaks of. YEAR is a number. The two servers differ in what is
+ * text: MariaDB counts geometry, MySQL counts VECTOR. */
 static bool is_numeric(const MapColumn *c)
 {
     switch (c->type) {
