@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/poison.h"
 
+static Str format(Arena *arena, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 static Str format(Arena *arena, const char *fmt, va_list ap)
 {
     StrBuf b = {0};

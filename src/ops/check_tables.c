@@ -182,7 +182,8 @@ static void check_trigger_grant(Tables *t, const Grants *g, TableName name)
     sb_c(&remedy, ".* TO ");
     sb_str(&remedy, g->user);
     check_add(t->report, CHECK_WARN, remedy.ptr,
-              "without the TRIGGER privilege it cannot be seen whether the table has triggers, which would change rows");
+              "without the TRIGGER privilege it cannot be seen whether the table has triggers, which would "
+              "change rows");
     sb_done(&remedy);
 }
 

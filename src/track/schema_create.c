@@ -140,7 +140,8 @@ static void put_literal(Create *c, const ColumnDef *def)
 {
     Str text = def->default_text;
     bool binary = family_of(def) == FAMILY_BINARY;
-    bool hex = binary && !c->opts->source_is_mariadb && str_starts(text, STR("0x")) && text.len > 2 && text.len % 2 == 0;
+    bool hex = binary && !c->opts->source_is_mariadb && str_starts(text, STR("0x")) && text.len > 2 &&
+               text.len % 2 == 0;
     for (size_t i = 2; hex && i < text.len; i++)
         hex = strchr("0123456789abcdefABCDEF", text.ptr[i]) && text.ptr[i];
     bool plain = true;

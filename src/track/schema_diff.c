@@ -41,16 +41,38 @@ static bool same_type(const ColumnDef *a, const ColumnDef *b)
 /* utf8 and utf8mb3 are one. */
 static bool same_collation(const ColumnDef *a, const ColumnDef *b)
 {
+    if (!a->collation.len || !b->collation.len) return true; /* the types differ, which says enough */
     const Collation *x = charset_collation_by_name(a->collation),
                     *y = charset_collation_by_name(b->collation);
     return x && y ? x == y : str_ieq(a->collation, b->collation);
 }
 
+/* Does the bracket that opens s close at its end? */
+static bool is_bracketed(Str s)
+{
+    size_t depth = 0;
+    if (s.len < 2 || s.ptr[0] != '(' || s.ptr[s.len - 1] != ')') return false;
+    for (size_t i = 0; i + 1 < s.len; i++) {
+        if (s.ptr[i] == '(') depth++;
+        if (s.ptr[i] == ')' && --depth == 0) return false;
+    }
+    return true;
+}
+
+/* MySQL puts brackets around what MariaDB does not. */
+static Str without_brackets(Str s)
+{
+    while (is_bracketed(s))
+        s = (Str){s.ptr + 1, s.len - 2};
+    return s;
+}
+
 /* current_timestamp() and CURRENT_TIMESTAMP are one. */
 static Str normal_default(const ColumnDef *c)
 {
-    Str s = c->default_text;
-    if (c->default_kind == DEFAULT_EXPR && s.len > 2 && memcmp(s.ptr + s.len - 2, "()", 2) == 0) s.len -= 2;
+    if (c->default_kind != DEFAULT_EXPR) return c->default_text;
+    Str s = without_brackets(c->default_text);
+    if (s.len > 2 && memcmp(s.ptr + s.len - 2, "()", 2) == 0) s.len -= 2;
     return s;
 }
 
@@ -99,7 +121,8 @@ static void generation_diff(Diff *d, const ColumnDef *x, const ColumnDef *y)
 {
     if (x->generated != y->generated)
         line_two(d, x, x->generated ? "generated" : "ordinary", y->generated ? "generated" : "ordinary");
-    else if (x->generated && !str_eq(x->generation_expr, y->generation_expr)) {
+    else if (x->generated &&
+             !str_eq(without_brackets(x->generation_expr), without_brackets(y->generation_expr))) {
         line_begin(d, x);
         sb_printf(d->out, "generated as (" STR_FMT ") in %s against (" STR_FMT ") in %s",
                   STR_ARG(x->generation_expr), d->a.name, STR_ARG(y->generation_expr), d->b.name);

@@ -95,17 +95,27 @@ static inline TableMap *map_of(TableSchema *s, const Col *cols)
     m->n_columns = s->n_columns;
     m->columns = arena_array(&s->arena, MapColumn, s->n_columns + 4);
     for (uint32_t i = 0; i < s->n_columns; i++)
-        m->columns[i] = (MapColumn){.type = cols[i].wire, .meta = cols[i].meta, .nullable = cols[i].null, .visible = true};
+        m->columns[i] = (MapColumn){
+            .type = cols[i].wire, .meta = cols[i].meta, .nullable = cols[i].null, .visible = true};
     return m;
 }
 
 #define COLS(a) (a), ARRAY_LEN(a)
 
 /* Common columns. */
-#define INT_(n) {.name = (n), .type = "int(11)", .wire = COLTYPE_LONG}
-#define BIGINT_(n) {.name = (n), .type = "bigint(20)", .wire = COLTYPE_LONGLONG}
+#define INT_(n)                                                                                              \
+    {                                                                                                        \
+        .name = (n), .type = "int(11)", .wire = COLTYPE_LONG                                                 \
+    }
+#define BIGINT_(n)                                                                                           \
+    {                                                                                                        \
+        .name = (n), .type = "bigint(20)", .wire = COLTYPE_LONGLONG                                          \
+    }
 #define VARCHAR_(n, len, coll, bytes)                                                                        \
-    {.name = (n), .type = "varchar(" #len ")", .wire = COLTYPE_VARCHAR, .length = (len), .collation = (coll), .meta = (bytes)}
+    {                                                                                                        \
+        .name = (n), .type = "varchar(" #len ")", .wire = COLTYPE_VARCHAR, .length = (len),                  \
+        .collation = (coll), .meta = (bytes)                                                                 \
+    }
 
 /* A target, one shard table and their binding. */
 typedef struct World {
@@ -117,8 +127,8 @@ typedef struct World {
     KeySink sink;
 } World;
 
-static inline World *world(const Col *target, size_t n_target, const char *const *target_keys, const Col *shard,
-                           size_t n_shard, const char *const *shard_keys)
+static inline World *world(const Col *target, size_t n_target, const char *const *target_keys,
+                           const Col *shard, size_t n_shard, const char *const *shard_keys)
 {
     World *w = mem_zalloc(sizeof *w);
     Err err = {0};
@@ -127,7 +137,8 @@ static inline World *world(const Col *target, size_t n_target, const char *const
     ck_assert_msg(target_new(3, w->target_schema, &w->target, &err), "%s", err.message);
     w->member = (Member){.id = 1, .name = w->schema->name, .target = w->target};
     BindOpts opts = {.source_flavor = FLAVOR_MARIADB, .allow_keyless = true};
-    ck_assert_msg(binding_new(&w->member, map_of(w->schema, shard), w->schema, &opts, &w->binding, &err), "%s", err.message);
+    ck_assert_msg(binding_new(&w->member, map_of(w->schema, shard), w->schema, &opts, &w->binding, &err),
+                  "%s", err.message);
     w->sink.arena = &w->arena;
     return w;
 }

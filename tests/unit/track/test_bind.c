@@ -49,26 +49,65 @@ static Attempt pair(Col target, Col shard)
 }
 
 #define INT(type_, wire_, u) ((Col){.name = "c", .type = (type_), .wire = (wire_), .is_unsigned = (u)})
-#define DEC(p, s) ((Col){.name = "c", .type = "decimal(" #p "," #s ")", .wire = COLTYPE_NEWDECIMAL, .meta = (p) << 8 | (s), .precision = (p), .scale = (s)})
-#define DT(f) ((Col){.name = "c", .type = "datetime(" #f ")", .wire = COLTYPE_DATETIME2, .meta = (f), .fsp = (f)})
-#define VC(n, coll, per) ((Col){.name = "c", .type = "varchar(" #n ")", .wire = COLTYPE_VARCHAR, .length = (n), .collation = (coll), .meta = (n) * (per)})
-#define CH(n, coll, per) ((Col){.name = "c", .type = "char(" #n ")", .wire = COLTYPE_STRING, .length = (n), .collation = (coll), .meta = (n) * (per)})
-#define TX(type_, len, coll, m) ((Col){.name = "c", .type = (type_), .wire = COLTYPE_BLOB, .length = (len), .collation = (coll), .meta = (m)})
-#define BI(n) ((Col){.name = "c", .type = "binary(" #n ")", .wire = COLTYPE_STRING, .length = (n), .meta = (n)})
-#define VB(n) ((Col){.name = "c", .type = "varbinary(" #n ")", .wire = COLTYPE_VARCHAR, .length = (n), .meta = (n)})
-#define EN(...) ((Col){.name = "c", .type = "enum(…)", .wire = COLTYPE_ENUM, .meta = 1, .collation = "utf8mb4_bin", .members = {__VA_ARGS__}})
+#define DEC(p, s)                                                                                            \
+    ((Col){.name = "c",                                                                                      \
+           .type = "decimal(" #p "," #s ")",                                                                 \
+           .wire = COLTYPE_NEWDECIMAL,                                                                       \
+           .meta = (p) << 8 | (s),                                                                           \
+           .precision = (p),                                                                                 \
+           .scale = (s)})
+#define DT(f)                                                                                                \
+    ((Col){.name = "c", .type = "datetime(" #f ")", .wire = COLTYPE_DATETIME2, .meta = (f), .fsp = (f)})
+#define VC(n, coll, per)                                                                                     \
+    ((Col){.name = "c",                                                                                      \
+           .type = "varchar(" #n ")",                                                                        \
+           .wire = COLTYPE_VARCHAR,                                                                          \
+           .length = (n),                                                                                    \
+           .collation = (coll),                                                                              \
+           .meta = (n) * (per)})
+#define CH(n, coll, per)                                                                                     \
+    ((Col){.name = "c",                                                                                      \
+           .type = "char(" #n ")",                                                                           \
+           .wire = COLTYPE_STRING,                                                                           \
+           .length = (n),                                                                                    \
+           .collation = (coll),                                                                              \
+           .meta = (n) * (per)})
+#define TX(type_, len, coll, m)                                                                              \
+    ((Col){.name = "c",                                                                                      \
+           .type = (type_),                                                                                  \
+           .wire = COLTYPE_BLOB,                                                                             \
+           .length = (len),                                                                                  \
+           .collation = (coll),                                                                              \
+           .meta = (m)})
+#define BI(n)                                                                                                \
+    ((Col){.name = "c", .type = "binary(" #n ")", .wire = COLTYPE_STRING, .length = (n), .meta = (n)})
+#define VB(n)                                                                                                \
+    ((Col){.name = "c", .type = "varbinary(" #n ")", .wire = COLTYPE_VARCHAR, .length = (n), .meta = (n)})
+#define EN(...)                                                                                              \
+    ((Col){.name = "c",                                                                                      \
+           .type = "enum(…)",                                                                                \
+           .wire = COLTYPE_ENUM,                                                                             \
+           .meta = 1,                                                                                        \
+           .collation = "utf8mb4_bin",                                                                       \
+           .members = {__VA_ARGS__}})
 #define FL ((Col){.name = "c", .type = "float", .wire = COLTYPE_FLOAT, .meta = 4})
 #define FLMD ((Col){.name = "c", .type = "float(7,3)", .wire = COLTYPE_FLOAT, .meta = 4})
 #define DB ((Col){.name = "c", .type = "double", .wire = COLTYPE_DOUBLE, .meta = 8})
 #define JS ((Col){.name = "c", .type = "json", .wire = COLTYPE_JSON, .meta = 4})
-#define BT(n) ((Col){.name = "c", .type = "bit(" #n ")", .wire = COLTYPE_BIT, .meta = (n) / 8 << 8 | (n) % 8, .precision = (n)})
+#define BT(n)                                                                                                \
+    ((Col){.name = "c",                                                                                      \
+           .type = "bit(" #n ")",                                                                            \
+           .wire = COLTYPE_BIT,                                                                              \
+           .meta = (n) / 8 << 8 | (n) % 8,                                                                   \
+           .precision = (n)})
 
 START_TEST(test_what_fits)
 {
     Col i1 = INT("tinyint(4)", COLTYPE_TINY, false), i4 = INT("int(11)", COLTYPE_LONG, false);
     Col i8 = INT("bigint(20)", COLTYPE_LONGLONG, false), u4 = INT("int(10) unsigned", COLTYPE_LONG, true);
     Col u8 = INT("bigint(20) unsigned", COLTYPE_LONGLONG, true);
-    Col y = {.name = "c", .type = "year(4)", .wire = COLTYPE_YEAR}, d = {.name = "c", .type = "date", .wire = COLTYPE_DATE};
+    Col y = {.name = "c", .type = "year(4)", .wire = COLTYPE_YEAR},
+        d = {.name = "c", .type = "date", .wire = COLTYPE_DATE};
     Col ts = {.name = "c", .type = "timestamp", .wire = COLTYPE_TIMESTAMP2};
     Col null4 = i4;
     null4.null = true;
@@ -76,41 +115,85 @@ START_TEST(test_what_fits)
         Col target, shard;
         bool fits;
     } cases[] = {
-        {i8, i4, true}, {i4, i8, false}, {i4, i1, true}, {u4, i4, false}, {i4, u4, false}, {i8, u4, true}, {i8, u8, false},
-        {u8, u4, true}, {null4, i4, true}, {i4, null4, false}, {y, y, true}, {i4, y, false},
-        {DEC(10, 0), i4, true}, {DEC(9, 0), i4, false}, {DEC(20, 0), u8, true}, {DEC(12, 2), DEC(10, 2), true},
-        {DEC(10, 2), DEC(10, 3), false}, {DEC(10, 3), DEC(10, 2), false}, {i8, DEC(10, 0), false},
-        {DT(6), DT(3), true}, {DT(3), DT(6), false}, {DT(0), d, false}, {DT(0), ts, false}, {ts, DT(0), false},
-        {VC(20, "utf8mb4_bin", 4), VC(10, "utf8mb3_bin", 3), true}, {VC(10, "utf8mb4_bin", 4), VC(20, "utf8mb4_bin", 4), false},
-        {VC(20, "utf8mb3_bin", 3), VC(10, "utf8mb4_bin", 4), false}, {VC(20, "utf8mb4_bin", 4), VC(10, "latin1_swedish_ci", 1), true},
-        {VC(20, "latin1_swedish_ci", 1), VC(10, "utf8mb4_bin", 4), false}, {VC(20, "latin1_bin", 1), VC(20, "latin2_bin", 1), false},
-        {VC(20, "utf8mb3_bin", 3), VC(20, "latin2_bin", 1), true}, {VC(20, "latin1_bin", 1), VC(20, "ascii_bin", 1), true},
-        {VC(10, "utf8mb4_bin", 4), CH(10, "utf8mb4_bin", 4), true}, {CH(10, "utf8mb4_bin", 4), VC(10, "utf8mb4_bin", 4), false},
-        {TX("text", 65535, "utf8mb4_bin", 2), VC(10, "utf8mb4_bin", 4), true}, {VC(10, "utf8mb4_bin", 4), TX("text", 65535, "utf8mb4_bin", 2), false},
+        {i8, i4, true},
+        {i4, i8, false},
+        {i4, i1, true},
+        {u4, i4, false},
+        {i4, u4, false},
+        {i8, u4, true},
+        {i8, u8, false},
+        {u8, u4, true},
+        {null4, i4, true},
+        {i4, null4, false},
+        {y, y, true},
+        {i4, y, false},
+        {DEC(10, 0), i4, true},
+        {DEC(9, 0), i4, false},
+        {DEC(20, 0), u8, true},
+        {DEC(12, 2), DEC(10, 2), true},
+        {DEC(10, 2), DEC(10, 3), false},
+        {DEC(10, 3), DEC(10, 2), false},
+        {i8, DEC(10, 0), false},
+        {DT(6), DT(3), true},
+        {DT(3), DT(6), false},
+        {DT(0), d, false},
+        {DT(0), ts, false},
+        {ts, DT(0), false},
+        {VC(20, "utf8mb4_bin", 4), VC(10, "utf8mb3_bin", 3), true},
+        {VC(10, "utf8mb4_bin", 4), VC(20, "utf8mb4_bin", 4), false},
+        {VC(20, "utf8mb3_bin", 3), VC(10, "utf8mb4_bin", 4), false},
+        {VC(20, "utf8mb4_bin", 4), VC(10, "latin1_swedish_ci", 1), true},
+        {VC(20, "latin1_swedish_ci", 1), VC(10, "utf8mb4_bin", 4), false},
+        {VC(20, "latin1_bin", 1), VC(20, "latin2_bin", 1), false},
+        {VC(20, "utf8mb3_bin", 3), VC(20, "latin2_bin", 1), true},
+        {VC(20, "latin1_bin", 1), VC(20, "ascii_bin", 1), true},
+        {VC(10, "utf8mb4_bin", 4), CH(10, "utf8mb4_bin", 4), true},
+        {CH(10, "utf8mb4_bin", 4), VC(10, "utf8mb4_bin", 4), false},
+        {TX("text", 65535, "utf8mb4_bin", 2), VC(10, "utf8mb4_bin", 4), true},
+        {VC(10, "utf8mb4_bin", 4), TX("text", 65535, "utf8mb4_bin", 2), false},
         {TX("longtext", 4294967295, "utf8mb4_bin", 4), TX("text", 65535, "utf8mb4_bin", 2), true},
         {TX("text", 65535, "utf8mb4_bin", 2), TX("longtext", 4294967295, "utf8mb4_bin", 4), false},
-        {TX("tinytext", 255, "utf8mb4_bin", 1), VC(64, "utf8mb4_bin", 4), false}, {TX("blob", 65535, NULL, 2), TX("text", 65535, "utf8mb4_bin", 2), false},
-        {VB(10), BI(10), true}, {BI(10), VB(10), false}, {BI(12), BI(10), false}, {BI(10), BI(10), true}, {VB(9), VB(10), false},
+        {TX("tinytext", 255, "utf8mb4_bin", 1), VC(64, "utf8mb4_bin", 4), false},
+        {TX("blob", 65535, NULL, 2), TX("text", 65535, "utf8mb4_bin", 2), false},
+        {VB(10), BI(10), true},
+        {BI(10), VB(10), false},
+        {BI(12), BI(10), false},
+        {BI(10), BI(10), true},
+        {VB(9), VB(10), false},
         {TX("blob", 65535, NULL, 2), VB(10), true},
-        {EN("x", "y"), EN("y"), true}, {EN("x"), EN("x", "y"), false}, {VC(2, "utf8mb4_bin", 4), EN("xy"), true},
-        {VC(1, "utf8mb4_bin", 4), EN("xy"), false}, {EN("x"), VC(1, "utf8mb4_bin", 4), false},
-        {DB, FL, true}, {FL, DB, false}, {FLMD, FL, false}, {FLMD, FLMD, true}, {FL, FLMD, true},
-        {JS, JS, true}, {TX("longtext", 4294967295, "utf8mb4_bin", 4), JS, true}, {JS, TX("longtext", 4294967295, "utf8mb4_bin", 4), true},
-        {JS, VC(10, "utf8mb4_bin", 4), false}, {BT(12), BT(8), true}, {BT(8), BT(12), false},
+        {EN("x", "y"), EN("y"), true},
+        {EN("x"), EN("x", "y"), false},
+        {VC(2, "utf8mb4_bin", 4), EN("xy"), true},
+        {VC(1, "utf8mb4_bin", 4), EN("xy"), false},
+        {EN("x"), VC(1, "utf8mb4_bin", 4), false},
+        {DB, FL, true},
+        {FL, DB, false},
+        {FLMD, FL, false},
+        {FLMD, FLMD, true},
+        {FL, FLMD, true},
+        {JS, JS, true},
+        {TX("longtext", 4294967295, "utf8mb4_bin", 4), JS, true},
+        {JS, TX("longtext", 4294967295, "utf8mb4_bin", 4), true},
+        {JS, VC(10, "utf8mb4_bin", 4), false},
+        {BT(12), BT(8), true},
+        {BT(8), BT(12), false},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         Attempt a = pair(cases[i].target, cases[i].shard);
-        ck_assert_msg(a.code == (cases[i].fits ? ERR_NONE : ERR_TRACK_TARGET), "case %zu, %s ← %s: %s", i, cases[i].target.type,
-                      cases[i].shard.type, a.text);
-        if (!cases[i].fits) ck_assert_msg(strstr(a.text, "ALTER TABLE `db`.`merged` MODIFY COLUMN `c`"), "%s", a.text);
+        ck_assert_msg(a.code == (cases[i].fits ? ERR_NONE : ERR_TRACK_TARGET), "case %zu, %s ← %s: %s", i,
+                      cases[i].target.type, cases[i].shard.type, a.text);
+        if (!cases[i].fits)
+            ck_assert_msg(strstr(a.text, "ALTER TABLE `db`.`merged` MODIFY COLUMN `c`"), "%s", a.text);
     }
 }
 END_TEST
 
 START_TEST(test_unsupported_types)
 {
-    Col shapes[] = {{.name = "c", .type = "uuid", .wire = COLTYPE_STRING}, {.name = "c", .type = "point", .wire = COLTYPE_GEOMETRY},
-                    {.name = "c", .type = "inet6", .wire = COLTYPE_STRING}, {.name = "c", .type = "vector(3)", .wire = COLTYPE_VECTOR}};
+    Col shapes[] = {{.name = "c", .type = "uuid", .wire = COLTYPE_STRING},
+                    {.name = "c", .type = "point", .wire = COLTYPE_GEOMETRY},
+                    {.name = "c", .type = "inet6", .wire = COLTYPE_STRING},
+                    {.name = "c", .type = "vector(3)", .wire = COLTYPE_VECTOR}};
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
         ck_assert_int_eq(pair(shapes[i], shapes[i]).code, ERR_NOT_SUPPORTED);
     Col compressed = VC(10, "utf8mb4_bin", 4);
@@ -175,7 +258,8 @@ static void row_hash(TableMap *m, TableSchema *s)
 static void row_hash_unnamed(TableMap *m, TableSchema *s)
 {
     m->columns[m->n_columns++] = (MapColumn){.type = COLTYPE_LONGLONG};
-    s->keys[s->n_keys++] = (KeyDef){.name = STR("long"), .unique = true, .index_type = STR("HASH"), .n_parts = 0};
+    s->keys[s->n_keys++] =
+        (KeyDef){.name = STR("long"), .unique = true, .index_type = STR("HASH"), .n_parts = 0};
 }
 
 START_TEST(test_map_against_schema)
@@ -204,7 +288,12 @@ START_TEST(test_map_against_schema)
         ck_assert_msg(a.code == cases[i].code, "case %zu: %s", i, a.text);
         if (cases[i].says) ck_assert_msg(strstr(a.text, cases[i].says), "case %zu: %s", i, a.text);
     }
-    Attempt a = {.target = cols, .n_target = 2, .shard = cols, .n_shard = 2, .bend = row_hash, .opts = {.source_flavor = FLAVOR_MYSQL}};
+    Attempt a = {.target = cols,
+                 .n_target = 2,
+                 .shard = cols,
+                 .n_shard = 2,
+                 .bend = row_hash,
+                 .opts = {.source_flavor = FLAVOR_MYSQL}};
     attempt(&a);
     ck_assert_int_eq(a.code, ERR_TRACK_MISMATCH);
 }
@@ -241,7 +330,8 @@ START_TEST(test_missing_and_extra_columns)
     Attempt a = {.target = one, .n_target = 1, .shard = full, .n_shard = 2};
     attempt(&a);
     ck_assert_int_eq(a.code, ERR_TRACK_TARGET);
-    ck_assert_msg(strstr(a.text, "ALTER TABLE `db`.`merged` ADD COLUMN `c` varchar(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"),
+    ck_assert_msg(strstr(a.text, "ALTER TABLE `db`.`merged` ADD COLUMN `c` varchar(10) CHARACTER SET utf8mb4 "
+                                 "COLLATE utf8mb4_bin NOT NULL"),
                   "%s", a.text);
     Attempt b = {.target = full, .n_target = 2, .shard = one, .n_shard = 1};
     attempt(&b);
@@ -285,7 +375,8 @@ END_TEST
 START_TEST(test_tidb_takes_no_introducer)
 {
     Col cols[] = {INT_("a"), VC(10, "latin1_bin", 1)}, target[] = {INT_("a"), VC(10, "utf8mb4_bin", 4)};
-    Attempt a = {.target = target, .n_target = 2, .shard = cols, .n_shard = 2, .opts = {.target_is_tidb = true}};
+    Attempt a = {
+        .target = target, .n_target = 2, .shard = cols, .n_shard = 2, .opts = {.target_is_tidb = true}};
     attempt(&a);
     ck_assert_int_eq(a.code, ERR_NOT_SUPPORTED);
     a.opts.target_is_tidb = false;
@@ -296,12 +387,30 @@ END_TEST
 
 START_TEST(test_columns_and_codecs)
 {
-    Col target[] = {VC(10, "utf8mb4_bin", 4), INT_("a"), {.name = "g", .type = "int(11)", .generated = true},
-                    {.name = "u", .type = "timestamp", .wire = COLTYPE_TIMESTAMP2, .on_update = true, .default_text = "x"},
-                    {.name = "b", .type = "binary(4)", .wire = COLTYPE_STRING, .meta = 4, .length = 4, .default_text = "y"}};
-    Col shard[] = {INT_("a"), {.name = "g", .type = "int(11)", .wire = COLTYPE_LONG, .generated = true}, VC(10, "latin1_bin", 1),
+    Col target[] = {VC(10, "utf8mb4_bin", 4),
+                    INT_("a"),
+                    {.name = "g", .type = "int(11)", .generated = true},
+                    {.name = "u",
+                     .type = "timestamp",
+                     .wire = COLTYPE_TIMESTAMP2,
+                     .on_update = true,
+                     .default_text = "x"},
+                    {.name = "b",
+                     .type = "binary(4)",
+                     .wire = COLTYPE_STRING,
+                     .meta = 4,
+                     .length = 4,
+                     .default_text = "y"}};
+    Col shard[] = {INT_("a"),
+                   {.name = "g", .type = "int(11)", .wire = COLTYPE_LONG, .generated = true},
+                   VC(10, "latin1_bin", 1),
                    {.name = "u", .type = "timestamp", .wire = COLTYPE_TIMESTAMP2, .default_text = "x"},
-                   {.name = "b", .type = "binary(4)", .wire = COLTYPE_STRING, .meta = 4, .length = 4, .default_text = "z"}};
+                   {.name = "b",
+                    .type = "binary(4)",
+                    .wire = COLTYPE_STRING,
+                    .meta = 4,
+                    .length = 4,
+                    .default_text = "z"}};
     World *w = world(COLS(target), pk_a, COLS(shard), pk_a);
     const Binding *b = w->binding;
     ck_assert_uint_eq(b->columns[0].target_column, 1);
@@ -332,7 +441,8 @@ END_TEST
 START_TEST(test_what_can_be_a_target)
 {
     Col cols[] = {INT_("a"), {.name = "n", .type = "int(11)", .null = true}};
-    static const char *const keys[] = {"PRIMARY:a", NULL}, *const second[] = {"x:n", "y:a", NULL}, *const plain[] = {"-i:a", NULL};
+    static const char *const keys[] = {"PRIMARY:a", NULL}, *const second[] = {"x:n", "y:a", NULL},
+                             *const plain[] = {"-i:a", NULL};
     Err err = {0};
     Target *t = NULL;
     TableSchema *s = table("t", COLS(cols), keys);

@@ -56,10 +56,21 @@ END_TEST
 
 START_TEST(test_decimals_by_value)
 {
-    Col wide = {.name = "a", .type = "decimal(20,4)", .wire = COLTYPE_NEWDECIMAL, .meta = 20 << 8 | 4, .precision = 20, .scale = 4};
-    Col small = {.name = "a", .type = "decimal(4,2)", .wire = COLTYPE_NEWDECIMAL, .meta = 4 << 8 | 2, .precision = 4, .scale = 2};
+    Col wide = {.name = "a",
+                .type = "decimal(20,4)",
+                .wire = COLTYPE_NEWDECIMAL,
+                .meta = 20 << 8 | 4,
+                .precision = 20,
+                .scale = 4};
+    Col small = {.name = "a",
+                 .type = "decimal(4,2)",
+                 .wire = COLTYPE_NEWDECIMAL,
+                 .meta = 4 << 8 | 2,
+                 .precision = 4,
+                 .scale = 2};
     Two t = two(wide, small, wide);
-    /* 1.50: 01 32 with the first bit set; 1.5000: 16 digits in 1+... : 7 digits (4 bytes), 9 digits (4 bytes), 4 (2) */
+    /* 1.50: 01 32 with the first bit set; 1.5000: 16 digits in 1+... : 7 digits (4 bytes), 9 digits (4
+     * bytes), 4 (2) */
     expect_equal(t, V("\x81\x32"), V("\x80\0\0\0\0\0\0\x01\x13\x88"));
     expect_other(t, V("\x81\x33"), V("\x80\0\0\0\0\0\0\x01\x13\x88"));
     /* -1.50: all bits inverted */
@@ -88,7 +99,8 @@ START_TEST(test_temporals_of_any_precision)
     expect_other(t, V("\x99\xb8\xc4\x31\x05"), V("\x99\xb8\xc4\x31\x05\0\0\x01"));
     two_free(t);
     t = two(dt6, dt3, dt6);
-    expect_equal(t, V("\x99\xb8\xc4\x31\x05\x13\x88"), V("\x99\xb8\xc4\x31\x05\x07\xa1\x20")); /* .5000, .500000 */
+    expect_equal(t, V("\x99\xb8\xc4\x31\x05\x13\x88"),
+                 V("\x99\xb8\xc4\x31\x05\x07\xa1\x20")); /* .5000, .500000 */
     two_free(t);
     t = two(dt6, old, dt0);
     expect_equal(t, V("\x45\x44\x2f\x2c\x6d\x12\0\0"), V("\x99\xb8\xc4\x31\x05")); /* 20260102030405 */
@@ -139,8 +151,18 @@ END_TEST
 
 START_TEST(test_members_by_the_targets_list)
 {
-    Col target = {.name = "a", .type = "enum('x','y','z')", .wire = COLTYPE_ENUM, .meta = 1, .collation = "utf8mb4_bin", .members = {"x", "y", "z"}};
-    Col other = {.name = "a", .type = "enum('z','x')", .wire = COLTYPE_ENUM, .meta = 1, .collation = "utf8mb4_bin", .members = {"z", "x"}};
+    Col target = {.name = "a",
+                  .type = "enum('x','y','z')",
+                  .wire = COLTYPE_ENUM,
+                  .meta = 1,
+                  .collation = "utf8mb4_bin",
+                  .members = {"x", "y", "z"}};
+    Col other = {.name = "a",
+                 .type = "enum('z','x')",
+                 .wire = COLTYPE_ENUM,
+                 .meta = 1,
+                 .collation = "utf8mb4_bin",
+                 .members = {"z", "x"}};
     Two t = two(target, target, other);
     expect_equal(t, V("\x01"), V("\x02"));
     expect_equal(t, V("\x03"), V("\x01"));
@@ -167,7 +189,8 @@ END_TEST
 
 static Two texts(const char *target, const char *x, uint16_t x_bytes, const char *y, uint16_t y_bytes)
 {
-    return two((Col)VARCHAR_("a", 10, target, 40), (Col)VARCHAR_("a", 10, x, x_bytes), (Col)VARCHAR_("a", 10, y, y_bytes));
+    return two((Col)VARCHAR_("a", 10, target, 40), (Col)VARCHAR_("a", 10, x, x_bytes),
+               (Col)VARCHAR_("a", 10, y, y_bytes));
 }
 
 START_TEST(test_text_case_insensitive)
@@ -219,7 +242,8 @@ START_TEST(test_unknown_part_adds_nothing)
     static const char *const keys[] = {"PRIMARY:a,b", NULL};
     Col cols[] = {INT_("a"), VARCHAR_("b", 10, "utf8mb4_danish_ci", 40)};
     World *w = world(COLS(cols), keys, COLS(cols), keys);
-    Field r1[] = {V("\1\0\0\0"), T("aa")}, r2[] = {V("\1\0\0\0"), T("\xc3\xa5")}, r3[] = {V("\2\0\0\0"), T("aa")};
+    Field r1[] = {V("\1\0\0\0"), T("aa")}, r2[] = {V("\1\0\0\0"), T("\xc3\xa5")},
+          r3[] = {V("\2\0\0\0"), T("aa")};
     ck_assert_uint_eq(hash_insert(w, r1), hash_insert(w, r2));
     ck_assert_uint_ne(hash_insert(w, r1), hash_insert(w, r3));
     world_free(w);
@@ -289,7 +313,8 @@ END_TEST
 
 /* id, u (nullable unique), v */
 static const char *const id_u[] = {"PRIMARY:id", "u:u", NULL};
-static const Col id_u_v[] = {INT_("id"), {.name = "u", .type = "int(11)", .wire = COLTYPE_LONG, .null = true}, INT_("v")};
+static const Col id_u_v[] = {
+    INT_("id"), {.name = "u", .type = "int(11)", .wire = COLTYPE_LONG, .null = true}, INT_("v")};
 
 START_TEST(test_keys_of_a_row)
 {
@@ -369,7 +394,8 @@ START_TEST(test_unhashable_value_of_an_untouched_key)
     static const char *const keys[] = {"PRIMARY:id", "u:s", NULL};
     Col cols[] = {INT_("id"), VARCHAR_("s", 10, "utf8mb4_general_ci", 40), INT_("v")};
     World *w = world(COLS(cols), keys, COLS(cols), keys);
-    Field a[] = {V("\1\0\0\0"), T("\xc3\x9f"), V("\1\0\0\0")}, b[] = {V("\1\0\0\0"), T("\xc3\x9f"), V("\2\0\0\0")};
+    Field a[] = {V("\1\0\0\0"), T("\xc3\x9f"), V("\1\0\0\0")},
+          b[] = {V("\1\0\0\0"), T("\xc3\x9f"), V("\2\0\0\0")};
     Field c[] = {V("\1\0\0\0"), T("x"), V("\2\0\0\0")};
     RowOp op = hash_row(w, ROW_UPDATE, a, b);
     ck_assert(!op.exclusive);
@@ -417,7 +443,8 @@ START_TEST(test_unfed_key)
 {
     static const char *const keys[] = {"PRIMARY:a", "x:x", NULL};
     Col with_null[] = {INT_("a"), {.name = "x", .type = "int(11)", .wire = COLTYPE_LONG, .null = true}};
-    Col with_default[] = {INT_("a"), {.name = "x", .type = "int(11)", .wire = COLTYPE_LONG, .default_text = "0"}};
+    Col with_default[] = {INT_("a"),
+                          {.name = "x", .type = "int(11)", .wire = COLTYPE_LONG, .default_text = "0"}};
     Col shard[] = {INT_("a")};
     Field r = V("\1\0\0\0");
     World *w = world(COLS(with_null), keys, COLS(shard), pk_a);

@@ -8,10 +8,22 @@ static const char *const pk_a[] = {"PRIMARY:a", NULL};
 static TableSchema *rich(void)
 {
     static const char *const keys[] = {"PRIMARY:a", "u:t(10),e", "-i:e", NULL};
-    Col cols[] = {{.name = "a", .type = "bigint(20) unsigned", .is_unsigned = true, .auto_increment = true, .precision = 20},
+    Col cols[] = {{.name = "a",
+                   .type = "bigint(20) unsigned",
+                   .is_unsigned = true,
+                   .auto_increment = true,
+                   .precision = 20},
                   VARCHAR_("t", 40, "utf8mb4_general_ci", 160),
-                  {.name = "e", .type = "enum('x','y\"')", .collation = "latin1_swedish_ci", .members = {"x", "y\""}, .null = true},
-                  {.name = "d", .type = "datetime(3)", .fsp = 3, .on_update = true, .default_text = "2020-01-01 00:00:00.000"},
+                  {.name = "e",
+                   .type = "enum('x','y\"')",
+                   .collation = "latin1_swedish_ci",
+                   .members = {"x", "y\""},
+                   .null = true},
+                  {.name = "d",
+                   .type = "datetime(3)",
+                   .fsp = 3,
+                   .on_update = true,
+                   .default_text = "2020-01-01 00:00:00.000"},
                   {.name = "g", .type = "int(11)", .generated = true, .null = true},
                   {.name = "b", .type = "varbinary(4)", .length = 4, .default_text = "\xff\x00\x01"}};
     TableSchema *s = table("täble", COLS(cols), keys);
@@ -57,14 +69,21 @@ END_TEST
 START_TEST(test_broken_json)
 {
     static const char *const broken[] = {
-        "", "{", "[]", "{\"format\":2}", "{\"format\":1,\"schema\":\"a\",\"table\":\"b\"}",
+        "",
+        "{",
+        "[]",
+        "{\"format\":2}",
+        "{\"format\":1,\"schema\":\"a\",\"table\":\"b\"}",
         "{\"format\":1,\"schema\":\"a\",\"table\":\"b\",\"columns\":[{}],\"keys\":[]}",
         "{\"format\":1,\"schema\":\"a\",\"table\":{\"hex\":\"0\"},\"columns\":[],\"keys\":[]}",
         "{\"format\":1,\"schema\":\"a\",\"table\":{\"hex\":\"zz\"},\"columns\":[],\"keys\":[]}",
-        "{\"format\":1,\"schema\":\"a\",\"table\":\"b\",\"columns\":[],\"keys\":[{\"name\":\"k\",\"parts\":[{\"column\":0}]}]}",
-        "{\"format\":1,\"schema\":\"a\",\"table\":\"b\",\"columns\":[{\"name\":\"c\",\"data_type\":\"int\",\"column_type\":\"int\","
+        "{\"format\":1,\"schema\":\"a\",\"table\":\"b\",\"columns\":[],\"keys\":[{\"name\":\"k\",\"parts\":[{"
+        "\"column\":0}]}]}",
+        "{\"format\":1,\"schema\":\"a\",\"table\":\"b\",\"columns\":[{\"name\":\"c\",\"data_type\":\"int\","
+        "\"column_type\":\"int\","
         "\"default_kind\":\"odd\"}],\"keys\":[]}",
-        "{\"format\":1,\"schema\":\"a\",\"table\":\"b\",\"columns\":[{\"name\":\"c\",\"data_type\":\"int\",\"column_type\":\"int\","
+        "{\"format\":1,\"schema\":\"a\",\"table\":\"b\",\"columns\":[{\"name\":\"c\",\"data_type\":\"int\","
+        "\"column_type\":\"int\","
         "\"default_kind\":\"none\",\"fsp\":-1}],\"keys\":[]}",
     };
     for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
@@ -78,7 +97,8 @@ START_TEST(test_broken_json)
 }
 END_TEST
 
-static void expect_diff(const Col *x, const char *const *x_keys, const Col *y, const char *const *y_keys, const char *lines)
+static void expect_diff(const Col *x, const char *const *x_keys, const Col *y, const char *const *y_keys,
+                        const char *lines)
 {
     TableSchema *a = table("t", x, 2, x_keys), *b = table("t", y, 2, y_keys);
     StrBuf out = {0};
@@ -95,13 +115,16 @@ static void expect_diff(const Col *x, const char *const *x_keys, const Col *y, c
 START_TEST(test_differences)
 {
     static const char *const pk_b[] = {"PRIMARY:b", NULL}, *const uk[] = {"PRIMARY:a", "k1:b", NULL},
-                             *const uk_other_name[] = {"PRIMARY:a", "k2:b", NULL}, *const index[] = {"PRIMARY:a", "-k:b", NULL};
-    Col ints[] = {INT_("a"), INT_("b")}, plain[] = {{.name = "a", .type = "int"}, {.name = "b", .type = "int"}};
+                             *const uk_other_name[] = {"PRIMARY:a", "k2:b", NULL},
+                             *const index[] = {"PRIMARY:a", "-k:b", NULL};
+    Col ints[] = {INT_("a"), INT_("b")},
+        plain[] = {{.name = "a", .type = "int"}, {.name = "b", .type = "int"}};
     expect_diff(ints, pk_a, plain, pk_a, "");
     expect_diff(ints, pk_a, ints, index, "");
     expect_diff(ints, uk, ints, uk_other_name, "");
     expect_diff(ints, uk, ints, pk_a, "unique key k1(b) in s1, missing in s2\n");
-    expect_diff(ints, pk_a, ints, pk_b, "primary key (a) in s1, missing in s2\nprimary key (b) in s2, missing in s1\n");
+    expect_diff(ints, pk_a, ints, pk_b,
+                "primary key (a) in s1, missing in s2\nprimary key (b) in s2, missing in s1\n");
     Col big[] = {INT_("a"), BIGINT_("b")};
     expect_diff(ints, pk_a, big, pk_a, "column `b`: int(11) in s1 against bigint(20) in s2\n");
     Col other[] = {INT_("a"), INT_("c")};
@@ -111,8 +134,10 @@ START_TEST(test_differences)
     expect_diff(ints, pk_a, null, pk_a, "column `b`: NOT NULL in s1 against NULL in s2\n");
     Col with_default[] = {INT_("a"), {.name = "b", .type = "int(11)", .default_text = "0"}};
     expect_diff(ints, pk_a, with_default, pk_a, "column `b`: no default in s1 against DEFAULT '0' in s2\n");
-    Col bin[] = {INT_("a"), VARCHAR_("b", 10, "utf8mb4_bin", 40)}, ci[] = {INT_("a"), VARCHAR_("b", 10, "utf8mb4_general_ci", 40)};
-    expect_diff(bin, pk_a, ci, pk_a, "column `b`: collation utf8mb4_bin in s1 against utf8mb4_general_ci in s2\n");
+    Col bin[] = {INT_("a"), VARCHAR_("b", 10, "utf8mb4_bin", 40)},
+        ci[] = {INT_("a"), VARCHAR_("b", 10, "utf8mb4_general_ci", 40)};
+    expect_diff(bin, pk_a, ci, pk_a,
+                "column `b`: collation utf8mb4_bin in s1 against utf8mb4_general_ci in s2\n");
     Col generated[] = {INT_("a"), {.name = "b", .type = "int(11)", .generated = true}};
     expect_diff(ints, pk_a, generated, pk_a, "column `b`: ordinary in s1 against generated in s2\n");
     Col updating[] = {INT_("a"), {.name = "b", .type = "int(11)", .on_update = true}};
@@ -128,6 +153,12 @@ START_TEST(test_now_is_spelled_in_two_ways)
     x->columns[1].default_kind = y->columns[1].default_kind = DEFAULT_EXPR;
     x->columns[1].default_text = STR("current_timestamp()");
     y->columns[1].default_text = STR("CURRENT_TIMESTAMP");
+    ck_assert_uint_eq(schema_diff(x, "x", y, "y", &out), 0);
+    for (int i = 0; i < 2; i++) {
+        TableSchema *t = i ? y : x;
+        t->columns[0].generated = true;
+        t->columns[0].generation_expr = i ? STR("((`b` + 1) * (2))") : STR("(`b` + 1) * (2)");
+    }
     ck_assert_uint_eq(schema_diff(x, "x", y, "y", &out), 0);
     y->columns[1].default_text = STR("CURRENT_TIMESTAMP(3)");
     ck_assert_uint_eq(schema_diff(x, "x", y, "y", &out), 1);
@@ -145,18 +176,19 @@ START_TEST(test_create)
     Err err = {0};
     CreateOpts opts = {.name = {STR("m`x"), STR("all")}, .target_is_mariadb = true};
     ck_assert_msg(schema_create_sql(s, &opts, &sql, &err), "%s", err.message);
-    ck_assert_str_eq(sql.ptr,
-                     "CREATE TABLE `m``x`.`all` (\n"
-                     "  `a` bigint(20) unsigned NOT NULL,\n"
-                     "  `t` varchar(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL COMMENT 'note',\n"
-                     "  `e` enum('x','y\"') CHARACTER SET latin1 COLLATE latin1_swedish_ci NULL DEFAULT NULL,\n"
-                     "  `d` datetime(3) NOT NULL DEFAULT current_timestamp(3) ON UPDATE CURRENT_TIMESTAMP(3),\n"
-                     "  `g` int(11) GENERATED ALWAYS AS (`a` + 1) STORED,\n"
-                     "  `b` varbinary(4) NOT NULL DEFAULT X'ff0001',\n"
-                     "  PRIMARY KEY (`a`),\n"
-                     "  UNIQUE KEY `u` (`t`(10),`e`)\n"
-                     ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='it\\'s a \"comment\"' "
-                     "/* AUTO_INCREMENT of `a` left out while shards feed it */");
+    ck_assert_str_eq(
+        sql.ptr,
+        "CREATE TABLE `m``x`.`all` (\n"
+        "  `a` bigint(20) unsigned NOT NULL,\n"
+        "  `t` varchar(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL COMMENT 'note',\n"
+        "  `e` enum('x','y\"') CHARACTER SET latin1 COLLATE latin1_swedish_ci NULL DEFAULT NULL,\n"
+        "  `d` datetime(3) NOT NULL DEFAULT current_timestamp(3) ON UPDATE CURRENT_TIMESTAMP(3),\n"
+        "  `g` int(11) GENERATED ALWAYS AS (`a` + 1) STORED,\n"
+        "  `b` varbinary(4) NOT NULL DEFAULT X'ff0001',\n"
+        "  PRIMARY KEY (`a`),\n"
+        "  UNIQUE KEY `u` (`t`(10),`e`)\n"
+        ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin COMMENT='it\\'s a \"comment\"' "
+        "/* AUTO_INCREMENT of `a` left out while shards feed it */");
     sb_done(&sql);
     schema_free(s);
 }
@@ -182,21 +214,26 @@ START_TEST(test_create_elsewhere)
     ErrCode code;
     CreateOpts mysql = {0}, mariadb = {.target_is_mariadb = true}, tidb = {.target_is_tidb = true};
     Col c0900[] = {INT_("a"), VARCHAR_("b", 10, "utf8mb4_0900_ai_ci", 40)};
-    ck_assert(strstr(create(COLS(c0900), pk_a, mariadb, &code), "COLLATE utf8mb4_uca1400_nopad_ai_ci NOT NULL"));
-    ck_assert(strstr(create(COLS(c0900), pk_a, mariadb, &code), "utf8mb4_0900_ai_ci became utf8mb4_uca1400_nopad_ai_ci"));
+    ck_assert(
+        strstr(create(COLS(c0900), pk_a, mariadb, &code), "COLLATE utf8mb4_uca1400_nopad_ai_ci NOT NULL"));
+    ck_assert(strstr(create(COLS(c0900), pk_a, mariadb, &code),
+                     "utf8mb4_0900_ai_ci became utf8mb4_uca1400_nopad_ai_ci"));
     ck_assert(strstr(create(COLS(c0900), pk_a, mysql, &code), "COLLATE utf8mb4_0900_ai_ci"));
     ck_assert(strstr(create(COLS(c0900), pk_a, tidb, &code), "COLLATE utf8mb4_0900_ai_ci"));
     Col uca[] = {INT_("a"), VARCHAR_("b", 10, "utf8mb4_uca1400_ai_ci", 40)};
     ck_assert(strstr(create(COLS(uca), pk_a, mysql, &code), "COLLATE utf8mb4_0900_ai_ci"));
     Col swedish[] = {INT_("a"), VARCHAR_("b", 10, "latin1_swedish_ci", 10)};
-    ck_assert(strstr(create(COLS(swedish), pk_a, tidb, &code), "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"));
+    ck_assert(
+        strstr(create(COLS(swedish), pk_a, tidb, &code), "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"));
     Col phonebook[] = {INT_("a"), VARCHAR_("b", 10, "utf8mb4_de_pb_0900_ai_ci", 40)};
     create(COLS(phonebook), pk_a, mariadb, &code);
     ck_assert_int_eq(code, ERR_TRACK_TARGET);
     Col point[] = {INT_("a"), {.name = "b", .type = "point"}};
     create(COLS(point), pk_a, mysql, &code);
     ck_assert_int_eq(code, ERR_TRACK_TARGET);
-    Col text[] = {INT_("a"), {.name = "b", .type = "text", .collation = "utf8mb4_bin", .length = 65535, .default_text = "x"}};
+    Col text[] = {
+        INT_("a"),
+        {.name = "b", .type = "text", .collation = "utf8mb4_bin", .length = 65535, .default_text = "x"}};
     ck_assert(strstr(create(COLS(text), pk_a, mariadb, &code), "DEFAULT 'x'"));
     ck_assert(strstr(create(COLS(text), pk_a, mysql, &code), "DEFAULT ('x')"));
     ck_assert(strstr(create(COLS(text), pk_a, tidb, &code), "default of `b` left out"));
