@@ -117,7 +117,8 @@ void conn_kill_socket(Conn *c)
 
 /* -- errors -- */
 
-static bool set_error(Conn *c, bool connecting, Err *err)
+/* connecting: where to, or NULL once connected. */
+static bool set_error(Conn *c, const char *connecting, Err *err)
 {
     if (err_is_set(err)) return false;
     unsigned number = mysql_errno(c->my);
@@ -126,7 +127,8 @@ static bool set_error(Conn *c, bool connecting, Err *err)
     if (connecting && (code == ERR_DB_LOST || code == ERR_DB_RETRY)) code = ERR_DB_CONNECT;
     StrBuf shown = {0};
     conn_redact(number, text, &shown);
-    err_set(err, code, "%s: " STR_FMT " (%u)", c->role, STR_ARG(sb_view(&shown)), number);
+    err_set(err, code, "%s: %s%s" STR_FMT " (%u)", c->role, connecting ? connecting : "",
+            connecting ? ": " : "", STR_ARG(sb_view(&shown)), number);
     sb_done(&shown);
     err->server_errno = number;
     const char *state = mysql_sqlstate(c->my);
@@ -207,8 +209,16 @@ static bool connect_now(Conn *c, const ConnOpts *o, Err *err)
     if (done) go_on = cancel_watch(c, mysql_get_socket(c->my));
     if (!go_on || conn_cancel_fired(c->cancel))
         return err_set(err, ERR_CANCELLED, "%s: stopped while connecting", c->role);
-    if (!done) return set_error(c, true, err);
-    return true;
+    if (done) return true;
+    StrBuf where = {0};
+    if (o->socket)
+        sb_printf(&where, "connecting to %s as %s", o->socket, o->user ? o->user : "");
+    else
+        sb_printf(&where, "connecting to %s:%u as %s", o->host ? o->host : "localhost", o->port,
+                  o->user ? o->user : "");
+    set_error(c, where.ptr, err);
+    sb_done(&where);
+    return false;
 }
 
 /* Our quoting relies on backslash escapes; a server's global sql_mode may switch them off. */
@@ -233,13 +243,6 @@ bool conn_open(const ConnOpts *opts, Conn **out, Err *err)
     if (set_options(c, opts, err) && connect_now(c, opts, err) && plain_escapes(c, err)) {
         *out = c;
         return true;
-    }
-    if (err->code != ERR_BUG && err->code != ERR_CANCELLED) {
-        if (opts->socket)
-            err_wrap(err, "connecting to %s as %s", opts->socket, opts->user ? opts->user : "");
-        else
-            err_wrap(err, "connecting to %s:%u as %s", opts->host ? opts->host : "localhost", opts->port,
-                     opts->user ? opts->user : "");
     }
     conn_close(c);
     return false;
@@ -270,7 +273,7 @@ static bool drain_results(Conn *c, Tally *t, Err *err)
 {
     for (;;) {
         MYSQL_RES *res = mysql_store_result(c->my);
-        if (!res && mysql_field_count(c->my)) return set_error(c, false, err);
+        if (!res && mysql_field_count(c->my)) return set_error(c, NULL, err);
         uint64_t affected = res ? 0 : mysql_affected_rows(c->my);
         if (res) mysql_free_result(res);
         if (t->each && t->n < t->cap) t->each[t->n] = affected;
@@ -279,13 +282,13 @@ static bool drain_results(Conn *c, Tally *t, Err *err)
         t->n++;
         int more = mysql_next_result(c->my);
         if (more < 0) return true;
-        if (more > 0) return set_error(c, false, err);
+        if (more > 0) return set_error(c, NULL, err);
     }
 }
 
 static bool send_sql(Conn *c, Str sql, Err *err)
 {
-    if (mysql_real_query(c->my, sql.ptr ? sql.ptr : "", sql.len)) return set_error(c, false, err);
+    if (mysql_real_query(c->my, sql.ptr ? sql.ptr : "", sql.len)) return set_error(c, NULL, err);
     return true;
 }
 
@@ -332,11 +335,11 @@ bool conn_query(Conn *c, Str sql, Rows *out, Err *err)
     *out = (Rows){0};
     if (!send_sql(c, sql, err)) return false;
     MYSQL_RES *res = mysql_store_result(c->my);
-    if (!res && mysql_field_count(c->my)) return set_error(c, false, err);
+    if (!res && mysql_field_count(c->my)) return set_error(c, NULL, err);
     if (mysql_more_results(c->my)) { /* a procedure's status, or later statements: read and dropped */
         Tally t = {0};
         int more = mysql_next_result(c->my);
-        if (more > 0) set_error(c, false, err);
+        if (more > 0) set_error(c, NULL, err);
         if (more > 0 || (more == 0 && !drain_results(c, &t, err))) {
             if (res) mysql_free_result(res);
             return false;
@@ -418,7 +421,7 @@ bool conn_send_command(Conn *c, unsigned char command, Str body, Err *err)
 {
     if (c->my->methods->db_command(c->my, (enum enum_server_command)command, body.ptr ? body.ptr : "",
                                    body.len, 1, NULL))
-        return set_error(c, false, err);
+        return set_error(c, NULL, err);
     return true;
 }
 
@@ -427,7 +430,7 @@ bool conn_read_packet(Conn *c, Str *out, Err *err)
     unsigned long n = mysql_net_read_packet(c->my);
     const unsigned long PACKET_ERROR =
         UINT32_MAX; /* the library's packet_error: an unsigned int, returned as a long */
-    if (n >= PACKET_ERROR) return set_error(c, false, err);
+    if (n >= PACKET_ERROR) return set_error(c, NULL, err);
     *out = str_make(c->my->net.read_pos, n);
     return true;
 }

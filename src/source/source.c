@@ -221,7 +221,8 @@ static bool take_event(Source *s, const RawEvent *ev, Err *err)
     atomic_fetch_add(&s->bytes, ev->whole.len);
     if (ev->header.timestamp) atomic_store(&s->last_timestamp, ev->header.timestamp);
     if (!assembler_event(s->assembler, stream_format(s->stream), ev, err)) return false;
-    if (ev->end_pos > ev->start_pos) {
+    /* A server sends its FORMAT_DESCRIPTION changed (in-use flag, creation time): no evidence of anything. */
+    if (ev->end_pos > ev->start_pos && ev->header.type != EVENT_FORMAT_DESCRIPTION) {
         s->last = (PointEvidence){true, ev->start_pos, ev->header.size, ev->header.timestamp, ev->crc};
         s->last_end = ev->end_pos;
     }

@@ -23,6 +23,20 @@ struct Stream {
     Str first; /* packet read by stream_open already */
 };
 
+/* Name and place in front of an error; a connection's own messages name the source already. */
+static StreamResult fail_at(const Stream *s, Err *err)
+{
+    StrBuf place = {0};
+    bool named = s->opts.conn.role && str_find(str_of(err->message), str_of(s->opts.conn.role)) != SIZE_MAX;
+    if (!named) sb_printf(&place, "source %s%s", s->opts.source_id, s->frame.file.len ? ", " : "");
+    if (s->frame.file.len)
+        sb_printf(&place, "behind " STR_FMT ":%llu", STR_ARG(sb_view(&s->frame.file)),
+                  (unsigned long long)s->frame.pos);
+    if (place.len) err_wrap(err, "%s", place.ptr);
+    sb_done(&place);
+    return STREAM_FAILED;
+}
+
 /* -- opening -- */
 
 static bool check_settings(const Stream *s, Err *err)
@@ -175,7 +189,7 @@ bool stream_open(const StreamOpts *opts, const StreamPoint *from, Stream **out, 
     s->opts.conn.read_timeout_s = MAX(s->opts.conn.read_timeout_s, silence_s);
     StreamPoint start = {0};
     if (!open_checked(s, from, &start, err)) {
-        err_wrap(err, "source %s", opts->source_id);
+        fail_at(s, err);
         point_done(&start);
         stream_close(s);
         return false;
@@ -255,17 +269,6 @@ static bool take_rotate(Stream *s, RawEvent *out, bool *moved, Err *err)
     frame_move(&s->frame, r.file, r.pos);
     out->start_pos = out->end_pos = r.pos;
     return true;
-}
-
-/* Name and place of what was read, for errors. */
-static StreamResult fail_at(const Stream *s, Err *err)
-{
-    if (s->frame.file.len)
-        err_wrap(err, "source %s, behind " STR_FMT ":%llu", s->opts.source_id,
-                 STR_ARG(sb_view(&s->frame.file)), (unsigned long long)s->frame.pos);
-    else
-        err_wrap(err, "source %s", s->opts.source_id);
-    return STREAM_FAILED;
 }
 
 static bool read_event(Stream *s, RawEvent *out, bool *has_checksum, Err *err)
