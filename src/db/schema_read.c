@@ -18,8 +18,9 @@ typedef struct Builder {
 typedef struct Scan {
     Conn *conn;
     Str schema, table; /* table empty: all of the schema */
-    bool is_mariadb, escapes_expressions, ignores_case;
-    Map tables; /* name as the server spells it → Builder */
+    bool is_mariadb, ignores_case;
+    bool escapes_expressions; /* MySQL 8+ */
+    Map tables;               /* name as the server spells it → Builder */
 } Scan;
 
 /* One row of an answer, read by column name. */
@@ -193,6 +194,23 @@ static void read_default_mariadb(ColumnDef *c, Arena *arena, Str text)
     sb_done(&plain);
 }
 
+/* MySQL 8 shows the default of BINARY and VARBINARY as 0x and hex digits. */
+static Str binary_default(Arena *arena, Str hex)
+{
+    StrBuf bytes = {0};
+    for (size_t i = 2; i + 1 < hex.len; i += 2) {
+        unsigned v = 0;
+        for (size_t k = i; k < i + 2; k++) {
+            char ch = hex.ptr[k];
+            v = v << 4 | (unsigned)(ch >= '0' && ch <= '9' ? ch - '0' : (ch | 0x20) - 'a' + 10);
+        }
+        sb_ch(&bytes, (char)v);
+    }
+    Str out = arena_str(arena, sb_view(&bytes));
+    sb_done(&bytes);
+    return out;
+}
+
 /* MySQL and TiDB show the bare value; expressions are marked in EXTRA (5.7: only the current time exists). */
 static void read_default_mysql(const Scan *s, ColumnDef *c, Arena *arena, Str text, Str extra)
 {
@@ -201,8 +219,14 @@ static void read_default_mysql(const Scan *s, ColumnDef *c, Arena *arena, Str te
         return;
     }
     bool expr = str_find(extra, STR("DEFAULT_GENERATED")) != SIZE_MAX || is_temporal_now(c, text);
+    bool binary = str_eqc(c->data_type, "binary") || str_eqc(c->data_type, "varbinary");
     c->default_kind = expr ? DEFAULT_EXPR : DEFAULT_LITERAL;
-    c->default_text = expr ? expression(s, arena, text) : arena_str(arena, text);
+    if (expr)
+        c->default_text = expression(s, arena, text);
+    else if (binary && s->escapes_expressions && str_starts(text, STR("0x")))
+        c->default_text = binary_default(arena, text);
+    else
+        c->default_text = arena_str(arena, text);
 }
 
 static bool contains_nocase(Str s, const char *needle)
