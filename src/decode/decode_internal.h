@@ -8,6 +8,19 @@
 /* Sets ERR_DECODE_TRUNCATED for an event of that type; returns false. */
 bool decode_event_cut(Err *err, unsigned type);
 
+/* Room for n bytes at out's end without a call when it is there; then the bytes are written and sb_end says where they
+ * end. */
+static inline char *sb_room(StrBuf *out, size_t n)
+{
+    if (UNLIKELY(out->cap - out->len <= n)) sb_reserve(out, n);
+    return out->ptr + out->len;
+}
+static inline void sb_end(StrBuf *out, char *end)
+{
+    *end = 0;
+    out->len = (size_t)(end - out->ptr);
+}
+
 /* Bytes of a DECIMAL(precision, scale) in its packed form: 9 digits in 4 bytes, a rest of 1..8 digits
  * in 1..4. */
 static inline uint32_t decimal_bytes(unsigned precision, unsigned scale)

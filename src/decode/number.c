@@ -7,15 +7,15 @@
 
 enum { GROUP_DIGITS = 9 };
 
-/* A group of n digits in its 1..4 bytes, big-endian; inverted when negative. UINT32_MAX: too large for n
- * digits. */
-static uint32_t decimal_group(const uint8_t *p, unsigned n, uint8_t invert)
+/* A group of n digits in its 1..4 bytes, big-endian; inverted when negative; the value's first byte has its sign bit
+ * turned as well. UINT32_MAX: too large for n digits. */
+static uint32_t decimal_group(const uint8_t *p, unsigned n, uint8_t invert, uint8_t sign)
 {
     static const uint32_t limit[] = {1,      10,      100,      1000,      10000,
                                      100000, 1000000, 10000000, 100000000, 1000000000};
     unsigned bytes = decimal_bytes(n, 0);
-    uint32_t v = 0;
-    for (unsigned i = 0; i < bytes; i++)
+    uint32_t v = (uint8_t)(p[0] ^ invert ^ sign);
+    for (unsigned i = 1; i < bytes; i++)
         v = v << 8 | (uint8_t)(p[i] ^ invert);
     return v < limit[n] ? v : UINT32_MAX;
 }
@@ -29,16 +29,12 @@ static char *put_group(char *o, uint32_t v, unsigned n)
 
 bool decimal_text(StrBuf *out, const uint8_t *p, uint32_t n, unsigned precision, unsigned scale)
 {
-    uint8_t copy[4 * (DECIMAL_MAX_PRECISION / GROUP_DIGITS + 2)];
     char digits[DECIMAL_MAX_PRECISION + 1];
     if (precision == 0 || precision > DECIMAL_MAX_PRECISION || scale > precision ||
         n != decimal_bytes(precision, scale))
         return false;
-    memcpy(copy, p, n);
-    uint8_t invert = copy[0] & 0x80 ? 0 : 0xff;
-    copy[0] ^= 0x80;
-
-    const uint8_t *at = copy;
+    uint8_t invert = p[0] & 0x80 ? 0 : 0xff, sign = 0x80;
+    const uint8_t *at = p;
     char *o = digits;
     unsigned whole = precision - scale;
     for (unsigned left[2] = {whole, scale}, part = 0; part < 2; part++) {
@@ -46,26 +42,27 @@ bool decimal_text(StrBuf *out, const uint8_t *p, uint32_t n, unsigned precision,
         while (left[part]) {
             unsigned take = left[part] < GROUP_DIGITS ? left[part] : GROUP_DIGITS;
             if (short_first && left[part] % GROUP_DIGITS) take = left[part] % GROUP_DIGITS;
-            uint32_t v = decimal_group(at, take, invert);
+            uint32_t v = decimal_group(at, take, invert, sign);
+            sign = 0;
             if (v == UINT32_MAX) return false;
             o = put_group(o, v, take);
             at += decimal_bytes(take, 0);
             left[part] -= take;
         }
     }
-    unsigned first = 0, total = precision;
-    while (first < total && digits[first] == '0')
-        first++;
-    bool zero = first == total;
-    unsigned skip = MIN(first, whole);
-    sb_reserve(out, precision + 4u);
-    if (invert && !zero) sb_ch(out, '-');
-    if (skip == whole) sb_ch(out, '0');
-    sb_add(out, digits + skip, whole - skip);
-    if (scale) {
-        sb_ch(out, '.');
-        sb_add(out, digits + whole, scale);
+    unsigned skip = 0;
+    while (skip < precision && digits[skip] == '0')
+        skip++;
+    bool zero = skip == precision;
+    if (skip > whole) skip = whole;
+    char *to = sb_room(out, precision + 4u);
+    if (invert && !zero) *to++ = '-';
+    if (skip == whole) *to++ = '0';
+    for (unsigned i = skip; i < precision; i++) {
+        if (i == whole) *to++ = '.';
+        *to++ = digits[i];
     }
+    sb_end(out, to);
     return true;
 }
 
@@ -94,7 +91,7 @@ static unsigned scaled_digits(double v, char digits[24], int *point)
     for (unsigned k = 0; k < ARRAY_LEN(power); k++) {
         double m = v * power[k];
         if (m >= limit) return 0;
-        double whole = nearbyint(m);
+        double whole = (double)(uint64_t)(m + 0.5);
         if (whole / power[k] != v) continue;
         unsigned n_all;
         unsigned n = integer_digits((uint64_t)whole, digits, &n_all);

@@ -24,9 +24,18 @@ static uint32_t count_present(const uint8_t *present, uint32_t n_columns)
     return n;
 }
 
+static inline bool all_present(const uint8_t *present, uint32_t n_columns)
+{
+    uint32_t i = 0;
+    for (; i + 8 <= n_columns; i += 8)
+        if (present[i / 8] != 0xff) return false;
+    unsigned rest = (1u << (n_columns - i)) - 1;
+    return !rest || (present[i / 8] & rest) == rest;
+}
+
 bool row_present_full(const TableMap *map, const uint8_t *present)
 {
-    return count_present(present, map->n_columns) == map->n_columns;
+    return all_present(present, map->n_columns);
 }
 
 static inline uint32_t load_le(const uint8_t *p, unsigned n)
@@ -92,6 +101,9 @@ cut:
 
 static COLD bool image_cut(const TableMap *map, uint32_t column, Err *err)
 {
+    if (column == map->n_columns)
+        return err_set(err, ERR_CORRUPT, "row of %.*s.%.*s: the null bitmap runs over the end of the event",
+                       STR_ARG(map->name.schema), STR_ARG(map->name.table));
     const MapColumn *c = &map->columns[column];
     if (c->type == COLTYPE_DECIMAL_OLD)
         return err_set_remedy(err, ERR_DECODE_TYPE, "ALTER TABLE … FORCE on the source rewrites the column",
@@ -102,28 +114,32 @@ static COLD bool image_cut(const TableMap *map, uint32_t column, Err *err)
                    STR_ARG(map->name.schema), STR_ARG(map->name.table), column + 1, map->n_columns, c->type);
 }
 
-/* Null bitmap and start of the values; NULL when the bitmap does not fit. */
-static inline const uint8_t *image_values(const TableMap *map, const uint8_t *present, const uint8_t *p,
-                                          const uint8_t *end)
+/* Start of the values behind the null bitmap; NULL when the bitmap does not fit. */
+static inline const uint8_t *image_values(uint32_t n_present, const uint8_t *p, const uint8_t *end)
 {
-    size_t n = (count_present(present, map->n_columns) + 7) / 8;
+    size_t n = ((size_t)n_present + 7) / 8;
     return (size_t)(end - p) < n ? NULL : p + n;
 }
 
-/* Walks all columns; returns the end of the image, or NULL with *bad = the column that does not fit. Inlined
- * twice: with and without fields. */
-static inline __attribute__((always_inline)) const uint8_t *walk(const TableMap *map, const uint8_t *present,
-                                                                 const uint8_t *nulls, const uint8_t *p,
-                                                                 const uint8_t *end, Field *fields,
-                                                                 uint32_t *bad)
+/* Walks all columns; returns the end of the image, or NULL with *bad = the column that does not fit (n_columns: the null
+ * bitmap). Inlined for each combination of: all columns present, and fields wanted. */
+static inline __attribute__((always_inline)) const uint8_t *
+walk(const TableMap *map, const uint8_t *present, bool full, const uint8_t *start, const uint8_t *end, Field *fields,
+     uint32_t *bad)
 {
+    const uint32_t n_columns = map->n_columns;
+    const uint8_t *p = image_values(full ? n_columns : count_present(present, n_columns), start, end);
     uint32_t k = 0; /* index among the present columns */
-    for (uint32_t i = 0; i < map->n_columns; i++) {
-        if (!bit_at(present, i)) {
+    if (UNLIKELY(!p)) {
+        *bad = n_columns;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n_columns; i++) {
+        if (!full && !bit_at(present, i)) {
             if (fields) fields[i] = (Field){.state = FIELD_ABSENT};
             continue;
         }
-        if (bit_at(nulls, k++)) {
+        if (bit_at(start, k++)) {
             if (fields) fields[i] = (Field){.state = FIELD_NULL};
             continue;
         }
@@ -133,23 +149,26 @@ static inline __attribute__((always_inline)) const uint8_t *walk(const TableMap 
             *bad = i;
             return NULL;
         }
-        if (fields) fields[i] = (Field){.ptr = p + prefix, .len = (uint32_t)n, .state = FIELD_VALUE};
-        p += prefix + n;
+        p += prefix;
+        if (fields) fields[i] = (Field){.ptr = p, .len = (uint32_t)n, .state = FIELD_VALUE};
+        p += n;
     }
     return p;
 }
 
-bool row_image_split(const TableMap *map, const uint8_t *present, Reader *r, Str *image, Field *fields,
-                     Err *err)
+static const uint8_t *walk_any(const TableMap *map, const uint8_t *present, const uint8_t *start, const uint8_t *end,
+                               Field *fields, uint32_t *bad)
 {
-    const uint8_t *start = r->at, *p = NULL;
-    const uint8_t *values = image_values(map, present, start, r->end);
+    bool full = all_present(present, map->n_columns);
+    if (fields)
+        return full ? walk(map, present, true, start, end, fields, bad) : walk(map, present, false, start, end, fields, bad);
+    return full ? walk(map, present, true, start, end, NULL, bad) : walk(map, present, false, start, end, NULL, bad);
+}
+
+bool row_image_split(const TableMap *map, const uint8_t *present, Reader *r, Str *image, Field *fields, Err *err)
+{
     uint32_t bad = 0;
-    if (UNLIKELY(!values))
-        return err_set(err, ERR_CORRUPT, "row of %.*s.%.*s: the null bitmap runs over the end of the event",
-                       STR_ARG(map->name.schema), STR_ARG(map->name.table));
-    p = fields ? walk(map, present, start, values, r->end, fields, &bad)
-               : walk(map, present, start, values, r->end, NULL, &bad);
+    const uint8_t *start = r->at, *p = walk_any(map, present, start, r->end, fields, &bad);
     if (UNLIKELY(!p)) return image_cut(map, bad, err);
     *image = str_make(start, (size_t)(p - start));
     r->at = p;
@@ -159,18 +178,15 @@ bool row_image_split(const TableMap *map, const uint8_t *present, Reader *r, Str
 void row_fields(const TableMap *map, const uint8_t *present, Str image, Field *fields)
 {
     const uint8_t *p = (const uint8_t *)image.ptr, *end = p + image.len;
-    const uint8_t *values = image_values(map, present, p, end);
     uint32_t bad = 0;
-    CHECK(values, "an image that was split before");
-    values = walk(map, present, p, values, end, fields, &bad);
-    CHECK(values == end, "an image that was split before");
+    CHECK(walk_any(map, present, p, end, fields, &bad) == end, "an image that was split before");
 }
 
 void row_fields_some(const TableMap *map, const uint8_t *present, Str image, const uint32_t *columns,
                      uint32_t n, Field *fields)
 {
     const uint8_t *nulls = (const uint8_t *)image.ptr, *end = nulls + image.len;
-    const uint8_t *p = image_values(map, present, nulls, end);
+    const uint8_t *p = image_values(count_present(present, map->n_columns), nulls, end);
     uint32_t k = 0, found = 0;
     CHECK(p, "an image that was split before");
     for (uint32_t i = 0; found < n; i++) {

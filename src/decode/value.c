@@ -52,8 +52,9 @@ static const char digit_pairs[] =
 
 static inline void put_u64(StrBuf *out, uint64_t v, bool negative)
 {
-    char tmp[24];
-    char *end = tmp + sizeof tmp, *o = end;
+    enum { MOST = 24 };
+    char tmp[2 * MOST]; /* copied from the number's start with a fixed size */
+    char *end = tmp + MOST, *o = end;
     while (v >= 100) {
         o -= 2;
         memcpy(o, digit_pairs + v % 100 * 2, 2);
@@ -66,7 +67,9 @@ static inline void put_u64(StrBuf *out, uint64_t v, bool negative)
         *--o = (char)('0' + v);
     }
     if (negative) *--o = '-';
-    sb_add(out, o, (size_t)(end - o));
+    char *to = sb_room(out, MOST);
+    memcpy(to, o, MOST);
+    sb_end(out, to + (end - o));
 }
 
 static inline uint32_t integer_len(unsigned type)
@@ -173,8 +176,7 @@ static inline char *put_escaped(char *o, char c)
 /* The same as sb_quoted, eight bytes at a time where nothing needs an escape; then pad zero bytes. */
 static inline void put_quoted(StrBuf *out, const uint8_t *p, size_t n, size_t pad)
 {
-    sb_reserve(out, (n + pad) * 2 + 2);
-    char *start = out->ptr + out->len, *o = start;
+    char *o = sb_room(out, (n + pad) * 2 + 2);
     *o++ = '\'';
     size_t i = 0;
     while (i + 8 <= n) {
@@ -194,7 +196,7 @@ static inline void put_quoted(StrBuf *out, const uint8_t *p, size_t n, size_t pa
     for (i = 0; i < pad; i++)
         *o++ = '\\', *o++ = '0';
     *o++ = '\'';
-    sb_wrote(out, (size_t)(o - start));
+    sb_end(out, o);
 }
 
 static inline size_t padding(const ColumnCodec *codec, Field f)
@@ -323,8 +325,7 @@ static bool put_bit(StrBuf *out, const ColumnCodec *codec, Field f, Err *err)
 
 static inline bool put_temporal(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
 {
-    sb_reserve(out, TEMPORAL_TEXT_MAX + 2);
-    char *start = out->ptr + out->len, *o = start;
+    char *start = sb_room(out, TEMPORAL_TEXT_MAX + 2), *o = start;
     bool fraction =
         codec->type == COLTYPE_TIMESTAMP2 || codec->type == COLTYPE_DATETIME2 || codec->type == COLTYPE_TIME2;
     if (style == STYLE_SQL) *o++ = '\'';
@@ -334,7 +335,7 @@ static inline bool put_temporal(StrBuf *out, const ColumnCodec *codec, Field f, 
         return impossible(codec, f, err);
     }
     if (style == STYLE_SQL) *o++ = '\'';
-    sb_wrote(out, (size_t)(o - start));
+    sb_end(out, o);
     return true;
 }
 
