@@ -124,7 +124,9 @@ bool dump_register(Conn *c, uint32_t server_id, Err *err)
     sb_str(&body, name);
     sb_le(&body, 0, 1);
     sb_le(&body, 0, 1);
-    sb_le(&body, 0, 2 + 4 + 4);
+    sb_le(&body, 0, 2);
+    sb_le(&body, 0, 4);
+    sb_le(&body, 0, 4);
     Str answer;
     bool ok = conn_send_command(c, COMMAND_REGISTER_REPLICA, sb_view(&body), err) &&
               conn_read_packet(c, &answer, err);

@@ -213,7 +213,6 @@ static bool take_position(Source *s, Str file, uint64_t pos, Err *err)
 
 static bool take_event(Source *s, const RawEvent *ev, Err *err)
 {
-    enum { FILE_HEAD_LEN = 4 };
     if (FAULT("source.event"))
         return err_set(err, ERR_DECODE_CHECKSUM, "source %s: wrong CRC32 (injected)",
                        s->opts.stream.source_id);
@@ -226,7 +225,9 @@ static bool take_event(Source *s, const RawEvent *ev, Err *err)
         s->last = (PointEvidence){true, ev->start_pos, ev->header.size, ev->header.timestamp, ev->crc};
         s->last_end = ev->end_pos;
     }
-    bool file_begins = ev->header.type == EVENT_FORMAT_DESCRIPTION && ev->start_pos == FILE_HEAD_LEN;
+    /* the second event of every file of both families, and its bytes never change */
+    bool file_begins = (ev->header.type == EVENT_PREVIOUS_GTIDS || ev->header.type == EVENT_GTID_LIST) &&
+                       ev->end_pos > ev->start_pos;
     return !file_begins || take_position(s, ev->file, ev->end_pos, err);
 }
 
@@ -253,8 +254,7 @@ static void read_stream(Source *s, Err *err)
             s->progress = true;
             ok = take_position(s, ev.file, ev.end_pos, err);
         }
-        if (r == STREAM_ROTATED)
-            s->last = (PointEvidence){0}; /* the new file's FORMAT_DESCRIPTION moves the point */
+        if (r == STREAM_ROTATED) s->last = (PointEvidence){0}; /* what begins the new file moves the point */
         if (!ok) return;
     }
 }
