@@ -168,25 +168,72 @@ static void move_before(Plan *p, size_t i, size_t j)
     free(chosen);
 }
 
-/* A later operation that frees a key which the failed one claims; SIZE_MAX when there is none. */
+/* Does op free a key that the failed operation claims, as the row of ANOTHER shard table of the same source?
+ * Within one shard table the source itself saw to it that the key was free. */
+static bool frees_claim(const Plan *p, const Txn *t, const RowOp *op)
+{
+    const RowOp *claim = p->ops[p->failed_at];
+    const uint64_t *keys = p->work[p->owner[p->failed_at]].txn->keys + claim->keys_at;
+    if (!frees_keys(op) || op->binding->target != claim->binding->target) return false;
+    if (op->binding->member == claim->binding->member || op->exclusive || claim->exclusive) return false;
+    for (uint32_t x = 0; x < claim->n_keys; x++)
+        for (uint32_t y = 0; y < op->n_keys; y++)
+            if (keys[x] == t->keys[op->keys_at + y]) return true;
+    return false;
+}
+
+/* Is op the DELETE that ends the row which the failed INSERT begins? */
+static bool ends_claim(const Plan *p, const RowOp *op)
+{
+    const RowOp *claim = p->ops[p->failed_at];
+    return claim->kind == ROW_INSERT && op->kind == ROW_DELETE && op->binding == claim->binding &&
+           rowsql_same_row_key(op->binding, &claim->after, &op->before);
+}
+
+/* A later operation that frees the key; SIZE_MAX when there is none. */
 static size_t find_freeing(const Plan *p)
 {
     for (size_t j = p->failed_at + 1; j < p->n_ops; j++)
-        if (frees_keys(p->ops[j]) && share_key(p, p->failed_at, j)) return j;
+        if (frees_claim(p, p->work[p->owner[j]].txn, p->ops[j])) return j;
     return SIZE_MAX;
+}
+
+static size_t find_end(const Plan *p)
+{
+    for (size_t j = p->failed_at + 1; j < p->n_ops; j++)
+        if (ends_claim(p, p->ops[j])) return j;
+    return SIZE_MAX;
+}
+
+/* The failed INSERT's row is deleted again by its own shard before this queue's end: another shard took the
+ * key in the meantime, and arrived first. Nothing of that row remains, so none of its changes is sent. False
+ * when the row's changes between the two cannot all be told. */
+static bool leave_out(Plan *p, size_t end)
+{
+    const RowOp *claim = p->ops[p->failed_at];
+    size_t kept = p->failed_at;
+    for (size_t j = p->failed_at + 1; j < end; j++) {
+        const RowOp *op = p->ops[j];
+        bool same_row = op->binding == claim->binding && op->kind == ROW_UPDATE &&
+                        rowsql_same_row_key(op->binding, &claim->after, &op->before);
+        if (same_row && !rowsql_same_row_key(op->binding, &op->before, &op->after)) return false;
+    }
+    for (size_t j = p->failed_at + 1; j < p->n_ops; j++) {
+        const RowOp *op = p->ops[j];
+        bool same_row = j <= end && op->binding == claim->binding && op->kind != ROW_INSERT &&
+                        rowsql_same_row_key(op->binding, &claim->after, &op->before);
+        if (same_row) continue;
+        p->ops[kept] = op;
+        p->owner[kept++] = p->owner[j];
+    }
+    p->n_ops = kept;
+    return true;
 }
 
 static bool txn_frees(const Plan *p, const Txn *t)
 {
-    const RowOp *claim = p->ops[p->failed_at];
-    const uint64_t *keys = p->work[p->owner[p->failed_at]].txn->keys + claim->keys_at;
-    for (size_t i = 0; i < t->n_ops; i++) {
-        const RowOp *op = &t->ops[i];
-        if (!frees_keys(op) || op->binding->target != claim->binding->target) continue;
-        for (uint32_t x = 0; x < claim->n_keys; x++)
-            for (uint32_t y = 0; y < op->n_keys; y++)
-                if (keys[x] == t->keys[op->keys_at + y]) return true;
-    }
+    for (size_t i = 0; i < t->n_ops; i++)
+        if (frees_claim(p, t, &t->ops[i]) || ends_claim(p, &t->ops[i])) return true;
     return false;
 }
 
@@ -255,6 +302,8 @@ static void find_key(Applier *a, const RowOp *op, ApplyCollision *c, StrBuf *con
     const Binding *b = op->binding;
     for (uint32_t k = 0; a->conn && k < b->target->n_keys && !c->key_name.len; k++) {
         sb_clear(condition);
+        /* An UPDATE keeps what it does not change: that key is its own. */
+        if (op->kind == ROW_UPDATE && rowsql_same_key(b, k, &op->before, &op->after)) continue;
         if (!rowsql_key_condition(b, k, &op->after, false, condition)) continue;
         char *there = NULL;
         Err ignored = {0};
@@ -330,11 +379,13 @@ static bool try_otherwise(Applier *a, Plan *p, size_t from, const Err *err)
         return true;
     }
     if (err->code != ERR_DB_DUPLICATE_KEY) return false;
-    size_t freeing = find_freeing(p);
-    if (freeing == SIZE_MAX) {
+    size_t freeing = find_freeing(p), end = find_end(p);
+    if (freeing != SIZE_MAX)
+        move_before(p, p->failed_at, freeing);
+    else if (end == SIZE_MAX)
         return widen(a, p, from); /* the operations stand in their own order again */
-    }
-    move_before(p, p->failed_at, freeing);
+    else
+        return leave_out(p, end);
     return true;
 }
 

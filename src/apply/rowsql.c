@@ -332,11 +332,10 @@ bool rowsql_image_json(const Binding *b, const RowImage *image, StrBuf *out, Err
     return ok;
 }
 
-bool rowsql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y)
+bool rowsql_same_key(const Binding *b, uint32_t k, const RowImage *x, const RowImage *y)
 {
-    if (b->target->row_key == NO_COLUMN) return false;
-    const TargetKey *key = &b->target->keys[b->target->row_key];
-    const uint32_t *columns = b->key_columns[b->target->row_key];
+    const TargetKey *key = &b->target->keys[k];
+    const uint32_t *columns = b->key_columns[k];
     Fields fx, fy;
     fields_of(&fx, b, x);
     fields_of(&fy, b, y);
@@ -353,6 +352,11 @@ bool rowsql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y)
     fields_done(&fx);
     fields_done(&fy);
     return same;
+}
+
+bool rowsql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y)
+{
+    return b->target->row_key != NO_COLUMN && rowsql_same_key(b, b->target->row_key, x, y);
 }
 
 bool rowsql_key_condition(const Binding *b, uint32_t k, const RowImage *image, bool shard_names, StrBuf *out)

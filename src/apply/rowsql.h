@@ -42,8 +42,9 @@ NODISCARD bool rowsql_insert_one(StrBuf *out, const RowOp *op, Err *err);
 void rowsql_key_names(const Target *t, StrBuf *out);
 /* {"column":"value",…} of an image, for recorded rows. */
 NODISCARD bool rowsql_image_json(const Binding *b, const RowImage *image, StrBuf *out, Err *err);
-/* Do two images of one binding have the same bytes in the columns of the target's row key? False when not
- * comparable. */
+/* Do two images of one binding have the same bytes in the columns of the target's key k (or of its row key)?
+ * False when they cannot be compared. */
+bool rowsql_same_key(const Binding *b, uint32_t k, const RowImage *x, const RowImage *y);
 bool rowsql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y);
 /* WHERE condition (without WHERE) that finds rows with the unique key k of the image's row, for looking up
  * the holders of a key: on the target (names of target columns) or on a shard table (shard_names: the
