@@ -88,27 +88,15 @@ static bool read_targets(Tables *t, Err *err)
     return !t->in->target || !n || schema_read_many(t->in->target, names, n, t->targets, err);
 }
 
-/* A child of ON … CASCADE: the server changes its rows; only where foreign keys are run above the storage
- * engine (innodb_native_foreign_keys there, and OFF) do those changes reach the binlog. */
-static bool logs_cascades(const CheckedSource *s)
-{
-    return vars_is(&s->vars, "innodb_native_foreign_keys", "OFF");
-}
-
 static void check_member(Tables *t, const RouteEntry *e, const TableSchema *shard, const Target *target)
 {
     const CheckedSource *s = &t->in->sources[e->source];
     BindOpts opts = {.source_flavor = s->is_mariadb ? FLAVOR_MARIADB : FLAVOR_MYSQL,
                      .target_is_tidb = t->in->target_is_tidb,
-                     .allow_keyless = t->in->task->allow_keyless_tables};
+                     .allow_keyless = t->in->task->allow_keyless_tables,
+                     .source_logs_cascades = vars_is(&s->vars, "innodb_native_foreign_keys", "OFF")};
     Err err = {0};
-    if (shard->has_cascade && !logs_cascades(s))
-        check_add(t->report, CHECK_FAIL, "drop the cascading foreign key, or leave the table out by a rule",
-                  "source " STR_FMT ": " STR_FMT "." STR_FMT
-                  " is a child of ON … CASCADE or SET NULL, and this server does not log the rows it changes "
-                  "by that",
-                  STR_ARG(s->config->id), STR_ARG(e->table.schema), STR_ARG(e->table.table));
-    if (target && !binding_check(e->table, shard, target, &opts, &err)) {
+    if (!binding_check(e->table, shard, target, &opts, &err)) {
         err_wrap(&err, "source " STR_FMT, STR_ARG(s->config->id));
         check_add_err(t->report, CHECK_FAIL, &err);
     }
@@ -196,7 +184,7 @@ static void check_existing(Tables *t, size_t at)
     size_t failed = t->report->counts[CHECK_FAIL];
     for (size_t i = 0; i < rt->n_members; i++) {
         const TableSchema *shard = t->shards[rt->members[i]];
-        if (shard) check_member(t, &t->plan->entries[rt->members[i]], shard, target);
+        if (shard && target) check_member(t, &t->plan->entries[rt->members[i]], shard, target);
     }
     if (target && t->report->counts[CHECK_FAIL] == failed)
         check_add(t->report, CHECK_OK, NULL, "takes the rows of all %zu shard tables", rt->n_members);
@@ -245,19 +233,32 @@ static void check_missing(Tables *t, size_t at)
         if (!shard) continue;
         if (!first) mariadb = t->in->sources[e->source].is_mariadb;
         if (!first) first = shard;
-        check_member(t, e, shard, NULL);
     }
     if (!t->in->task->create_tables) {
         check_add(t->report, CHECK_FAIL, "create it, or set create-tables: true", "the table does not exist");
         return;
     }
     if (!first || shards_differ(t, rt, first)) return;
+    Err err = {0};
+    Target *target = NULL;
+    TableSchema like = *first; /* what is going to be created; its arena stays the shard's */
+    like.name = rt->name;
+    like.engine = STR("InnoDB");
+    like.has_triggers = like.has_foreign_keys = false;
+    if (!target_new((uint32_t)at, &like, &target, &err)) {
+        check_add_err(t->report, CHECK_FAIL, &err);
+        return;
+    }
+    for (size_t i = 0; i < rt->n_members; i++)
+        if (t->shards[rt->members[i]])
+            check_member(t, &t->plan->entries[rt->members[i]], t->shards[rt->members[i]], target);
+    note_keys(t, target);
+    target_free(target);
     CreateOpts opts = {.name = rt->name,
                        .target_is_tidb = t->in->target_is_tidb,
                        .target_is_mariadb = t->in->target_is_mariadb,
                        .source_is_mariadb = mariadb};
     StrBuf sql = {0};
-    Err err = {0};
     if (schema_create_sql(first, &opts, &sql, &err))
         check_add(t->report, CHECK_OK, NULL,
                   "does not exist yet: it will be created from the shards' definition");
@@ -281,6 +282,44 @@ static void check_create_grants(Tables *t, const Grants *g, TableName name)
         sb_done(&remedy);
         return;
     }
+}
+
+/* MariaDB shows a foreign key's rules only to users who may do more than SELECT: a cascade would go unseen.
+ */
+static bool check_hidden_keys(Tables *t, Err *err)
+{
+    for (size_t s = 0; s < t->in->task->n_sources; s++) {
+        const CheckedSource *source = &t->in->sources[s];
+        Rows rows;
+        if (!source->conn || !source->is_mariadb) continue;
+        if (!conn_query(
+                source->conn,
+                STR("SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE "
+                    "REFERENCED_TABLE_NAME IS NOT NULL"),
+                &rows, err))
+            return err_wrap(err, "source " STR_FMT, STR_ARG(source->config->id));
+        check_where(t->report, "source " STR_FMT, STR_ARG(source->config->id));
+        Str v[2];
+        while (rows_next(&rows, v))
+            for (size_t i = 0; i < t->plan->n; i++) {
+                const RouteEntry *e = &t->plan->entries[i];
+                if (e->source != s || !t->shards[i] || t->shards[i]->has_foreign_keys) continue;
+                if (!table_name_eq(e->table, (TableName){v[0], v[1]})) continue;
+                StrBuf remedy = {0};
+                sb_c(&remedy, "GRANT SHOW VIEW ON ");
+                sb_ident(&remedy, v[0]);
+                sb_c(&remedy, ".* TO the user: any privilege beside SELECT does");
+                check_add(t->report, CHECK_FAIL, remedy.ptr,
+                          STR_FMT
+                          "." STR_FMT
+                          " has foreign keys whose rules this user may not see: a cascade would change rows "
+                          "without a trace in the binlog",
+                          STR_ARG(v[0]), STR_ARG(v[1]));
+                sb_done(&remedy);
+            }
+        rows_done(&rows);
+    }
+    return true;
 }
 
 static bool check_targets(Tables *t, Err *err)
@@ -311,7 +350,8 @@ bool check_tables(CheckReport *r, const CheckTables *in, Err *err)
     Tables t = {.in = in, .report = r};
     bool ok = build_plan(&t, err);
     if (ok) report_routes(&t);
-    ok = ok && read_shards(&t, err) && read_targets(&t, err) && check_targets(&t, err);
+    ok = ok && read_shards(&t, err) && check_hidden_keys(&t, err) && read_targets(&t, err) &&
+         check_targets(&t, err);
     for (size_t i = 0; t.shards && i < t.plan->n; i++)
         schema_free(t.shards[i]);
     for (size_t i = 0; t.targets && i < t.plan->n_targets; i++)

@@ -158,8 +158,22 @@ static bool row_key_ok(const Pair *p, Err *err)
     return true;
 }
 
+/* What InnoDB changes by ON … CASCADE or SET NULL never reaches most servers' binlogs. */
+static bool cascade_ok(const Pair *p, Err *err)
+{
+    if (!p->schema->has_cascade || p->opts->source_logs_cascades) return true;
+    return err_set_remedy(
+        err, ERR_NOT_SUPPORTED,
+        "drop the cascading foreign key, or leave the table out by a rule (MySQL 9.6 and later log such "
+        "changes while innodb_native_foreign_keys is OFF)",
+        STR_FMT "." STR_FMT " is a child of ON … CASCADE or SET NULL, and its server does not log "
+                "the rows that it changes by that",
+        STR_ARG(p->source.schema), STR_ARG(p->source.table));
+}
+
 static bool pair_ok(const Pair *p, Err *err)
 {
+    if (!cascade_ok(p, err)) return false;
     for (uint32_t i = 0; i < p->schema->n_columns; i++)
         if (!column_ok(p, &p->schema->columns[i], err)) return false;
     return extra_ok(p, err) && row_key_ok(p, err) && keyless_ok(p, err);

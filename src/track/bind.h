@@ -10,6 +10,8 @@ typedef struct BindOpts {
     Flavor source_flavor;
     bool target_is_tidb;
     bool allow_keyless;
+    bool source_logs_cascades; /* rows that foreign keys change are in the binlog: innodb_native_foreign_keys
+                                  is there and OFF */
 } BindOpts;
 
 /* Checks map against schema (column count, types, names where FULL metadata has them: ERR_TRACK_MISMATCH with

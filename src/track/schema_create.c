@@ -135,21 +135,16 @@ static bool is_blob_like(const ColumnDef *def)
     return f == FAMILY_JSON || ((f == FAMILY_TEXT || f == FAMILY_BINARY) && !sized);
 }
 
-/* b'101' and, on MySQL, a binary 0x6100 are SQL as they stand; bytes that are not text go as hex. */
+/* b'101' is SQL as it stands; bytes that are not text go as hex. */
 static void put_literal(Create *c, const ColumnDef *def)
 {
     Str text = def->default_text;
-    bool binary = family_of(def) == FAMILY_BINARY;
-    bool hex = binary && !c->opts->source_is_mariadb && str_starts(text, STR("0x")) && text.len > 2 &&
-               text.len % 2 == 0;
-    for (size_t i = 2; hex && i < text.len; i++)
-        hex = strchr("0123456789abcdefABCDEF", text.ptr[i]) && text.ptr[i];
     bool plain = true;
     for (size_t i = 0; i < text.len; i++)
         plain = plain && text.ptr[i] >= ' ' && text.ptr[i] <= '~';
-    if (hex || family_of(def) == FAMILY_BIT) {
+    if (family_of(def) == FAMILY_BIT) {
         sb_str(c->sql, text);
-    } else if (binary && !plain) {
+    } else if (family_of(def) == FAMILY_BINARY && !plain) {
         sb_c(c->sql, "X'");
         sb_hex(c->sql, text.ptr, text.len);
         sb_ch(c->sql, '\'');

@@ -385,6 +385,24 @@ START_TEST(test_tidb_takes_no_introducer)
 }
 END_TEST
 
+static void cascading(TableMap *m, TableSchema *s)
+{
+    (void)m;
+    s->has_cascade = true;
+}
+
+START_TEST(test_cascades_need_a_server_that_logs_them)
+{
+    Col cols[] = {INT_("a")};
+    Attempt a = {.target = cols, .n_target = 1, .shard = cols, .n_shard = 1, .bend = cascading};
+    attempt(&a);
+    ck_assert_int_eq(a.code, ERR_NOT_SUPPORTED);
+    a.opts.source_logs_cascades = true;
+    attempt(&a);
+    ck_assert_msg(a.code == ERR_NONE, "%s", a.text);
+}
+END_TEST
+
 START_TEST(test_columns_and_codecs)
 {
     Col target[] = {VC(10, "utf8mb4_bin", 4),
@@ -490,6 +508,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_missing_and_extra_columns);
     tcase_add_test(t, test_keyless);
     tcase_add_test(t, test_tidb_takes_no_introducer);
+    tcase_add_test(t, test_cascades_need_a_server_that_logs_them);
     tcase_add_test(t, test_columns_and_codecs);
     tcase_add_test(t, test_what_can_be_a_target);
     suite_add_tcase(s, t);
