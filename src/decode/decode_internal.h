@@ -8,8 +8,8 @@
 /* Sets ERR_DECODE_TRUNCATED for an event of that type; returns false. */
 bool decode_event_cut(Err *err, unsigned type);
 
-/* Room for n bytes at out's end without a call when it is there; then the bytes are written and sb_end says where they
- * end. */
+/* Room for n bytes at out's end without a call when it is there; then the bytes are written and sb_end says
+ * where they end. */
 static inline char *sb_room(StrBuf *out, size_t n)
 {
     if (UNLIKELY(out->cap - out->len <= n)) sb_reserve(out, n);

@@ -7,8 +7,8 @@
 
 enum { GROUP_DIGITS = 9 };
 
-/* A group of n digits in its 1..4 bytes, big-endian; inverted when negative; the value's first byte has its sign bit
- * turned as well. UINT32_MAX: too large for n digits. */
+/* A group of n digits in its 1..4 bytes, big-endian; inverted when negative; the value's first byte has its
+ * sign bit turned as well. UINT32_MAX: too large for n digits. */
 static uint32_t decimal_group(const uint8_t *p, unsigned n, uint8_t invert, uint8_t sign)
 {
     static const uint32_t limit[] = {1,      10,      100,      1000,      10000,

@@ -121,11 +121,12 @@ static inline const uint8_t *image_values(uint32_t n_present, const uint8_t *p, 
     return (size_t)(end - p) < n ? NULL : p + n;
 }
 
-/* Walks all columns; returns the end of the image, or NULL with *bad = the column that does not fit (n_columns: the null
- * bitmap). Inlined for each combination of: all columns present, and fields wanted. */
-static inline __attribute__((always_inline)) const uint8_t *
-walk(const TableMap *map, const uint8_t *present, bool full, const uint8_t *start, const uint8_t *end, Field *fields,
-     uint32_t *bad)
+/* Walks all columns; returns the end of the image, or NULL with *bad = the column that does not fit
+ * (n_columns: the null bitmap). Inlined for each combination of: all columns present, and fields wanted. */
+static inline __attribute__((always_inline)) const uint8_t *walk(const TableMap *map, const uint8_t *present,
+                                                                 bool full, const uint8_t *start,
+                                                                 const uint8_t *end, Field *fields,
+                                                                 uint32_t *bad)
 {
     const uint32_t n_columns = map->n_columns;
     const uint8_t *p = image_values(full ? n_columns : count_present(present, n_columns), start, end);
@@ -156,16 +157,19 @@ walk(const TableMap *map, const uint8_t *present, bool full, const uint8_t *star
     return p;
 }
 
-static const uint8_t *walk_any(const TableMap *map, const uint8_t *present, const uint8_t *start, const uint8_t *end,
-                               Field *fields, uint32_t *bad)
+static const uint8_t *walk_any(const TableMap *map, const uint8_t *present, const uint8_t *start,
+                               const uint8_t *end, Field *fields, uint32_t *bad)
 {
     bool full = all_present(present, map->n_columns);
     if (fields)
-        return full ? walk(map, present, true, start, end, fields, bad) : walk(map, present, false, start, end, fields, bad);
-    return full ? walk(map, present, true, start, end, NULL, bad) : walk(map, present, false, start, end, NULL, bad);
+        return full ? walk(map, present, true, start, end, fields, bad)
+                    : walk(map, present, false, start, end, fields, bad);
+    return full ? walk(map, present, true, start, end, NULL, bad)
+                : walk(map, present, false, start, end, NULL, bad);
 }
 
-bool row_image_split(const TableMap *map, const uint8_t *present, Reader *r, Str *image, Field *fields, Err *err)
+bool row_image_split(const TableMap *map, const uint8_t *present, Reader *r, Str *image, Field *fields,
+                     Err *err)
 {
     uint32_t bad = 0;
     const uint8_t *start = r->at, *p = walk_any(map, present, start, r->end, fields, &bad);

@@ -40,8 +40,10 @@ static inline char *put_2(char *o, uint32_t v)
 
 static inline char *put_date(char *o, uint32_t year, uint32_t month, uint32_t day)
 {
-    if (LIKELY(year <= 9999)) o = put_2(put_2(o, year / 100), year % 100);
-    else o = put_digits(o, year, 4);
+    if (LIKELY(year <= 9999))
+        o = put_2(put_2(o, year / 100), year % 100);
+    else
+        o = put_digits(o, year, 4);
     *o++ = '-';
     o = put_2(o, month);
     *o++ = '-';

@@ -50,26 +50,49 @@ static const char digit_pairs[] =
     "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
     "8081828384858687888990919293949596979899";
 
+static inline unsigned count_digits(uint64_t v)
+{
+    static const uint64_t power[] = {0,
+                                     10ull,
+                                     100ull,
+                                     1000ull,
+                                     10000ull,
+                                     100000ull,
+                                     1000000ull,
+                                     10000000ull,
+                                     100000000ull,
+                                     1000000000ull,
+                                     10000000000ull,
+                                     100000000000ull,
+                                     1000000000000ull,
+                                     10000000000000ull,
+                                     100000000000000ull,
+                                     1000000000000000ull,
+                                     10000000000000000ull,
+                                     100000000000000000ull,
+                                     1000000000000000000ull,
+                                     10000000000000000000ull};
+    unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1), guess = bits * 1233 >> 12; /* bits * log10(2) */
+    return guess + (v >= power[guess]);
+}
+
+/* Digits straight to their place: no second copy. */
 static inline void put_u64(StrBuf *out, uint64_t v, bool negative)
 {
-    enum { MOST = 24 };
-    char tmp[2 * MOST]; /* copied from the number's start with a fixed size */
-    char *end = tmp + MOST, *o = end;
+    enum { MOST = 20 + 1 };
+    char *to = sb_room(out, MOST);
+    if (negative) *to++ = '-';
+    char *end = to + count_digits(v), *o = end;
     while (v >= 100) {
         o -= 2;
         memcpy(o, digit_pairs + v % 100 * 2, 2);
         v /= 100;
     }
-    if (v >= 10) {
-        o -= 2;
-        memcpy(o, digit_pairs + v * 2, 2);
-    } else {
-        *--o = (char)('0' + v);
-    }
-    if (negative) *--o = '-';
-    char *to = sb_room(out, MOST);
-    memcpy(to, o, MOST);
-    sb_end(out, to + (end - o));
+    if (v >= 10)
+        memcpy(o - 2, digit_pairs + v * 2, 2);
+    else
+        o[-1] = (char)('0' + v);
+    sb_end(out, end);
 }
 
 static inline uint32_t integer_len(unsigned type)

@@ -1,5 +1,6 @@
-/* Input: the bytes of a binlog behind its magic, event after event. The first FORMAT_DESCRIPTION says how to read the
- * rest; rows are split by the table maps seen. Checksums are cut off, not verified, so that mutations get through. */
+/* Input: the bytes of a binlog behind its magic, event after event. The first FORMAT_DESCRIPTION says how to
+ * read the rest; rows are split by the table maps seen. Checksums are cut off, not verified, so that
+ * mutations get through. */
 #include <stdlib.h>
 #include "decode/event.h"
 #include "decode/row.h"
@@ -21,8 +22,13 @@ static void fuzz_values(FuzzBinlog *x, const TableMap *map, const Field *fields)
 {
     for (uint32_t i = 0; i < map->n_columns; i++) {
         const MapColumn *c = &map->columns[i];
-        ColumnCodec codec = {.type = c->type, .meta = c->meta, .is_unsigned = c->is_unsigned, .text = i % 2 ? TEXT_BINARY : TEXT_UTF8,
-                             .members = c->members, .n_members = c->n_members, .pad_to = c->type == COLTYPE_STRING ? c->meta : 0};
+        ColumnCodec codec = {.type = c->type,
+                             .meta = c->meta,
+                             .is_unsigned = c->is_unsigned,
+                             .text = i % 2 ? TEXT_BINARY : TEXT_UTF8,
+                             .members = c->members,
+                             .n_members = c->n_members,
+                             .pad_to = c->type == COLTYPE_STRING ? c->meta : 0};
         Err err = {0};
         if (fields[i].state == FIELD_ABSENT) continue;
         sb_clear(&x->text);
@@ -44,7 +50,8 @@ static void fuzz_rows(FuzzBinlog *x, const EventHeader *h, Str body)
     for (unsigned i = 0; i < x->n_maps && i < FUZZ_MAPS; i++)
         if (x->maps[i].table_id == rows.table_id) map = &x->maps[i];
     if (!map || map->n_columns != rows.n_columns) return;
-    Field *fields = calloc(map->n_columns ? map->n_columns : 1, sizeof *fields), *again = calloc(map->n_columns ? map->n_columns : 1, sizeof *again);
+    Field *fields = calloc(map->n_columns ? map->n_columns : 1, sizeof *fields),
+          *again = calloc(map->n_columns ? map->n_columns : 1, sizeof *again);
     Reader r = reader_of(rows.rows);
     for (unsigned n = 0; reader_left(&r); n++) {
         Str image, present = n % 2 && rows.kind == ROWS_UPDATE ? rows.present_after : rows.present_before;
@@ -78,8 +85,10 @@ static void fuzz_one(FuzzBinlog *x, const EventHeader *h, Str event, Str body)
     case EVENT_TABLE_MAP: {
         TableMap *map = &x->maps[x->n_maps % FUZZ_MAPS];
         ok = event_table_map(&x->fmt, body, &x->arena, map, &err);
-        if (ok) x->n_maps++;
-        else *map = (TableMap){.table_id = UINT64_MAX};
+        if (ok)
+            x->n_maps++;
+        else
+            *map = (TableMap){.table_id = UINT64_MAX};
         break;
     }
     case EVENT_QUERY: ok = event_query(body, &query, &err); break;
@@ -111,8 +120,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FuzzBinlog x = {.fmt = {.binlog_version = 4}};
     enum { SIZE_AT = 9, CRC_LEN = 4 };
     while (size >= EVENT_HEADER_LEN) {
-        uint32_t n = (uint32_t)data[SIZE_AT] | (uint32_t)data[SIZE_AT + 1] << 8 | (uint32_t)data[SIZE_AT + 2] << 16 |
-                     (uint32_t)data[SIZE_AT + 3] << 24;
+        uint32_t n = (uint32_t)data[SIZE_AT] | (uint32_t)data[SIZE_AT + 1] << 8 |
+                     (uint32_t)data[SIZE_AT + 2] << 16 | (uint32_t)data[SIZE_AT + 3] << 24;
         if (n < EVENT_HEADER_LEN || n > size) break;
         Str event = str_make(data, n), body;
         EventHeader h;

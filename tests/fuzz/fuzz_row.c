@@ -1,6 +1,6 @@
-/* Input: byte n = number of columns (7 bits), n times (type, 2 bytes metadata), (n + 7) / 8 bytes of present columns,
- * then row images. Types and metadata go through event_table_map by way of an event made of them: it takes as many of
- * the metadata bytes as the types need. */
+/* Input: byte n = number of columns (7 bits), n times (type, 2 bytes metadata), (n + 7) / 8 bytes of present
+ * columns, then row images. Types and metadata go through event_table_map by way of an event made of them: it
+ * takes as many of the metadata bytes as the types need. */
 #include <stdlib.h>
 #include "decode/event.h"
 #include "decode/row.h"
@@ -40,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (!row_image_split(&map, present, &r, &image, fields, &err)) break;
             row_fields(&map, present, image, again);
             for (uint32_t i = 0; i < map.n_columns; i++) {
-                ColumnCodec codec = {.type = map.columns[i].type, .meta = map.columns[i].meta, .text = TEXT_BINARY};
+                ColumnCodec codec = {
+                    .type = map.columns[i].type, .meta = map.columns[i].meta, .text = TEXT_BINARY};
                 Err bad = {0};
                 if (fields[i].state == FIELD_ABSENT) continue;
                 sb_clear(&out);

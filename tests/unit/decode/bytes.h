@@ -5,10 +5,13 @@
 #include <check.h>
 #include "base/str.h"
 
-static inline int bytes_digit(char c) { return c <= '9' ? c - '0' : (c | 32) - 'a' + 10; }
+static inline int bytes_digit(char c)
+{
+    return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
+}
 
-/* Hex digits in pairs, blanks between them ignored, 'text' as it is. The block has exactly the bytes' size, so that
- * the address sanitizer sees any read behind them; free() ptr. */
+/* Hex digits in pairs, blanks between them ignored, 'text' as it is. The block has exactly the bytes' size,
+ * so that the address sanitizer sees any read behind them; free() ptr. */
 static inline Str bytes_of(const char *text)
 {
     StrBuf b = {0};
@@ -30,6 +33,9 @@ static inline Str bytes_of(const char *text)
     return out;
 }
 
-static inline void bytes_free(Str s) { free((void *)(uintptr_t)s.ptr); }
+static inline void bytes_free(Str s)
+{
+    free((void *)(uintptr_t)s.ptr);
+}
 
 #endif

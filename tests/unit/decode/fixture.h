@@ -1,5 +1,5 @@
-/* Files of fixtures/binlog for the tests of this folder: the program runs from the top of the repository. A file that
- * is missing fails the test. */
+/* Files of fixtures/binlog for the tests of this folder: the program runs from the top of the repository. A
+ * file that is missing fails the test. */
 #ifndef SM_TESTS_DECODE_FIXTURE_H
 #define SM_TESTS_DECODE_FIXTURE_H
 
@@ -22,7 +22,8 @@ static inline StrBuf fixture_read(const char *name, const char *suffix)
         sb_c(&path, ".gz");
         f = gzopen(path.ptr, "rb");
     }
-    ck_assert_msg(f != NULL, "%s is missing (run from the repository's top; tools/make_fixtures.py makes it)", path.ptr);
+    ck_assert_msg(f != NULL, "%s is missing (run from the repository's top; tools/make_fixtures.py makes it)",
+                  path.ptr);
     for (;;) {
         enum { CHUNK = 65536 };
         sb_reserve(&out, CHUNK);

@@ -37,7 +37,8 @@ START_TEST(binlogs)
             run(fuzz_event, b.ptr + MAGIC, b.len - MAGIC);
             for (unsigned round = 0; round < ROUNDS; round++) {
                 state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-                size_t at = MAGIC + EVENT_HEADER_LEN + state % (b.len - MAGIC - EVENT_HEADER_LEN), from = at > 3000 ? at - 3000 : MAGIC;
+                size_t at = MAGIC + EVENT_HEADER_LEN + state % (b.len - MAGIC - EVENT_HEADER_LEN),
+                       from = at > 3000 ? at - 3000 : MAGIC;
                 char old = b.ptr[at];
                 b.ptr[at] ^= (char)(1 << (state >> 32 & 7));
                 run(fuzz_event, b.ptr + MAGIC, b.len - MAGIC);
@@ -57,8 +58,10 @@ END_TEST
 /* The JSON of the fixtures with every byte changed in turn. */
 START_TEST(json_flips)
 {
-    static const char document[] = "\x00\x03\x00\x35\x00\x19\x00\x01\x00\x1a\x00\x01\x00\x1b\x00\x01\x00\x05\xff\xff\x02\x1c\x00\x0c\x30\x00"
-                                   "abc\x02\x00\x14\x00\x0c\x0a\x00\x0f\x0d\x00\x02xy\xf6\x05\x05\x02\x80{-\x04text";
+    static const char document[] =
+        "\x00\x03\x00\x35\x00\x19\x00\x01\x00\x1a\x00\x01\x00\x1b\x00\x01\x00\x05\xff\xff\x02\x1c\x00\x0c\x30"
+        "\x00"
+        "abc\x02\x00\x14\x00\x0c\x0a\x00\x0f\x0d\x00\x02xy\xf6\x05\x05\x02\x80{-\x04text";
     size_t n = sizeof document - 1;
     char copy[sizeof document];
     for (size_t at = 0; at < n; at++) {

@@ -95,15 +95,18 @@ START_TEST(format_descriptions)
     };
     for (size_t i = 0; i < ARRAY_LEN(t); i++) {
         for (uint16_t in_use = 0; in_use < 2; in_use++) {
-            Str body = fd_body(t[i].version, t[i].n_types, t[i].tail), e = event_of(EVENT_FORMAT_DESCRIPTION, in_use, body);
+            Str body = fd_body(t[i].version, t[i].n_types, t[i].tail),
+                e = event_of(EVENT_FORMAT_DESCRIPTION, in_use, body);
             Arena arena = {0};
             FormatDescription fd;
             Err err = {0};
             bool ok = event_format_description(e, &arena, &fd, &err);
             ck_assert_msg(err.code == t[i].code, "%s: %s", t[i].version, err.message ? err.message : "");
             if (ok) {
-                ck_assert(fd.is_mariadb == t[i].mariadb && fd.checksum_crc32 == t[i].crc && str_eqc(fd.server_version, t[i].version));
-                ck_assert(fd.post_header_len[19] == 19 && fd.post_header_len[t[i].n_types] == t[i].n_types && fd.post_header_len[t[i].n_types + 1] == 0);
+                ck_assert(fd.is_mariadb == t[i].mariadb && fd.checksum_crc32 == t[i].crc &&
+                          str_eqc(fd.server_version, t[i].version));
+                ck_assert(fd.post_header_len[19] == 19 && fd.post_header_len[t[i].n_types] == t[i].n_types &&
+                          fd.post_header_len[t[i].n_types + 1] == 0);
                 ((char *)(uintptr_t)e.ptr)[30] ^= 1;
                 ck_assert(!event_format_description(e, &arena, &fd, &err) && err.code == ERR_DECODE_CHECKSUM);
             }
@@ -121,9 +124,11 @@ START_TEST(heartbeats)
     EventHeader h = {.type = EVENT_HEARTBEAT, .next_pos = 1234};
     RotateEvent r;
     Err err = {0};
-    ck_assert(event_heartbeat(&h, STR("bin.000001"), &r, &err) && r.pos == 1234 && str_eqc(r.file, "bin.000001"));
+    ck_assert(event_heartbeat(&h, STR("bin.000001"), &r, &err) && r.pos == 1234 &&
+              str_eqc(r.file, "bin.000001"));
     h.next_pos = 0; /* MariaDB beyond 4 GiB */
-    ck_assert(event_heartbeat(&h, STR("\0\0\0\0\2\0\0\0bin.000001"), &r, &err) && r.pos == 1ull << 33 && str_eqc(r.file, "bin.000001"));
+    ck_assert(event_heartbeat(&h, STR("\0\0\0\0\2\0\0\0bin.000001"), &r, &err) && r.pos == 1ull << 33 &&
+              str_eqc(r.file, "bin.000001"));
     h.type = EVENT_HEARTBEAT_V2;
     Str b = bytes_of("01 0a 'bin.000002' 07 01 ff 02 09 fe 00000000 02000000 00");
     ck_assert(event_heartbeat(&h, b, &r, &err) && r.pos == 1ull << 33 && str_eqc(r.file, "bin.000002"));
@@ -167,9 +172,12 @@ END_TEST
 /* All status variables of both servers in one block; then an unknown one; then one that is cut. */
 START_TEST(query_variables)
 {
-    static const char vars[] = "00 00000000  01 0400000000000000  06 03'std'  03 01000100  04 2d00 2d00 0800  05 06'+02:00'  07 0000  08 2d00"
-                               "09 0000000000000000  0a 00000000  0b 01'u' 01'h'  0c 02'a'00'bc'00  0d 000000  10 01  11 0000000000000000"
-                               "12 ff00  13 00  14 00  80 000000  81 0000000000000000  82 00  82 04 0000000000000000  83 02 0800300021002e00"
+    static const char vars[] = "00 00000000  01 0400000000000000  06 03'std'  03 01000100  04 2d00 2d00 0800 "
+                               " 05 06'+02:00'  07 0000  08 2d00"
+                               "09 0000000000000000  0a 00000000  0b 01'u' 01'h'  0c 02'a'00'bc'00  0d "
+                               "000000  10 01  11 0000000000000000"
+                               "12 ff00  13 00  14 00  80 000000  81 0000000000000000  82 00  82 04 "
+                               "0000000000000000  83 02 0800300021002e00"
                                "02 03'std'00 0c fe";
     for (int unknown = 0; unknown < 3; unknown++) {
         Str v = bytes_of(vars);
@@ -189,8 +197,10 @@ START_TEST(query_variables)
             ck_assert(!ok && err.code == ERR_DECODE_TRUNCATED);
         } else {
             ck_assert_msg(ok, "%s", err.message);
-            ck_assert(q.thread_id == 7 && q.exec_seconds == 9 && q.error_code == 1001 && str_eqc(q.schema, "db") && str_eqc(q.sql, "SELECT 1"));
-            ck_assert(q.has_sql_mode && q.sql_mode == 4 && q.charset_client == 45 && str_eqc(q.time_zone, "+02:00"));
+            ck_assert(q.thread_id == 7 && q.exec_seconds == 9 && q.error_code == 1001 &&
+                      str_eqc(q.schema, "db") && str_eqc(q.sql, "SELECT 1"));
+            ck_assert(q.has_sql_mode && q.sql_mode == 4 && q.charset_client == 45 &&
+                      str_eqc(q.time_zone, "+02:00"));
             ck_assert(q.vars_cut == (unknown == 1));
         }
         err_clear(&err);
@@ -231,15 +241,23 @@ START_TEST(rows_versions)
         RowsEvent r;
         Err err = {0};
         ck_assert(event_rows(&h, &plain, b, &r, &err));
-        ck_assert(r.kind == t[i].kind && r.table_id == 1 && r.statement_end && r.n_columns == 3 && r.rows.len == 1);
-        ck_assert(r.present_before.ptr[0] == t[i].before && r.present_after.ptr[0] == t[i].after && r.present_after.len == 1);
+        ck_assert(r.kind == t[i].kind && r.table_id == 1 && r.statement_end && r.n_columns == 3 &&
+                  r.rows.len == 1);
+        ck_assert(r.present_before.ptr[0] == t[i].before && r.present_after.ptr[0] == t[i].after &&
+                  r.present_after.len == 1);
         for (size_t n = 0; n + 1 < b.len; n++) {
-            ck_assert(!event_rows(&h, &plain, str_make(b.ptr, n), &r, &err) && err.code == ERR_DECODE_TRUNCATED);
+            ck_assert(!event_rows(&h, &plain, str_make(b.ptr, n), &r, &err) &&
+                      err.code == ERR_DECODE_TRUNCATED);
             err_clear(&err);
         }
         bytes_free(b);
     }
-    static const uint8_t refused[] = {EVENT_PARTIAL_UPDATE_ROWS, EVENT_WRITE_ROWS_COMPRESSED_V1, EVENT_DELETE_ROWS_COMPRESSED_V2, EVENT_PARTIAL_ROW_DATA, EVENT_XID, 99};
+    static const uint8_t refused[] = {EVENT_PARTIAL_UPDATE_ROWS,
+                                      EVENT_WRITE_ROWS_COMPRESSED_V1,
+                                      EVENT_DELETE_ROWS_COMPRESSED_V2,
+                                      EVENT_PARTIAL_ROW_DATA,
+                                      EVENT_XID,
+                                      99};
     for (size_t i = 0; i < sizeof refused; i++) {
         EventHeader h = {.type = refused[i]};
         RowsEvent r;
@@ -257,11 +275,12 @@ START_TEST(rows_versions)
 }
 END_TEST
 
-/* Columns: CHAR(255) utf8mb4 (1020 bytes), ENUM, SET, VARCHAR(10), INT UNSIGNED, DECIMAL; metadata in odd order with
- * unknown fields in the middle. */
-static const char map_bytes[] = "0a0000000000 0100 02'db'00 01't'00 06 fe fe fe 0f 03 f6 0a cefc f701 f808 2800 0502 15"
-                                "c8 03 ffffff  01 01 80  f0 00  02 03 fcff00 0a03 08 00 2d  04 10 01'a' 01'b' 01'c' 02'dd' 03'eee' 02'ff'"
-                                "06 05 02 01'x' 01'y' 05 03 01 01'z' 09 04 04 00 03 05 0c 01 f8";
+/* Columns: CHAR(255) utf8mb4 (1020 bytes), ENUM, SET, VARCHAR(10), INT UNSIGNED, DECIMAL; metadata in odd
+ * order with unknown fields in the middle. */
+static const char map_bytes[] =
+    "0a0000000000 0100 02'db'00 01't'00 06 fe fe fe 0f 03 f6 0a cefc f701 f808 2800 0502 15"
+    "c8 03 ffffff  01 01 80  f0 00  02 03 fcff00 0a03 08 00 2d  04 10 01'a' 01'b' 01'c' 02'dd' 03'eee' 02'ff'"
+    "06 05 02 01'x' 01'y' 05 03 01 01'z' 09 04 04 00 03 05 0c 01 f8";
 
 START_TEST(table_map)
 {
@@ -270,14 +289,21 @@ START_TEST(table_map)
     TableMap m;
     Err err = {0};
     ck_assert_msg(event_table_map(&plain, b, &arena, &m, &err), "%s", err.message);
-    ck_assert(m.table_id == 10 && str_eqc(m.name.schema, "db") && str_eqc(m.name.table, "t") && m.n_columns == 6 && m.has_names);
-    ck_assert(m.columns[0].type == COLTYPE_STRING && m.columns[0].meta == 1020 && m.columns[0].collation == 255);
-    ck_assert(m.columns[1].type == COLTYPE_ENUM && m.columns[1].meta == 1 && m.columns[1].collation == 45 && m.columns[1].n_members == 2 && str_eqc(m.columns[1].members[1], "y"));
-    ck_assert(m.columns[2].type == COLTYPE_SET && m.columns[2].meta == 8 && m.columns[2].collation == 8 && str_eqc(m.columns[2].members[0], "z"));
-    ck_assert(m.columns[3].type == COLTYPE_VARCHAR && m.columns[3].meta == 40 && m.columns[3].collation == 255);
-    ck_assert(m.columns[4].has_sign && m.columns[4].is_unsigned && m.columns[5].has_sign && !m.columns[5].is_unsigned);
+    ck_assert(m.table_id == 10 && str_eqc(m.name.schema, "db") && str_eqc(m.name.table, "t") &&
+              m.n_columns == 6 && m.has_names);
+    ck_assert(m.columns[0].type == COLTYPE_STRING && m.columns[0].meta == 1020 &&
+              m.columns[0].collation == 255);
+    ck_assert(m.columns[1].type == COLTYPE_ENUM && m.columns[1].meta == 1 && m.columns[1].collation == 45 &&
+              m.columns[1].n_members == 2 && str_eqc(m.columns[1].members[1], "y"));
+    ck_assert(m.columns[2].type == COLTYPE_SET && m.columns[2].meta == 8 && m.columns[2].collation == 8 &&
+              str_eqc(m.columns[2].members[0], "z"));
+    ck_assert(m.columns[3].type == COLTYPE_VARCHAR && m.columns[3].meta == 40 &&
+              m.columns[3].collation == 255);
+    ck_assert(m.columns[4].has_sign && m.columns[4].is_unsigned && m.columns[5].has_sign &&
+              !m.columns[5].is_unsigned);
     ck_assert(m.columns[5].meta == 0x0502 && str_eqc(m.columns[5].name, "ff"));
-    ck_assert(m.columns[0].nullable && !m.columns[1].nullable && m.columns[2].nullable && m.columns[4].nullable);
+    ck_assert(m.columns[0].nullable && !m.columns[1].nullable && m.columns[2].nullable &&
+              m.columns[4].nullable);
     ck_assert(m.n_key_columns == 2 && m.key_columns[0] == 4 && m.key_columns[1] == 3);
     ck_assert(m.columns[4].visible && !m.columns[5].visible);
     ck_assert(m.body.len == b.len - 6);
@@ -301,19 +327,20 @@ START_TEST(table_maps_refused)
         const char *bytes;
         ErrCode code;
     } t[] = {
-        {"010000000000 0000 01'd'00 01't'00 01 14 00 00", ERR_DECODE_TYPE},           /* type 20 */
-        {"010000000000 0000 01'd'00 01't'00 01 f4 01 00 00", ERR_DECODE_TYPE},        /* type 244 */
-        {"010000000000 0000 01'd'00 01't'00 01 0f 01 0a 00", ERR_CORRUPT},            /* metadata too short */
-        {"010000000000 0000 01'd'00 01't'00 01 13 01 07 00", ERR_CORRUPT},            /* TIME(7) */
-        {"010000000000 0000 01'd'00 01't'00 01 f6 02 4100 00", ERR_NONE},             /* DECIMAL(65,0) */
-        {"010000000000 0000 01'd'00 01't'00 01 f6 02 4200 00", ERR_CORRUPT},          /* DECIMAL(66,0) */
-        {"010000000000 0000 01'd'00 01't'00 01 fc 01 05 00", ERR_CORRUPT},            /* 5 length bytes */
-        {"010000000000 0000 01'd'00 01't'00 fd ffffff 00", ERR_CORRUPT},              /* 16777215 columns */
-        {"010000000000 0000 01'd'00 01't'00 01 03 00 00 08 01 01", ERR_CORRUPT},      /* key of column 1 of 1 */
-        {"010000000000 0000 01'd'00 01't'00 01 03 00 00 04 00", ERR_CORRUPT},         /* no name */
-        {"010000000000 0000 01'd'00 01't'00 01 03 00 00 02 03 08 00 08", ERR_CORRUPT},/* charset of no column */
+        {"010000000000 0000 01'd'00 01't'00 01 14 00 00", ERR_DECODE_TYPE},      /* type 20 */
+        {"010000000000 0000 01'd'00 01't'00 01 f4 01 00 00", ERR_DECODE_TYPE},   /* type 244 */
+        {"010000000000 0000 01'd'00 01't'00 01 0f 01 0a 00", ERR_CORRUPT},       /* metadata too short */
+        {"010000000000 0000 01'd'00 01't'00 01 13 01 07 00", ERR_CORRUPT},       /* TIME(7) */
+        {"010000000000 0000 01'd'00 01't'00 01 f6 02 4100 00", ERR_NONE},        /* DECIMAL(65,0) */
+        {"010000000000 0000 01'd'00 01't'00 01 f6 02 4200 00", ERR_CORRUPT},     /* DECIMAL(66,0) */
+        {"010000000000 0000 01'd'00 01't'00 01 fc 01 05 00", ERR_CORRUPT},       /* 5 length bytes */
+        {"010000000000 0000 01'd'00 01't'00 fd ffffff 00", ERR_CORRUPT},         /* 16777215 columns */
+        {"010000000000 0000 01'd'00 01't'00 01 03 00 00 08 01 01", ERR_CORRUPT}, /* key of column 1 of 1 */
+        {"010000000000 0000 01'd'00 01't'00 01 03 00 00 04 00", ERR_CORRUPT},    /* no name */
+        {"010000000000 0000 01'd'00 01't'00 01 03 00 00 02 03 08 00 08",
+         ERR_CORRUPT}, /* charset of no column */
         {"010000000000 0000 01'd'00 01't'00 01 03 00 00 01 09 80", ERR_CORRUPT},
-        {"010000000000 0000 01'd'00 01't'00 01 ff 01 04 00", ERR_NONE},               /* geometry can be walked over */
+        {"010000000000 0000 01'd'00 01't'00 01 ff 01 04 00", ERR_NONE}, /* geometry can be walked over */
         {"010000000000 0000 01'd'00 01't'00 01 f2 01 04 00", ERR_NONE},
         {"010000000000 0000 01'd'00 01't'00 01 8c 01 02 00", ERR_NONE},
         {"010000000000 0000 01'd'00 01't'00 00 00", ERR_NONE},
@@ -344,8 +371,9 @@ static void gtid_is(uint8_t type, const char *bytes, const char *text, const cha
     gtid_format(&g.gtid, &out);
     ck_assert_str_eq(out.ptr, text);
     sb_clear(&out);
-    sb_printf(&out, "%s%s%s%s%s%s%llu", g.anonymous ? "a" : "", g.standalone ? "s" : "", g.is_ddl ? "d" : "", g.prepared_xa ? "p" : "",
-              g.completed_xa ? "c" : "", g.two_phase_alter ? "t" : "", (unsigned long long)g.transaction_length);
+    sb_printf(&out, "%s%s%s%s%s%s%llu", g.anonymous ? "a" : "", g.standalone ? "s" : "", g.is_ddl ? "d" : "",
+              g.prepared_xa ? "p" : "", g.completed_xa ? "c" : "", g.two_phase_alter ? "t" : "",
+              (unsigned long long)g.transaction_length);
     ck_assert_str_eq(out.ptr, what);
     sb_done(&out);
     bytes_free(b);
@@ -356,9 +384,14 @@ START_TEST(gtids)
 #define SID "000102030405060708090a0b0c0d0e0f"
 #define SID_TEXT "00010203-0405-0607-0809-0a0b0c0d0e0f"
     gtid_is(EVENT_GTID, "01" SID "0500000000000000", SID_TEXT ":5", "0");
-    gtid_is(EVENT_GTID, "01" SID "0500000000000000 02 0000000000000000 0100000000000000", SID_TEXT ":5", "0"); /* 5.7 */
-    gtid_is(EVENT_GTID, "01" SID "0500000000000000 02 0000000000000000 0100000000000000 00000000000000 fc0102 00000000", SID_TEXT ":5", "513");
-    gtid_is(EVENT_GTID, "01" SID "0500000000000000 02 0000000000000000 0100000000000000 00000000000080 00000000000000 0a", SID_TEXT ":5", "10");
+    gtid_is(EVENT_GTID, "01" SID "0500000000000000 02 0000000000000000 0100000000000000", SID_TEXT ":5",
+            "0"); /* 5.7 */
+    gtid_is(EVENT_GTID,
+            "01" SID "0500000000000000 02 0000000000000000 0100000000000000 00000000000000 fc0102 00000000",
+            SID_TEXT ":5", "513");
+    gtid_is(EVENT_GTID,
+            "01" SID "0500000000000000 02 0000000000000000 0100000000000000 00000000000080 00000000000000 0a",
+            SID_TEXT ":5", "10");
     gtid_is(EVENT_MARIADB_GTID, "0900000000000000 02000000 01 000000000000", "2-7-9", "s0");
     gtid_is(EVENT_MARIADB_GTID, "0900000000000000 02000000 21 000000000000", "2-7-9", "sd0");
     gtid_is(EVENT_MARIADB_GTID, "0900000000000000 02000000 0e 1122334455667788", "2-7-9", "0");
@@ -391,7 +424,8 @@ static void list_is(Flavor flavor, const char *bytes, const char *text)
         ck_assert_str_eq(out.ptr ? out.ptr : "", text);
         for (size_t n = 0; n < b.len; n++) {
             GtidSet *cut = NULL;
-            ck_assert_msg(!event_gtid_list(flavor, str_make(b.ptr, n), &cut, &err), "%zu bytes of %s", n, bytes);
+            ck_assert_msg(!event_gtid_list(flavor, str_make(b.ptr, n), &cut, &err), "%zu bytes of %s", n,
+                          bytes);
             err_clear(&err);
         }
     }
@@ -404,13 +438,21 @@ static void list_is(Flavor flavor, const char *bytes, const char *text)
 START_TEST(gtid_lists)
 {
     list_is(FLAVOR_MARIADB, "00000000", "");
-    list_is(FLAVOR_MARIADB, "02000000 00000000 01000000 0500000000000000 03000000 02000000 0000000001000000", "0-1-5,3-2-4294967296");
-    list_is(FLAVOR_MARIADB, "02000010 00000000 01000000 0500000000000000 00000000 02000000 0400000000000000", "0-2-4");
+    list_is(FLAVOR_MARIADB, "02000000 00000000 01000000 0500000000000000 03000000 02000000 0000000001000000",
+            "0-1-5,3-2-4294967296");
+    list_is(FLAVOR_MARIADB, "02000010 00000000 01000000 0500000000000000 00000000 02000000 0400000000000000",
+            "0-2-4");
     list_is(FLAVOR_MARIADB, "ffffff0f 00000000 01000000 0500000000000000", NULL);
     list_is(FLAVOR_MYSQL, "0000000000000000", "");
-    list_is(FLAVOR_MYSQL, "0100000000000000" SID "0200000000000000 0100000000000000 0600000000000000 0800000000000000 0900000000000000", SID_TEXT ":1-5:8");
-    list_is(FLAVOR_MYSQL, "01 010000000000 01" SID "06'abc' 0100000000000000 0100000000000000 0600000000000000", SID_TEXT ":abc:1-5");
-    list_is(FLAVOR_MYSQL, "0100000000000000" SID "0100000000000000 0600000000000000 0600000000000000", NULL); /* empty interval */
+    list_is(FLAVOR_MYSQL,
+            "0100000000000000" SID
+            "0200000000000000 0100000000000000 0600000000000000 0800000000000000 0900000000000000",
+            SID_TEXT ":1-5:8");
+    list_is(FLAVOR_MYSQL,
+            "01 010000000000 01" SID "06'abc' 0100000000000000 0100000000000000 0600000000000000",
+            SID_TEXT ":abc:1-5");
+    list_is(FLAVOR_MYSQL, "0100000000000000" SID "0100000000000000 0600000000000000 0600000000000000",
+            NULL); /* empty interval */
     list_is(FLAVOR_MYSQL, "0100000000000000" SID "ffffffffffffffff 0100000000000000 0600000000000000", NULL);
     list_is(FLAVOR_MYSQL, "ffffffffffff0000" SID, NULL);
 }

@@ -26,18 +26,25 @@ typedef struct Replay {
     unsigned refused, rows_events;
 } Replay;
 
-#define OK(call) ck_assert_msg((call), "%s: %s", json_string_value(json_object_get(x->fixture, "name")), err.message)
+#define OK(call)                                                                                             \
+    ck_assert_msg((call), "%s: %s", json_string_value(json_object_get(x->fixture, "name")), err.message)
 
 static ColumnCodec codec_of(Replay *x, const MapColumn *c)
 {
-    ColumnCodec codec = {.type = c->type, .meta = c->meta, .is_unsigned = c->is_unsigned, .members = c->members, .n_members = c->n_members};
+    ColumnCodec codec = {.type = c->type,
+                         .meta = c->meta,
+                         .is_unsigned = c->is_unsigned,
+                         .members = c->members,
+                         .n_members = c->n_members};
     switch (c->type) {
     case COLTYPE_STRING:
     case COLTYPE_VARCHAR:
     case COLTYPE_BLOB: {
         const Collation *k = charset_by_collation_id(x->flavor, c->collation);
         ck_assert_msg(k != NULL, "collation %u is not known", c->collation);
-        codec.text = k->charset->form == CHARSET_BINARY ? TEXT_BINARY : k->charset->form == CHARSET_UTF8 ? TEXT_UTF8 : TEXT_OTHER;
+        codec.text = k->charset->form == CHARSET_BINARY ? TEXT_BINARY
+                     : k->charset->form == CHARSET_UTF8 ? TEXT_UTF8
+                                                        : TEXT_OTHER;
         codec.introducer = arena_printf(&x->arena, "_%.*s", STR_ARG(k->charset->name));
         if (codec.text == TEXT_BINARY && c->type == COLTYPE_STRING) codec.pad_to = c->meta;
         break;
@@ -47,7 +54,10 @@ static ColumnCodec codec_of(Replay *x, const MapColumn *c)
     return codec;
 }
 
-static int hex_digit(char c) { return c <= '9' ? c - '0' : (c | 32) - 'a' + 10; }
+static int hex_digit(char c)
+{
+    return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
+}
 
 /* What a SQL literal stands for, in value_text's form: an independent reading of MySQL's literal rules. */
 static Str literal_meaning(Arena *arena, Str s)
@@ -101,7 +111,8 @@ static void check_literal(Replay *x, const ColumnCodec *codec, Str text, Str lit
     } else if (codec->text == TEXT_BINARY && text.len == 2) {
         ck_assert(str_eqc(literal, "''"));
     } else {
-        ck_assert_msg(str_eq(meaning, text), "type %u: literal %s for %s", codec->type, literal.ptr, text.ptr);
+        ck_assert_msg(str_eq(meaning, text), "type %u: literal %s for %s", codec->type, literal.ptr,
+                      text.ptr);
     }
 }
 
@@ -157,12 +168,14 @@ static void check_rereads(const TableMap *map, const uint8_t *present, Str image
     Err err = {0};
     row_fields(map, present, image, again);
     for (uint32_t i = 0; i < map->n_columns; i++) {
-        ck_assert(again[i].ptr == fields[i].ptr && again[i].len == fields[i].len && again[i].state == fields[i].state);
+        ck_assert(again[i].ptr == fields[i].ptr && again[i].len == fields[i].len &&
+                  again[i].state == fields[i].state);
         if (i % 2) odd[n_odd++] = i;
     }
     row_fields_some(map, present, image, odd, n_odd, some);
     for (uint32_t i = 0; i < n_odd; i++)
-        ck_assert(some[i].ptr == fields[odd[i]].ptr && some[i].len == fields[odd[i]].len && some[i].state == fields[odd[i]].state);
+        ck_assert(some[i].ptr == fields[odd[i]].ptr && some[i].len == fields[odd[i]].len &&
+                  some[i].state == fields[odd[i]].state);
     for (size_t cut = 0; cut < image.len; cut++) { /* every shorter image is an error */
         Reader r = reader_of(str_make(image.ptr, cut));
         Str got;
@@ -190,7 +203,8 @@ static void replay_rows(Replay *x, const EventHeader *h, Str body)
     Reader r = reader_of(rows.rows);
     Field fields[MAX_COLUMNS];
     Str image;
-    const uint8_t *before = (const uint8_t *)rows.present_before.ptr, *after = (const uint8_t *)rows.present_after.ptr;
+    const uint8_t *before = (const uint8_t *)rows.present_before.ptr,
+                  *after = (const uint8_t *)rows.present_after.ptr;
     while (reader_left(&r)) {
         uint32_t row = x->n_rows;
         if (rows.kind != ROWS_WRITE) {
@@ -210,6 +224,24 @@ static void replay_rows(Replay *x, const EventHeader *h, Str body)
         }
         store(x, map, fields, row);
     }
+}
+
+static void replay_gtid(Replay *x, const EventHeader *h, Str body, Str info)
+{
+    Err err = {0};
+    GtidEvent g;
+    StrBuf text CLEANUP(sb_done) = {0};
+    OK(event_gtid(h, &x->fmt, body, &g, &err));
+    ck_assert(g.gtid.flavor == x->flavor);
+    gtid_format(&g.gtid, &text);
+    ck_assert_msg(str_find(info, sb_view(&text)) != SIZE_MAX, "%s is not in %.*s", text.ptr, STR_ARG(info));
+    if (x->flavor == FLAVOR_MARIADB) {
+        bool grouped = str_starts(info, STR("BEGIN ")) || str_starts(info, STR("XA START"));
+        ck_assert_int_eq(g.standalone, !grouped);
+    } else {
+        ck_assert_uint_gt(g.transaction_length, h->size);
+    }
+    gtidset_add(x->gtids, &g.gtid);
 }
 
 static void replay_event(Replay *x, const EventHeader *h, Str body, Str info)
@@ -232,7 +264,8 @@ static void replay_event(Replay *x, const EventHeader *h, Str body, Str info)
     case EVENT_QUERY: {
         QueryEvent q;
         OK(event_query(body, &q, &err));
-        ck_assert_msg(str_find(info, q.sql) != SIZE_MAX, "%.*s is not in %.*s", STR_ARG(q.sql), STR_ARG(info));
+        ck_assert_msg(str_find(info, q.sql) != SIZE_MAX, "%.*s is not in %.*s", STR_ARG(q.sql),
+                      STR_ARG(info));
         ck_assert(!q.vars_cut);
         ck_assert(q.has_sql_mode && q.charset_client != 0);
         bool ansi = str_find(q.sql, STR("\"q t\"")) != SIZE_MAX;
@@ -251,7 +284,8 @@ static void replay_event(Replay *x, const EventHeader *h, Str body, Str info)
         bool one_phase;
         OK(event_xa_prepare(body, &one_phase, &text, &err));
         ck_assert(!one_phase);
-        ck_assert_msg(str_find(info, sb_view(&text)) != SIZE_MAX, "%s is not in %.*s", text.ptr, STR_ARG(info));
+        ck_assert_msg(str_find(info, sb_view(&text)) != SIZE_MAX, "%s is not in %.*s", text.ptr,
+                      STR_ARG(info));
         return;
     }
     case EVENT_ROTATE: {
@@ -263,17 +297,7 @@ static void replay_event(Replay *x, const EventHeader *h, Str body, Str info)
     }
     case EVENT_GTID:
     case EVENT_GTID_TAGGED:
-    case EVENT_MARIADB_GTID: {
-        GtidEvent g;
-        OK(event_gtid(h, &x->fmt, body, &g, &err));
-        ck_assert(g.gtid.flavor == x->flavor);
-        gtid_format(&g.gtid, &text);
-        ck_assert_msg(str_find(info, sb_view(&text)) != SIZE_MAX, "%s is not in %.*s", text.ptr, STR_ARG(info));
-        if (x->flavor == FLAVOR_MARIADB) ck_assert_int_eq(g.standalone, !str_starts(info, STR("BEGIN ")) && !str_starts(info, STR("XA START")));
-        else ck_assert_uint_gt(g.transaction_length, h->size);
-        gtidset_add(x->gtids, &g.gtid);
-        return;
-    }
+    case EVENT_MARIADB_GTID: replay_gtid(x, h, body, info); return;
     case EVENT_GTID_LIST:
     case EVENT_PREVIOUS_GTIDS: {
         GtidSet *set;
@@ -313,12 +337,14 @@ static uint32_t le32(const char *p)
 
 static void replay_file(Replay *x, const char *name)
 {
-    StrBuf file CLEANUP(sb_done) = fixture_read(name, ".binlog"), events CLEANUP(sb_done) = fixture_read(name, ".events.tsv");
+    StrBuf file CLEANUP(sb_done) = fixture_read(name, ".binlog"),
+                events CLEANUP(sb_done) = fixture_read(name, ".events.tsv");
     Str lines = sb_view(&events);
     size_t at = BINLOG_MAGIC_LEN;
     Err err = {0};
-    ck_assert(memcmp(file.ptr, "\xfe"
-                               "bin",
+    ck_assert(memcmp(file.ptr,
+                     "\xfe"
+                     "bin",
                      BINLOG_MAGIC_LEN) == 0);
     while (at < file.len) {
         ck_assert_uint_ge(file.len - at, EVENT_HEADER_LEN);
@@ -368,19 +394,22 @@ static void compare_cell(Replay *x, uint32_t row, uint32_t i, Str mode, Str want
     if (!got.ptr) return;
     if (str_eqc(mode, "double")) {
         double a = strtod(x->literal[row][i].ptr, NULL), b = strtod(want.ptr, NULL);
-        ck_assert_msg(a == b, "%s row %u column %u: %s, not %s", name, row + 1, i + 1, x->literal[row][i].ptr, want.ptr);
+        ck_assert_msg(a == b, "%s row %u column %u: %s, not %s", name, row + 1, i + 1, x->literal[row][i].ptr,
+                      want.ptr);
         return;
     }
     if (str_eqc(mode, "hex")) {
         StrBuf hex CLEANUP(sb_done) = {0};
-        if (x->table.columns[i].collation == COLLATION_ID_BINARY) sb_str(&hex, str_make(got.ptr + 2, got.len - 2));
-        else sb_hex(&hex, got.ptr, got.len);
-        ck_assert_msg(str_ieq(sb_view(&hex), want), "%s row %u column %u: %s, not %.*s", name, row + 1, i + 1, hex.ptr ? hex.ptr : "",
-                      STR_ARG(want));
+        if (x->table.columns[i].collation == COLLATION_ID_BINARY)
+            sb_str(&hex, str_make(got.ptr + 2, got.len - 2));
+        else
+            sb_hex(&hex, got.ptr, got.len);
+        ck_assert_msg(str_ieq(sb_view(&hex), want), "%s row %u column %u: %s, not %.*s", name, row + 1, i + 1,
+                      hex.ptr ? hex.ptr : "", STR_ARG(want));
         return;
     }
-    ck_assert_msg(str_eq(got, want), "%s row %u column %u (type %u): %.*s, not %.*s", name, row + 1, i + 1, x->table.columns[i].type,
-                  STR_ARG(got), STR_ARG(want));
+    ck_assert_msg(str_eq(got, want), "%s row %u column %u (type %u): %.*s, not %.*s", name, row + 1, i + 1,
+                  x->table.columns[i].type, STR_ARG(got), STR_ARG(want));
 }
 
 /* The replayed table against the server's SELECT. */
@@ -425,7 +454,8 @@ static bool is_integer_like(uint8_t type)
     }
 }
 
-/* enum('a','it''s') → the members, against the map's (bytes of the column's charset: compared when they are ASCII). */
+/* enum('a','it''s') → the members, against the map's (bytes of the column's charset: compared when they are
+ * ASCII). */
 static void compare_members(const MapColumn *c, Str type)
 {
     uint32_t n = 0;
@@ -461,24 +491,30 @@ static void compare_columns(Replay *x, const char *name)
         const MapColumn *c = &x->table.columns[i];
         ck_assert_uint_eq(split_line(&x->arena, str_split(&lines, '\n'), cells, 8), 5);
         const char *column = cells[0].ptr;
-        if (full) ck_assert_msg(str_eq(c->name, cells[0]), "%s: %.*s, not %s", name, STR_ARG(c->name), column);
+        if (full)
+            ck_assert_msg(str_eq(c->name, cells[0]), "%s: %.*s, not %s", name, STR_ARG(c->name), column);
         ck_assert_msg(c->nullable == str_eqc(cells[2], "YES"), "%s %s: nullable", name, column);
-        ck_assert_msg(c->has_sign == is_integer_like(c->type) || c->type == COLTYPE_YEAR, "%s %s: sign", name, column);
+        ck_assert_msg(c->has_sign == is_integer_like(c->type) || c->type == COLTYPE_YEAR, "%s %s: sign", name,
+                      column);
         if (is_integer_like(c->type))
-            ck_assert_msg(c->is_unsigned == (str_find(cells[1], STR("unsigned")) != SIZE_MAX), "%s %s: unsigned", name, column);
+            ck_assert_msg(c->is_unsigned == (str_find(cells[1], STR("unsigned")) != SIZE_MAX),
+                          "%s %s: unsigned", name, column);
         uint64_t collation = 0;
         bool character = c->type != COLTYPE_ENUM && c->type != COLTYPE_SET;
         bool text = c->type == COLTYPE_STRING || c->type == COLTYPE_VARCHAR || c->type == COLTYPE_BLOB;
         if (cells[4].ptr && (full || character)) {
             ck_assert(str_to_u64(cells[4], &collation));
-            ck_assert_msg(c->collation == collation, "%s %s: collation %u, not %llu", name, column, c->collation, (unsigned long long)collation);
+            ck_assert_msg(c->collation == collation, "%s %s: collation %u, not %llu", name, column,
+                          c->collation, (unsigned long long)collation);
         } else if (text) {
-            ck_assert_msg(c->collation == COLLATION_ID_BINARY, "%s %s: collation %u, not binary", name, column, c->collation);
+            ck_assert_msg(c->collation == COLLATION_ID_BINARY, "%s %s: collation %u, not binary", name,
+                          column, c->collation);
         }
         if (full && !character) compare_members(c, cells[1]);
         /* MariaDB 10.11 has no visibility metadata */
         if (full && x->flavor == FLAVOR_MYSQL)
-            ck_assert_msg(c->visible == (str_find(cells[3], STR("INVISIBLE")) == SIZE_MAX), "%s %s: visible", name, column);
+            ck_assert_msg(c->visible == (str_find(cells[3], STR("INVISIBLE")) == SIZE_MAX), "%s %s: visible",
+                          name, column);
     }
     ck_assert_msg(lines.len == 0, "%s: the table has more columns", name);
 }
@@ -487,7 +523,8 @@ static void check_gtids(Replay *x)
 {
     Err err = {0};
     GtidSet *want;
-    OK(gtidset_parse(x->flavor, str_of(json_string_value(json_object_get(x->fixture, "gtids_after"))), &want, &err));
+    OK(gtidset_parse(x->flavor, str_of(json_string_value(json_object_get(x->fixture, "gtids_after"))), &want,
+                     &err));
     StrBuf a CLEANUP(sb_done) = {0};
     gtidset_format(x->gtids, &a);
     ck_assert_msg(gtidset_equal(x->gtids, want), "the events add up to %s", a.ptr);
@@ -501,7 +538,8 @@ static void replay_fixture(json_t *fixture)
     size_t i;
     json_t *file;
     x->fixture = fixture;
-    x->flavor = strcmp(json_string_value(json_object_get(fixture, "flavor")), "mysql") == 0 ? FLAVOR_MYSQL : FLAVOR_MARIADB;
+    x->flavor = strcmp(json_string_value(json_object_get(fixture, "flavor")), "mysql") == 0 ? FLAVOR_MYSQL
+                                                                                            : FLAVOR_MARIADB;
     x->gtids = gtidset_new(x->flavor);
     ck_assert_uint_ge(json_array_size(json_object_get(fixture, "files")), 1);
     json_array_foreach(json_object_get(fixture, "files"), i, file) replay_file(x, json_string_value(file));
@@ -534,14 +572,15 @@ START_TEST(fixtures_of_flavor)
 }
 END_TEST
 
-/* Sign and charset lists count other columns on MariaDB (YEAR, geometry) than on MySQL: the fixture mixes them all;
- * key parts, prefixes and unsupported types as well. */
+/* Sign and charset lists count other columns on MariaDB (YEAR, geometry) than on MySQL: the fixture mixes
+ * them all; key parts, prefixes and unsupported types as well. */
 static void load_metadata(Replay *x, const char *flavor)
 {
     json_t *root = fixture_manifest(), *fixture, *found = NULL;
     size_t i;
-    json_array_foreach(json_object_get(root, "fixtures"), i, fixture)
-        if (str_eqc(str_of(json_string_value(json_object_get(fixture, "name"))), flavor)) found = fixture;
+    json_array_foreach(json_object_get(root, "fixtures"), i,
+                       fixture) if (str_eqc(str_of(json_string_value(json_object_get(fixture, "name"))),
+                                            flavor)) found = fixture;
     ck_assert(found != NULL);
     x->fixture = found;
     x->flavor = strstr(flavor, "mysql") ? FLAVOR_MYSQL : FLAVOR_MARIADB;
@@ -560,11 +599,13 @@ START_TEST(keys_and_unsupported_types)
     ck_assert(str_eqc(x->table.columns[x->table.key_columns[0]].name, "id"));
     ck_assert(str_eqc(x->table.columns[x->table.key_columns[1]].name, "l"));
     const TableMap *k = &x->maps[x->n_maps - 1];
-    ck_assert(str_eqc(k->name.table, "k") && k->n_key_columns == 2 && k->key_columns[0] == 2 && k->key_columns[1] == 0);
+    ck_assert(str_eqc(k->name.table, "k") && k->n_key_columns == 2 && k->key_columns[0] == 2 &&
+              k->key_columns[1] == 0);
     unsigned unsupported = 0;
     for (uint32_t i = 0; i < x->table.n_columns; i++) {
         const char *why;
-        bool odd = str_find(STR(" g p gg cc cb ct v "), arena_printf(&x->arena, " %.*s ", STR_ARG(x->table.columns[i].name))) != SIZE_MAX;
+        bool odd = str_find(STR(" g p gg cc cb ct v "),
+                            arena_printf(&x->arena, " %.*s ", STR_ARG(x->table.columns[i].name))) != SIZE_MAX;
         bool supported = decode_type_supported(&x->table.columns[i], &why);
         ck_assert_msg(supported == !odd, "%.*s", STR_ARG(x->table.columns[i].name));
         ck_assert(supported == (why == NULL));
@@ -576,11 +617,13 @@ START_TEST(keys_and_unsupported_types)
 }
 END_TEST
 
-/* Every cut of every event, with its size and checksum mended, is an error or a valid shorter event; never a crash. */
+/* Every cut of every event, with its size and checksum mended, is an error or a valid shorter event; never a
+ * crash. */
 START_TEST(cut_events)
 {
-    static const char *const names[] = {"mariadb_metadata", "mysql_metadata", "mysql_transactions_1", "mysql_transactions_2",
-                                        "mariadb_transactions_1", "mariadb_transactions_2", "mysql_enums", "mariadb_images"};
+    static const char *const names[] = {
+        "mariadb_metadata",       "mysql_metadata",         "mysql_transactions_1", "mysql_transactions_2",
+        "mariadb_transactions_1", "mariadb_transactions_2", "mysql_enums",          "mariadb_images"};
     StrBuf file = fixture_read(names[_i], ".binlog");
     Arena arena = {0};
     FormatDescription fmt;
@@ -612,7 +655,9 @@ START_TEST(cut_events)
             case EVENT_GTID_TAGGED:
             case EVENT_MARIADB_GTID: ok = event_gtid(&h, &fmt, body, &gtid, &err); break;
             case EVENT_ROTATE: ok = event_rotate(body, &rotate, &err); break;
-            case EVENT_FORMAT_DESCRIPTION: ok = event_format_description(str_make(copy, cut), &arena, &fd, &err); break;
+            case EVENT_FORMAT_DESCRIPTION:
+                ok = event_format_description(str_make(copy, cut), &arena, &fd, &err);
+                break;
             case EVENT_GTID_LIST:
             case EVENT_PREVIOUS_GTIDS:
                 ok = event_gtid_list(fmt.is_mariadb ? FLAVOR_MARIADB : FLAVOR_MYSQL, body, &set, &err);

@@ -60,14 +60,14 @@ static const struct {
      "\"base64:type15:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2\\nNw==\""},
     {"0f 0f 05 'abcd'", NULL},
     /* broken containers */
-    {"02 0100 0400", NULL},              /* no room for the entry */
-    {"02 0000 0500", NULL},              /* longer than the value */
-    {"02 0000 0300", NULL},              /* shorter than its head */
-    {"02 ffff 0700 05 0000", NULL},      /* too many elements */
-    {"02 0100 0700 0c 0700", NULL},      /* offset at the end */
-    {"02 0100 0700 0c ffff", NULL},      /* offset beyond */
+    {"02 0100 0400", NULL},                   /* no room for the entry */
+    {"02 0000 0500", NULL},                   /* longer than the value */
+    {"02 0000 0300", NULL},                   /* shorter than its head */
+    {"02 ffff 0700 05 0000", NULL},           /* too many elements */
+    {"02 0100 0700 0c 0700", NULL},           /* offset at the end */
+    {"02 0100 0700 0c ffff", NULL},           /* offset beyond */
     {"00 0100 0b00 0b00 0100 05 0100", NULL}, /* key beyond */
-    {"02 0100 0700 02 0000", NULL},      /* an array inside itself */
+    {"02 0100 0700 02 0000", NULL},           /* an array inside itself */
     {"02 0100 0700 04 0500", NULL},
     {"02 0200 0c00 0c 0a00 0c 0a00 01'a'", NULL}, /* two values at one place: more work than bytes */
 };
@@ -85,7 +85,8 @@ START_TEST(documents)
         for (size_t n = 0; n < b.len; n++) { /* any cut fails, or reads less */
             char *copy = mem_alloc(n);
             memcpy(copy, b.ptr, n);
-            ck_assert_msg(!json_binary_text(str_make(copy, n), &out, &err), "%zu bytes of %s", n, cases[_i].bytes);
+            ck_assert_msg(!json_binary_text(str_make(copy, n), &out, &err), "%zu bytes of %s", n,
+                          cases[_i].bytes);
             ck_assert_int_eq(err.code, ERR_DECODE_VALUE);
             err_clear(&err);
             free(copy);

@@ -3,7 +3,8 @@
 #include "bytes.h"
 #include "decode/row.h"
 
-/* id INT, v VARCHAR(10), w VARCHAR(300), b BLOB, d DECIMAL(5,2), t TIME2(3), c CHAR(4), e ENUM, s SET(9), x BIT(9) */
+/* id INT, v VARCHAR(10), w VARCHAR(300), b BLOB, d DECIMAL(5,2), t TIME2(3), c CHAR(4), e ENUM, s SET(9), x
+ * BIT(9) */
 static MapColumn columns[] = {
     {.type = COLTYPE_LONG},
     {.type = COLTYPE_VARCHAR, .meta = 10},
@@ -34,7 +35,8 @@ START_TEST(full)
     ck_assert(image.ptr == b.ptr && image.len == b.len && reader_left(&r) == 0);
     for (unsigned i = 0; i < N; i++)
         ck_assert(f[i].state == FIELD_VALUE && f[i].len == lengths[i]);
-    ck_assert(memcmp(f[1].ptr, "ab", 2) == 0 && memcmp(f[2].ptr, "xyz", 3) == 0 && f[3].ptr[0] == 'q' && f[6].ptr[0] == 'c');
+    ck_assert(memcmp(f[1].ptr, "ab", 2) == 0 && memcmp(f[2].ptr, "xyz", 3) == 0 && f[3].ptr[0] == 'q' &&
+              f[6].ptr[0] == 'c');
     row_fields(&map, all, image, again);
     ck_assert(memcmp(f, again, sizeof f) == 0);
     Reader r2 = reader_of(b);
@@ -44,7 +46,8 @@ START_TEST(full)
 }
 END_TEST
 
-/* Two images behind each other, with absent columns and NULLs: bits of the null bitmap count present columns. */
+/* Two images behind each other, with absent columns and NULLs: bits of the null bitmap count present columns.
+ */
 START_TEST(minimal)
 {
     static const uint8_t present[] = {0x91, 0x02}; /* columns 0, 4, 7, 9 */
@@ -56,7 +59,8 @@ START_TEST(minimal)
     ck_assert(row_image_split(&map, present, &r, &image, f, &err));
     ck_assert_uint_eq(image.len, 6);
     ck_assert(f[0].state == FIELD_VALUE && f[0].ptr[0] == 7);
-    ck_assert(f[4].state == FIELD_NULL && f[7].state == FIELD_VALUE && f[7].ptr[0] == 2 && f[9].state == FIELD_NULL);
+    ck_assert(f[4].state == FIELD_NULL && f[7].state == FIELD_VALUE && f[7].ptr[0] == 2 &&
+              f[9].state == FIELD_NULL);
     for (unsigned i = 0; i < N; i++)
         if (i != 0 && i != 4 && i != 7 && i != 9) ck_assert(f[i].state == FIELD_ABSENT);
     ck_assert(row_image_split(&map, present, &r, &image, f, &err));
@@ -120,7 +124,8 @@ START_TEST(any_type)
             memset(p, 0, n);
             if (n > 1) p[1] = (char)(n * 3);
             c.meta = (uint16_t)(c.type == COLTYPE_NEWDECIMAL ? meta << 8 : meta * 100);
-            if (c.type >= COLTYPE_JSON || c.type == COLTYPE_BLOB_COMPRESSED || c.type == COLTYPE_VECTOR) c.meta = (uint16_t)meta;
+            if (c.type >= COLTYPE_JSON || c.type == COLTYPE_BLOB_COMPRESSED || c.type == COLTYPE_VECTOR)
+                c.meta = (uint16_t)meta;
             Reader r = reader_of(str_make(p, n));
             Str image;
             Field f;

@@ -85,7 +85,8 @@ static const Case cases[] = {
     {COLTYPE_DATETIME2, 0, S, "99b2bac8b8", "'2024-02-29 12:34:56'", "2024-02-29 12:34:56"},
     {COLTYPE_DATETIME2, 3, S, "99b2bac8b81ed2", "'2024-02-29 12:34:56.789'", "2024-02-29 12:34:56.789"},
     {COLTYPE_DATETIME2, 0, S, "8000000000", "'0000-00-00 00:00:00'", "0000-00-00 00:00:00"},
-    {COLTYPE_DATETIME2, 6, S, "8000000000000000", "'0000-00-00 00:00:00.000000'", "0000-00-00 00:00:00.000000"},
+    {COLTYPE_DATETIME2, 6, S, "8000000000000000", "'0000-00-00 00:00:00.000000'",
+     "0000-00-00 00:00:00.000000"},
     {COLTYPE_DATETIME2, 0, S, "0000000000", NULL, NULL},
     {COLTYPE_DATETIME2, 2, S, "8000000000ff", NULL, NULL},
     {COLTYPE_DATETIME, 0, S, "80c5aa8b68120000", "'2024-02-29 12:34:56'", "2024-02-29 12:34:56"},
@@ -120,7 +121,8 @@ START_TEST(by_type)
 {
     const Case *c = &cases[_i];
     Str b = bytes_of(c->bytes);
-    ColumnCodec codec = {.type = c->type, .meta = c->meta, .is_unsigned = c->is_unsigned, .members = members, .n_members = 3};
+    ColumnCodec codec = {
+        .type = c->type, .meta = c->meta, .is_unsigned = c->is_unsigned, .members = members, .n_members = 3};
     Field f = {.ptr = (const uint8_t *)b.ptr, .len = (uint32_t)b.len, .state = FIELD_VALUE};
     StrBuf sql = {0}, text = {0};
     Err err = {0};
@@ -159,7 +161,8 @@ START_TEST(any_length)
             uint8_t *p = mem_alloc(len);
             memset(p, fill == 0 ? 0 : fill == 1 ? 0xff : 0x7f, len);
             for (unsigned meta = 0; meta < 16; meta++) {
-                ColumnCodec codec = {.type = (uint8_t)_i, .meta = (uint16_t)(meta * 0x0101), .text = TEXT_BINARY};
+                ColumnCodec codec = {
+                    .type = (uint8_t)_i, .meta = (uint16_t)(meta * 0x0101), .text = TEXT_BINARY};
                 Field f = {.ptr = p, .len = len, .state = FIELD_VALUE};
                 bool ok = value_sql(&out, &codec, f, &err);
                 ck_assert(ok == !err_is_set(&err));
@@ -198,7 +201,8 @@ static void expect_text(const ColumnCodec *codec, const char *bytes, const char 
 START_TEST(text_and_bytes)
 {
     ColumnCodec utf8 = {.type = COLTYPE_VARCHAR, .meta = 40, .text = TEXT_UTF8};
-    ColumnCodec latin1 = {.type = COLTYPE_STRING, .meta = 40, .text = TEXT_OTHER, .introducer = STR("_latin1")};
+    ColumnCodec latin1 = {
+        .type = COLTYPE_STRING, .meta = 40, .text = TEXT_OTHER, .introducer = STR("_latin1")};
     ColumnCodec binary = {.type = COLTYPE_STRING, .meta = 4, .text = TEXT_BINARY, .pad_to = 4};
     ColumnCodec blob = {.type = COLTYPE_BLOB, .meta = 2, .text = TEXT_BINARY};
     expect_text(&utf8, "", "''", "");
@@ -228,7 +232,8 @@ START_TEST(escapes_like_base)
                 text[at] = (uint8_t)c;
                 sb_clear(&got);
                 sb_clear(&want);
-                ck_assert(value_sql(&got, &utf8, (Field){.ptr = text, .len = (uint32_t)len, .state = FIELD_VALUE}, &err));
+                ck_assert(value_sql(&got, &utf8,
+                                    (Field){.ptr = text, .len = (uint32_t)len, .state = FIELD_VALUE}, &err));
                 sb_quoted(&want, str_make(text, len));
                 ck_assert_msg(str_eq(sb_view(&got), sb_view(&want)), "byte %u at %zu of %zu", c, at, len);
             }
@@ -248,10 +253,14 @@ START_TEST(doubles_read_back)
         state ^= state << 13, state ^= state >> 7, state ^= state << 17;
         double v;
         uint64_t bits = state;
-        if (n % 4 == 1) v = (double)(int64_t)(state % 2000000) / 100;
-        else if (n % 4 == 2) v = (double)(state % 100000000) / 1e6;
-        else if (n % 4 == 3) bits = (bits >> 52 | 1) << 52 & ~(1ull << 63), memcpy(&v, &bits, sizeof v); /* powers of two */
-        else memcpy(&v, &bits, sizeof v);
+        if (n % 4 == 1)
+            v = (double)(int64_t)(state % 2000000) / 100;
+        else if (n % 4 == 2)
+            v = (double)(state % 100000000) / 1e6;
+        else if (n % 4 == 3)
+            bits = (bits >> 52 | 1) << 52 & ~(1ull << 63), memcpy(&v, &bits, sizeof v); /* powers of two */
+        else
+            memcpy(&v, &bits, sizeof v);
         if (!__builtin_isfinite(v)) continue;
         sb_clear(&out);
         double_sql(&out, v);
@@ -302,7 +311,9 @@ START_TEST(integers_as_numbers)
         uint8_t type;
         uint32_t len;
         int64_t as_signed, as_unsigned;
-    } t[] = {{COLTYPE_TINY, 1, -1, 255}, {COLTYPE_SHORT, 2, -1, 65535}, {COLTYPE_INT24, 3, -1, 16777215}, {COLTYPE_LONG, 4, -1, 4294967295}, {COLTYPE_LONGLONG, 8, -1, -1}, {COLTYPE_YEAR, 1, 2155, 2155}};
+    } t[] = {{COLTYPE_TINY, 1, -1, 255},       {COLTYPE_SHORT, 2, -1, 65535},
+             {COLTYPE_INT24, 3, -1, 16777215}, {COLTYPE_LONG, 4, -1, 4294967295},
+             {COLTYPE_LONGLONG, 8, -1, -1},    {COLTYPE_YEAR, 1, 2155, 2155}};
     for (size_t i = 0; i < ARRAY_LEN(t); i++) {
         ColumnCodec codec = {.type = t[i].type};
         Field f = {.ptr = ff, .len = t[i].len, .state = FIELD_VALUE};
@@ -324,7 +335,14 @@ END_TEST
 
 START_TEST(unreadable_types)
 {
-    static const uint8_t types[] = {COLTYPE_GEOMETRY, COLTYPE_VECTOR, COLTYPE_BLOB_COMPRESSED, COLTYPE_VARCHAR_COMPRESSED, COLTYPE_DECIMAL_OLD, COLTYPE_VAR_STRING, COLTYPE_NULL, 99};
+    static const uint8_t types[] = {COLTYPE_GEOMETRY,
+                                    COLTYPE_VECTOR,
+                                    COLTYPE_BLOB_COMPRESSED,
+                                    COLTYPE_VARCHAR_COMPRESSED,
+                                    COLTYPE_DECIMAL_OLD,
+                                    COLTYPE_VAR_STRING,
+                                    COLTYPE_NULL,
+                                    99};
     StrBuf out = {0};
     Err err = {0};
     for (size_t i = 0; i < sizeof types; i++) {
