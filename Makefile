@@ -6,6 +6,7 @@ CC_release = gcc
 CC_debug = gcc
 CC_asan = clang
 CC_tsan = clang
+CC_fuzz = clang
 CC := $(CC_$(MODE))
 PKGS := libmariadb sqlite3 libpcre2-8 yaml-0.1 zlib libzstd jansson
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wstrict-prototypes -Wmissing-prototypes \
@@ -15,6 +16,7 @@ CFLAGS_release = -O2 -g
 CFLAGS_debug = -O0 -g3
 CFLAGS_asan = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_tsan = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0.0.0)
 CPPFLAGS = -D_GNU_SOURCE -DSHARDMERGE_VERSION='"$(VERSION)"' -Isrc $(shell pkg-config --cflags $(PKGS))
 CFLAGS = -std=gnu17 -pthread $(WARN) $(WERROR) $(CFLAGS_$(MODE))
@@ -90,7 +92,25 @@ demo: ## two MariaDB shards, one merged table, live; killed in the middle, resum
 	@$(MAKE) --no-print-directory all
 	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/demo.py
 bench: $(B)/shardmerge ## shardmerge against a native multi-source replica, in one run
-	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/bench.py $(BENCH_ARGS)
+	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/bench_stream.py $(BENCH_ARGS)
+
+# Programs beside the tests: benchmarks of one stage, fuzzers (clang's libFuzzer).
+TOOL_LIBS = -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LDLIBS)
+.PHONY: bench-decode fuzz fuzz-build
+$(B)/bench/%: tests/bench/%.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< $(TOOL_LIBS) -o $@
+$(B)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(TOOL_LIBS) -o $@
+bench-decode: $(B)/bench/bench_decode ## rows a second of splitting and printing row images
+	$<
+FUZZ_SECONDS ?= 20
+fuzz-build: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz: ## run every fuzzer of tests/fuzz for FUZZ_SECONDS, with clang's sanitizers, in build/fuzz
+	@$(MAKE) --no-print-directory MODE=fuzz B=build/fuzz fuzz-build
+	@set -e; for f in $(patsubst tests/fuzz/%.c,build/fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)); do \
+		echo "== $$f"; mkdir -p $$f.corpus; $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 $$f.corpus; done
 
 # Gates.
 C_FILES = $(wildcard src/*.c src/*/*.[ch] tests/unit/*.h tests/unit/*/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch])
@@ -103,7 +123,7 @@ deps: ## check the direction of #include between folders
 fmt: ## format all C files
 	clang-format -i $(C_FILES)
 fmt-check:
-	clang-format --dry-run -Werror $(C_FILES)
+	@clang-format --dry-run -Werror $(C_FILES) && echo "fmt: $(words $(C_FILES)) files are formatted"
 lint: ## clang-tidy over src/ (TIDY_FILES=… for some)
 	@mkdir -p $(B)
 	@printf '%s\n' -std=gnu17 -I$(CURDIR)/src $(CPPFLAGS) >$(B)/compile_flags.txt
@@ -143,4 +163,4 @@ install: $(B)/shardmerge ## install under PREFIX (default /usr/local), into DEST
 clean: ## remove everything that was built
 	rm -rf build
 
--include $(wildcard $(B)/*/*.d $(B)/*.d $(B)/unit/*/*.d)
+-include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/unit/*/*.d)
