@@ -392,8 +392,11 @@ typedef struct KeyView {
 
 static KeyOutcome key_hash(const KeyPlan *k, const Binding *b, KeyView v, Arena *arena, uint64_t *hash)
 {
-    KeyBytes bytes = {.cap = sizeof bytes.local, .arena = arena};
+    KeyBytes bytes; /* its local bytes are not cleared */
     bytes.ptr = bytes.local;
+    bytes.len = 0;
+    bytes.cap = sizeof bytes.local;
+    bytes.arena = arena;
     bool exclusive = false;
     for (uint32_t i = 0; i < k->n_parts; i++) {
         const KeyPlanPart *p = &k->parts[i];

@@ -77,6 +77,16 @@ static uint64_t plan_seed(uint64_t space, uint64_t id, uint64_t key)
     return (space << 56 ^ id << 16 ^ key) * UINT64_C(0x9E3779B97F4A7C15) + 1;
 }
 
+/* Does the target compute this part, and not as the shard does, so that the images do not show its changes?
+ */
+static bool is_computed(const Binding *b, uint32_t map_column, const ColumnDef *target)
+{
+    if (target && !target->generated) return false;
+    if (!target || map_column == NO_COLUMN) return true;
+    const ColumnDef *source = &b->schema->columns[map_column];
+    return !source->generated || !str_eq(source->generation_expr, target->generation_expr);
+}
+
 static void plan_target_key(const Binding *b, uint32_t k, KeyPlan *plan, Arena *arena)
 {
     const TargetKey *key = &b->target->keys[k];
@@ -93,7 +103,7 @@ static void plan_target_key(const Binding *b, uint32_t k, KeyPlan *plan, Arena *
         if (map_column == NO_COLUMN && target && !target->generated && target->default_kind == DEFAULT_NULL &&
             !target->not_null)
             plan->always_null = true;
-        if ((!target || target->generated) && map_column == NO_COLUMN) plan->computed = true;
+        if (is_computed(b, map_column, target)) plan->computed = true;
         if (t->fold == KEY_FOLD_UNKNOWN) continue; /* adds nothing, whatever shard the row is from */
         if (map_column == NO_COLUMN) {
             plan->exclusive = true; /* other shards feed it */

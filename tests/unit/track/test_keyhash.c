@@ -456,6 +456,27 @@ START_TEST(test_unfed_key)
 }
 END_TEST
 
+/* A key over a column that the target computes: only a shard that computes it alike shows whether it changed.
+ */
+START_TEST(test_computed_key)
+{
+    static const char *const keys[] = {"PRIMARY:a", "g:g", NULL};
+    Col target[] = {INT_("a"), {.name = "g", .type = "int(11)", .generated = true, .null = true}};
+    Col plain[] = {INT_("a"), {.name = "g", .type = "int(11)", .wire = COLTYPE_LONG, .null = true}};
+    Col alike[] = {INT_("a"),
+                   {.name = "g", .type = "int(11)", .wire = COLTYPE_LONG, .generated = true, .null = true}};
+    Field r[] = {V("\1\0\0\0"), V("\1\0\0\0")};
+    World *w = world(COLS(target), keys, COLS(plain), pk_a);
+    ck_assert(hash_row(w, ROW_UPDATE, r, r).exclusive);
+    world_free(w);
+    w = world(COLS(target), keys, COLS(alike), pk_a);
+    RowOp op = hash_row(w, ROW_UPDATE, r, r);
+    ck_assert(!op.exclusive && op.keys_unchanged);
+    ck_assert(hash_row(w, ROW_INSERT, NULL, r).exclusive);
+    world_free(w);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("keyhash");
@@ -479,6 +500,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_keyless_is_exclusive);
     tcase_add_test(t, test_source_key);
     tcase_add_test(t, test_unfed_key);
+    tcase_add_test(t, test_computed_key);
     suite_add_tcase(s, t);
     return s;
 }
