@@ -62,13 +62,22 @@ static bool read_name(Scan *s, Str *out)
     return true;
 }
 
+/* Without quotes a name of digits alone stands only behind a dot. */
+static bool is_number(const LexToken *t)
+{
+    if (t->kind != LEX_WORD) return false;
+    for (size_t i = 0; i < t->text.len; i++)
+        if (t->text.ptr[i] < '0' || t->text.ptr[i] > '9') return false;
+    return true;
+}
+
 /* tbl | db.tbl | .tbl */
 static bool read_table(Scan *s, TableName *out)
 {
     Str first;
     *out = (TableName){.schema = s->default_schema};
     if (accept_symbol(s, '.')) return read_name(s, &out->table);
-    if (!read_name(s, &first)) return false;
+    if (is_number(&s->lex.tok) || !read_name(s, &first)) return false;
     out->table = first;
     if (!accept_symbol(s, '.')) return true;
     out->schema = first;
@@ -592,14 +601,6 @@ void stmt_scan(Str sql, Str default_schema, Flavor flavor, unsigned modes, Arena
     if (out->kind == STMT_UNKNOWN) { /* half-read names are no answer */
         *out = (StmtScan){.kind = STMT_UNKNOWN, .what = "unknown statement", .unreadable = s.lex.broken};
     }
-}
-
-static bool is_number(const LexToken *t)
-{
-    if (t->kind != LEX_WORD) return false;
-    for (size_t i = 0; i < t->text.len; i++)
-        if (t->text.ptr[i] < '0' || t->text.ptr[i] > '9') return false;
-    return true;
 }
 
 bool stmt_each_name(Str sql, Str default_schema, bool flat,

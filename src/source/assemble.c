@@ -141,6 +141,9 @@ static bool gtid_event(Assembler *a, const FormatDescription *fmt, const RawEven
     if (!event_gtid(&ev->header, fmt, ev->body, &e, err)) return false;
     if (a->group.state != GROUP_NONE)
         return err_set(err, ERR_SOURCE_PROTOCOL, "a transaction begins before the one before it has ended");
+    if (e.gtid.flavor != a->opts.flavor)
+        return err_set(err, ERR_SOURCE_PROTOCOL, "a GTID of %s from a server of %s",
+                       flavor_name(e.gtid.flavor), flavor_name(a->opts.flavor));
     if (e.anonymous && a->opts.use_gtid)
         return err_set_remedy(err, ERR_SOURCE_SETTING,
                               "set gtid_mode=ON on the source, or follow it by file:position",

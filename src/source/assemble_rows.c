@@ -5,7 +5,7 @@
 #include "base/varint.h"
 #include "base/poison.h"
 
-enum { TABLE_ID_DUMMY = 0x00FFFFFF, KEEP_OPS = 16384 };
+enum { TABLE_ID_DUMMY = 0x00FFFFFF, KEEP_OPS = 8192 };
 
 /* ---- tables ---- */
 

@@ -473,6 +473,7 @@ START_TEST(framing_errors)
     feed(&w, ew_query(&w.w, "db", "BEGIN"));
     feed_insert(&w, 70, "a", 1, 1);
     feed_fails(&w, ew_query(&w.w, "db", "BEGIN"), ERR_SOURCE_PROTOCOL);
+    feed_fails(&w, ew_gtid_maria(&w.w, 0, 1, 0), ERR_SOURCE_PROTOCOL);
     feed_fails(&w, ew_gtid_mysql(&w.w, 0), ERR_SOURCE_SETTING); /* anonymous in a stream by GTID */
     sb_done(&rows);
     world_done(&w);
