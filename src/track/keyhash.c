@@ -65,7 +65,9 @@ typedef enum PartOutcome { PART_DONE, PART_NULL, PART_UNKNOWN } PartOutcome;
 static PartOutcome int_value(const ColumnCodec *c, Field f, uint64_t *v, bool *negative)
 {
     if (f.len == 0 || f.len > 8) return PART_UNKNOWN;
-    uint64_t u = get_le(f.ptr, f.len);
+    uint64_t u = 0;
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers are loaded as they lie");
+    memcpy(&u, f.ptr, f.len);
     *negative = false;
     if (!c->is_unsigned && c->type != COLTYPE_YEAR && f.ptr[f.len - 1] & 0x80) {
         if (f.len < 8) u |= ~UINT64_C(0) << (8 * f.len);
@@ -438,22 +440,22 @@ static void sink_push(KeySink *s, uint64_t key)
     s->keys[s->n++] = key;
 }
 
-/* Hashes of one key of the row into the sink. False: the row is exclusive. */
-static bool key_add(const KeyPlan *k, RowOp *op, const Field *before, const Field *after, KeySink *sink)
+/* Hashes of one key of the row into the sink. same: an UPDATE that keeps the key. False: the row is
+ * exclusive. */
+static bool key_add(const KeyPlan *k, RowOp *op, const Field *before, const Field *after, bool same,
+                    KeySink *sink)
 {
     uint64_t was = 0, is = 0;
     if (k->always_null) return true;
-    if (before) {
-        KeyOutcome o = k->exclusive ? KEY_EXCLUSIVE
-                                    : key_hash(k, op->binding, (KeyView){before, NULL}, sink->arena, &was);
-        /* an UPDATE that neither frees nor claims this key needs no order by it: its row key has that */
-        if (o == KEY_EXCLUSIVE) return after && !k->is_row_key && key_unchanged(k, before, after);
-    }
-    if (after) {
-        KeyOutcome o = k->exclusive ? KEY_EXCLUSIVE
-                                    : key_hash(k, op->binding, (KeyView){after, before}, sink->arena, &is);
-        if (o == KEY_EXCLUSIVE) return false;
-    }
+    KeyOutcome o = k->exclusive ? KEY_EXCLUSIVE : KEY_NOTHING;
+    if (before && o != KEY_EXCLUSIVE)
+        o = key_hash(k, op->binding, (KeyView){before, NULL}, sink->arena, &was);
+    /* an UPDATE that neither frees nor claims this key needs no order by it: its row key has that */
+    if (o == KEY_EXCLUSIVE) return same && !k->is_row_key;
+    if (same)
+        is = was;
+    else if (after && key_hash(k, op->binding, (KeyView){after, before}, sink->arena, &is) == KEY_EXCLUSIVE)
+        return false;
     if (was) sink_push(sink, was);
     if (is && is != was) sink_push(sink, is);
     if (k->is_row_key) {
@@ -474,8 +476,9 @@ void keyhash_row(RowOp *op, const Field *before, const Field *after, KeySink *si
     op->keys_unchanged = before && after && !op->exclusive;
     for (uint32_t i = 0; i < b->n_key_plans; i++) {
         const KeyPlan *k = &b->key_plans[i];
-        if (!op->exclusive && !key_add(k, op, before, after, sink)) op->exclusive = true;
-        if (op->keys_unchanged && !key_unchanged(k, before, after)) op->keys_unchanged = false;
+        bool same = before && after && key_unchanged(k, before, after);
+        if (!op->exclusive && !key_add(k, op, before, after, same, sink)) op->exclusive = true;
+        if (!same) op->keys_unchanged = false;
     }
     if (op->exclusive) {
         sink->n = op->keys_at;
