@@ -12,6 +12,9 @@
 #include "base/poison.h"
 
 enum { CONNECT_TIMEOUT_S = 10 };
+/* The library connects on a stack of its own, name resolution and TLS included; its default of 60 KiB is
+ * narrow. */
+static const size_t CONNECT_STACK_BYTES = 512UL * 1024;
 static const unsigned long MAX_PACKET_BYTES = 1024UL * 1024 * 1024;
 
 struct ConnCancel {
@@ -148,11 +151,12 @@ static bool set_options(Conn *c, const ConnOpts *o, Err *err)
     unsigned no_infile = 0;
     const TlsOpts *t = &o->tls;
     MYSQL *m = c->my;
-    bool bad =
-        mysql_options(m, MYSQL_OPT_NONBLOCK, 0) || mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s) ||
-        mysql_options(m, MYSQL_OPT_RECONNECT, &off) || mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &no_infile) ||
-        mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4") ||
-        mysql_options(m, MYSQL_OPT_MAX_ALLOWED_PACKET, &MAX_PACKET_BYTES);
+    bool bad = mysql_options(m, MYSQL_OPT_NONBLOCK, &CONNECT_STACK_BYTES) ||
+               mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s) ||
+               mysql_options(m, MYSQL_OPT_RECONNECT, &off) ||
+               mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &no_infile) ||
+               mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4") ||
+               mysql_options(m, MYSQL_OPT_MAX_ALLOWED_PACKET, &MAX_PACKET_BYTES);
     if (!o->socket) { /* "localhost" with a port means TCP */
         unsigned tcp = MYSQL_PROTOCOL_TCP;
         bad |= mysql_options(m, MYSQL_OPT_PROTOCOL, &tcp) != 0;
