@@ -160,6 +160,16 @@ static bool start_dump(Stream *s, const StreamPoint *start, uint32_t server_id, 
     return true;
 }
 
+/* By GTID on another server: its files are not those the point names. */
+static void leave_place(StreamPoint *p)
+{
+    CHECK(p->gtids != NULL, "a position never moves to another server");
+    free(p->file);
+    p->file = NULL;
+    p->pos = 0;
+    p->evidence = (PointEvidence){0};
+}
+
 static bool open_checked(Stream *s, const StreamPoint *from, StreamPoint *start, Err *err)
 {
     uint32_t server_id = s->opts.server_id;
@@ -172,6 +182,7 @@ static bool open_checked(Stream *s, const StreamPoint *from, StreamPoint *start,
     if (!resolve_start(s, from, server_id, start, err) || !check_history(s, start, server_id, err))
         return false;
     if (!start_dump(s, start, server_id, err)) return false;
+    if (start->server && !str_eqc(s->facts.identity, start->server)) leave_place(start);
     free(start->server);
     start->server = str_dup(s->facts.identity);
     s->identity = str_dup(s->facts.identity);
