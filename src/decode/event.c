@@ -126,7 +126,7 @@ bool event_format_description(Str event_with_header, Arena *arena, FormatDescrip
     Str version = reader_str(&r, FD_VERSION_LEN);
     reader_u32(&r);
     uint8_t header_len = reader_u8(&r);
-    if (!reader_ok(&r)) return decode_event_cut(err, h.type);
+    if (!reader_ok(&r) || !version.ptr) return decode_event_cut(err, h.type);
     if (out->binlog_version != BINLOG_VERSION || header_len != EVENT_HEADER_LEN)
         return err_set(err, ERR_DECODE_UNSUPPORTED,
                        "binlog version %u with %u byte headers: only version 4 is read", out->binlog_version,

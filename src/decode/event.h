@@ -22,8 +22,8 @@ const char *event_type_name(unsigned type); /* "TABLE_MAP"; "UNKNOWN" for others
  *   4      1      type
  *   5      4      server_id
  *   9      4      event size, header and checksum included
- *   13     4      position of the next event (32 bits: wraps after 4 GiB; 0 inside MariaDB 11.4+
- * transactions) 17     2      flags */
+ *   13     4      position of the next event (wraps after 4 GiB; 0 inside MariaDB 11.4+ transactions)
+ *   17     2      flags */
 typedef struct EventHeader {
     uint32_t timestamp;
     uint8_t type;
@@ -66,8 +66,7 @@ typedef struct QueryEvent {
     bool has_sql_mode;
     uint16_t charset_client; /* collation id of the statement's text; 0 unknown */
     Str time_zone;
-    bool vars_cut; /* an unknown status variable ended their parsing: the statement stands, the rest is not
-                      known */
+    bool vars_cut; /* an unknown status variable ended their parsing; the statement stands */
 } QueryEvent;
 NODISCARD bool event_query(Str body, QueryEvent *out, Err *err);
 

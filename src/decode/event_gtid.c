@@ -94,7 +94,7 @@ static bool gtid_mysql(const EventHeader *h, Str body, GtidEvent *out, Err *err)
     (void)reader_u8(&r);
     Str uuid = reader_str(&r, sizeof out->gtid.uuid);
     out->gtid.gno = reader_u64(&r);
-    if (!reader_ok(&r)) return decode_event_cut(err, h->type);
+    if (!reader_ok(&r) || !uuid.ptr) return decode_event_cut(err, h->type);
     memcpy(out->gtid.uuid, uuid.ptr, uuid.len);
     if (reader_left(&r) < 1 + 16 + 7 || reader_u8(&r) != LOGICAL_CLOCK) return true;
     (void)reader_bytes(&r, 16);

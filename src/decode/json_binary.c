@@ -254,5 +254,6 @@ bool json_binary_text(Str bytes, StrBuf *out, Err *err)
     JsonWalk w = {.out = out, .left = bytes.len};
     if (json_value(&w, (uint8_t)bytes.ptr[0], str_make(bytes.ptr + 1, bytes.len - 1), 1)) return true;
     out->len = start;
+    if (out->ptr) out->ptr[start] = 0;
     return err_set(err, ERR_DECODE_VALUE, "JSON value of %zu bytes: its binary form is broken", bytes.len);
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/check.h"
 #include "decode/decode_internal.h"
 #include "base/poison.h"
 
@@ -125,19 +126,20 @@ unsigned double_digits(double v, char digits[24], int *point)
     char text[40];
     for (int p = v < 2.3e-308 ? 1 : FIRST; p <= ENOUGH; p++) {
         int len = snprintf(text, sizeof text, "%.*e", p - 1, v);
-        if (len <= 0 || (size_t)len >= sizeof text) return 0;
+        CHECK(len > 0 && (size_t)len < sizeof text, "17 digits and an exponent fit");
         if (p == ENOUGH || strtod(text, NULL) == v || (p == ENOUGH - 1 && above_reads_back(text, v))) break;
     }
     char *e = strchr(text, 'e');
     *point = (int)strtol(e + 1, NULL, 10) + 1;
     for (const char *c = text; c < e; c++)
         if (*c >= '0' && *c <= '9') digits[n++] = *c;
+    CHECK(n > 0, "the text of a number has digits");
     while (n > 1 && digits[n - 1] == '0')
         n--;
     return n;
 }
 
-/* Plain digits with the point where it belongs; point in -14..n+… */
+/* Plain digits with the point where it belongs: -14 <= point <= 17. */
 static void put_plain(StrBuf *out, const char *digits, unsigned n, int point)
 {
     static const char zeros[] = "00000000000000000000";
