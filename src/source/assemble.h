@@ -4,7 +4,20 @@
  * savepoint; XA stops naming the xid. A transaction beyond spill_bytes goes to a file until its fate is
  * known, then is delivered in pieces of split_rows. What is in the applied set is dropped (counted with its
  * recorded outcome). What cannot be decoded or understood is an error with file:position; there is no default
- * branch that drops. */
+ * branch that drops.
+ *
+ * What stops although it may not concern a routed table, because nobody could say so or count its rows:
+ * compressed and partial row events, transaction payloads (also on filtered tables: their rows cannot be
+ * counted without unpacking, and row numbers identify rows), row events without any column, column types that
+ * cannot be walked, XA; statements in a database that is routed, or that name a routed table, whose rows are
+ * not in the binlog; statements that cannot be read and might name one. What passes with a note: statements
+ * that are not understood and name no routed table, statement-format changes elsewhere, unknown events that
+ * the server marks as ignorable.
+ *
+ * Rows rolled back to a savepoint keep their numbers but belong to no count and no CRC. Filtered rows in
+ * front of the first routed one belong to the first piece whatever their number; a transaction with filtered
+ * rows alone is never split. After an error the caller goes on from assembler_point: only errors that do not
+ * retry come after the first piece of a transaction was delivered. */
 #ifndef SM_SOURCE_ASSEMBLE_H
 #define SM_SOURCE_ASSEMBLE_H
 
@@ -60,7 +73,7 @@ NODISCARD bool assembler_event(Assembler *a, const FormatDescription *fmt, const
  * GTID).
  * evidence: the event that ends at pos (evidence->set false: not known). */
 NODISCARD bool assembler_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp,
-                                   const PointEvidence *evidence, Err *err);
+                                  const PointEvidence *evidence, Err *err);
 bool assembler_in_transaction(const Assembler *a);
 /* The point behind the last delivered transaction: where a reconnect goes on. Starts as the given point. */
 void assembler_set_point(Assembler *a, const StreamPoint *p);
