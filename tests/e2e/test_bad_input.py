@@ -43,7 +43,7 @@ def problem(s, source, *codes, timeout=30):
         return not s.runner.running or any(x["id"] == source and x["error"] and x["state"] in STOPPED for x in status["sources"])
 
     try:
-        status = s.runner.wait_for(f"{source} to stop with {' or '.join(codes)}", stopped, timeout, alive=False)
+        status = s.runner.wait_for(f"{source} to stop with {' or '.join(codes)}", stopped, timeout)
         error = next((x["error"] for x in status["sources"] if x["id"] == source), None)
     except AssertionError:
         if s.runner.running:
@@ -222,7 +222,7 @@ def test_duplicate_server_id(scenario, pool):
             return error and has_code(error, "SOURCE_SERVER_ID")
 
         try:
-            s.runner.wait_for("the clash of server ids to be named", seen, 30, alive=False)
+            s.runner.wait_for("the clash of server ids to be named", seen, 30)
         except AssertionError:
             assert has_code(s.runner.log(), "SOURCE_SERVER_ID"), s.runner.log_tail()
     finally:

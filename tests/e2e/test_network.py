@@ -18,6 +18,13 @@ def with_downstream_proxy(scenario, **kw):
     return s, proxy
 
 
+def begin(s):
+    """Runs, streams, and has written its first transactions: what is broken from here on is broken at work."""
+    s.start()
+    s.work.run(5)
+    s.runner.wait_caught_up()
+
+
 def with_source_proxy(scenario, **kw):
     s = scenario.make(tables=TABLES, transactions=0, **kw)
     proxy = Proxy(s.shards[0].server.host, s.shards[0].server.port).start()
@@ -31,8 +38,8 @@ def with_source_proxy(scenario, **kw):
 def test_connection_lost_after_commit(scenario, downstream):
     """The COMMIT arrives, its answer does not: it must not be applied again (also for tables without a key)."""
     s, proxy = with_downstream_proxy(scenario, downstream=downstream)
+    begin(s)
     rules = [proxy.drop_after("COMMIT", nth=n) for n in (3, 9, 15)]
-    s.start()
     s.work.run(60)
     s.finish()
     rules[0].wait(1)
@@ -40,8 +47,8 @@ def test_connection_lost_after_commit(scenario, downstream):
 
 def test_connection_lost_before_commit(scenario):
     s, proxy = with_downstream_proxy(scenario)
+    begin(s)
     rules = [proxy.drop_before("COMMIT", nth=n) for n in (3, 9, 15)]
-    s.start()
     s.work.run(60)
     s.finish()
     rules[0].wait(1)
@@ -49,8 +56,8 @@ def test_connection_lost_before_commit(scenario):
 
 def test_connection_lost_inside_a_transaction(scenario):
     s, proxy = with_downstream_proxy(scenario)
+    begin(s)
     rule = proxy.drop_after(r"^(INSERT|UPDATE|DELETE)\b.*_merged", nth=7)
-    s.start()
     s.work.run(40)
     s.finish()
     rule.wait(1)
@@ -60,8 +67,8 @@ def test_connection_lost_inside_a_transaction(scenario):
 def test_commit_held_while_the_same_process_reconnects(scenario, downstream):
     """The connection ends in COMMIT and the server commits 3 s later: only a locking read tells the truth."""
     s, proxy = with_downstream_proxy(scenario, downstream=downstream)
+    begin(s)
     rule = proxy.hold_commit(seconds=3, nth=4)
-    s.start()
     s.work.run(40)
     s.finish()
     rule.wait(1)
@@ -84,9 +91,24 @@ def test_commit_of_a_killed_process_comes_late(scenario, downstream):
     assert rule.options["done"].is_set(), "the held COMMIT was never let go: the test proved nothing"
 
 
+@pytest.mark.parametrize("statement", range(3, 60, 8))
+def test_connection_lost_while_starting(scenario, statement):
+    """The n-th statement of a start loses its connection: tried again, or ended with a class that says so and whole."""
+    s, proxy = with_downstream_proxy(scenario, tables=("kv",), big_transactions=0)
+    s.work.run(10)
+    proxy.drop_after(r".", nth=statement)
+    s.start()
+    try:
+        s.runner.wait_caught_up(30)
+    except AssertionError:
+        assert not s.runner.running and s.runner.exit_status == 3, s.runner.log_tail()
+        s.start()
+    s.finish()
+
+
 def test_network_cut_to_the_downstream(scenario):
     s, proxy = with_downstream_proxy(scenario)
-    s.start()
+    begin(s)
     s.work.run(20)
     proxy.cut()
     s.work.run(20)
@@ -98,7 +120,7 @@ def test_network_cut_to_the_downstream(scenario):
 
 def test_downstream_unreachable_for_a_while(scenario):
     s, proxy = with_downstream_proxy(scenario)
-    s.start()
+    begin(s)
     s.work.run(20)
     proxy.refuse()
     proxy.close_all()
@@ -112,7 +134,7 @@ def test_downstream_unreachable_for_a_while(scenario):
 @pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
 def test_network_cut_to_a_source(scenario, flavor):
     s, proxy = with_source_proxy(scenario, flavors=(flavor, flavor))
-    s.start()
+    begin(s)
     s.work.run(20)
     proxy.drop_stream_after(3000)
     s.work.run(20)
@@ -146,8 +168,8 @@ def test_downstream_restart(scenario, downstream, hard):
     s = scenario.make(downstream=downstream, tables=TABLES, transactions=0)
     if not hasattr(s.downstream, "restart"):
         pytest.skip("SHARDMERGE_DOWNSTREAM names a server that is not ours to restart")
+    begin(s)
     s.work.options.pause_s = 0.01
-    s.start()
     s.work.start(80)
     time.sleep(0.7)
     s.downstream.restart(hard=hard)
@@ -160,7 +182,7 @@ def test_downstream_restart(scenario, downstream, hard):
 @pytest.mark.parametrize("gtid", [True, False], ids=["gtid", "position"])
 def test_upstream_restart(scenario, flavor, hard, gtid):
     s = scenario.make((flavor, flavor), tables=TABLES, transactions=0, gtid=gtid)
-    s.start()
+    begin(s)
     s.work.run(25)
     s.shards[0].server.restart(hard=hard)
     s.work.run(25)
@@ -214,9 +236,9 @@ def test_deadlocks_and_lock_waits_made_by_others(scenario):
 ])
 def test_errors_to_try_again(scenario, errno, sqlstate, text):
     s, proxy = with_downstream_proxy(scenario)
+    begin(s)
     at_row = proxy.error(r"^(INSERT|UPDATE|DELETE)\b.*_merged", errno, sqlstate, text, nth=5, times=2, rollback=True)
     at_commit = proxy.error("COMMIT", errno, sqlstate, text, nth=6, times=2)
-    s.start()
     s.work.run(40)
     s.finish()
     at_row.wait(1)

@@ -137,7 +137,7 @@ def test_a_value_the_target_cannot_hold_is_refused(scenario):
         return any(x["error"] for x in status["sources"])
 
     try:
-        status = s.runner.wait_for("the source to refuse the value or the table", stopped, alive=False)
+        status = s.runner.wait_for("the source to refuse the value or the table", stopped)
     except AssertionError:
         assert not s.runner.running and s.runner.exit_status != 0, "a column too narrow went unnoticed"
         assert "v" in s.runner.log() and "secret" not in s.runner.log()

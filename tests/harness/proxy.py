@@ -146,7 +146,9 @@ class _Connection:
 
     def _client_gone(self) -> bool:
         try:
-            return self.client.recv(1, socket.MSG_PEEK) == b""
+            return self.client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
         except OSError:
             return True
 
@@ -339,10 +341,12 @@ class _Connection:
         if rule.options["close_client"]:
             self.close_client()
         rule.release.wait(rule.options["seconds"])
+        if self.client is not None and self._client_gone():
+            self.close_client()
         self._send(self.server, raw)
-        self._result(None if rule.options["close_client"] else self.client)
+        self._result(self.client)
         rule.options["done"].set()
-        if rule.options["close_client"]:
+        if self.client is None:
             raise _Closed
         return True
 

@@ -159,8 +159,8 @@ class Runner:
                 return source
         raise Failed(f"status does not list the source {source_id}")
 
-    def wait_for(self, what: str, condition, timeout: float = 30, alive: bool = True) -> dict:
-        """Polls status until condition(status) is true. alive: the program must not end meanwhile."""
+    def wait_for(self, what: str, condition, timeout: float = 30) -> dict:
+        """Polls status until condition(status) is true; when the program has ended, what status says then stands."""
         end = time.monotonic() + timeout
         last: dict | None = None
         while time.monotonic() < end:
@@ -170,9 +170,9 @@ class Runner:
                 if condition(last):
                     return last
             except Failed:
-                if not alive or not running:
+                if not running:
                     raise
-            if alive and not running:
+            if not running:
                 raise Failed(f"waiting for {what}: the program has ended with status {self.exit_status}\n{self.log_tail()}")
             time.sleep(0.1)
         raise Failed(f"waiting for {what}: not after {timeout} s\nstatus: {json.dumps(last, indent=1)}\n{self.log_tail()}")
@@ -204,7 +204,7 @@ class Runner:
         def stopped(status):
             return any(s["id"] == source_id and s["error"] and s["state"] in STOPPED for s in status["sources"])
 
-        self.wait_for(f"source {source_id} to stop with {code}", stopped, timeout, alive=False)
+        self.wait_for(f"source {source_id} to stop with {code}", stopped, timeout)
         error = self.source(source_id)["error"]
         assert has_code(error, code), f"source {source_id} stopped with {error}, expected {code} {error_codes()[code][0]}"
         assert error.get("message") and error.get("remedy"), f"an error without message or remedy: {error}"
