@@ -46,7 +46,8 @@ START_TEST(test_every_id_is_found_by_id_and_name)
             if (!c) continue;
             n++;
             ck_assert_uint_eq(c->id, id);
-            const Collation *named = charset_collation_by_name(c->name); /* Croatian has other ids in the two families */
+            const Collation *named =
+                charset_collation_by_name(c->name); /* Croatian has other ids in the two families */
             ck_assert(named && str_eq(named->name, c->name) && named->charset == c->charset);
             ck_assert_ptr_eq(charset_by_name(c->charset->name), c->charset);
             if (id != COLLATION_ID_BINARY) ck_assert(str_starts(c->name, c->charset->name));
@@ -72,7 +73,8 @@ START_TEST(test_same_bytes)
     const Charset *mb3 = charset_by_name(STR("utf8mb3")), *mb4 = charset_by_name(STR("utf8mb4"));
     const Charset *latin1 = charset_by_name(STR("latin1")), *latin2 = charset_by_name(STR("latin2"));
     ck_assert(charset_same_bytes(mb3, mb4) && charset_same_bytes(latin1, latin1));
-    ck_assert(!charset_same_bytes(latin1, latin2) && !charset_same_bytes(latin1, mb4) && !charset_same_bytes(NULL, mb4));
+    ck_assert(!charset_same_bytes(latin1, latin2) && !charset_same_bytes(latin1, mb4) &&
+              !charset_same_bytes(NULL, mb4));
 }
 END_TEST
 
@@ -82,19 +84,36 @@ START_TEST(test_folds)
         const char *name;
         KeyFold fold;
     } cases[] = {
-        {"binary", KEY_FOLD_BYTES}, {"utf8mb4_bin", KEY_FOLD_BIN_PAD}, {"utf8mb4_0900_bin", KEY_FOLD_BIN_PAD},
-        {"latin1_bin", KEY_FOLD_BIN_PAD}, {"utf8mb4_nopad_bin", KEY_FOLD_BIN_PAD}, {"gbk_bin", KEY_FOLD_BIN_PAD},
-        {"utf8mb4_general_ci", KEY_FOLD_ASCII_CI}, {"utf8_unicode_ci", KEY_FOLD_ASCII_CI},
-        {"utf8mb4_0900_ai_ci", KEY_FOLD_ASCII_CI}, {"utf8mb4_0900_as_cs", KEY_FOLD_ASCII_CI},
-        {"utf8mb4_uca1400_ai_ci", KEY_FOLD_ASCII_CI}, {"latin1_swedish_ci", KEY_FOLD_ASCII_CI},
-        {"ascii_general_ci", KEY_FOLD_ASCII_CI}, {"latin1_general_cs", KEY_FOLD_ASCII_CI},
-        {"utf8mb4_danish_ci", KEY_FOLD_UNKNOWN}, {"utf8mb4_roman_ci", KEY_FOLD_UNKNOWN},
-        {"utf8mb4_de_pb_0900_ai_ci", KEY_FOLD_UNKNOWN}, {"latin1_german2_ci", KEY_FOLD_UNKNOWN},
-        {"utf8mb4_uca1400_danish_ai_ci", KEY_FOLD_UNKNOWN}, {"utf8mb4_hungarian_ci", KEY_FOLD_UNKNOWN},
+        {"binary", KEY_FOLD_BYTES},
+        {"utf8mb4_bin", KEY_FOLD_BIN_PAD},
+        {"utf8mb4_0900_bin", KEY_FOLD_BIN_PAD},
+        {"latin1_bin", KEY_FOLD_BIN_PAD},
+        {"utf8mb4_nopad_bin", KEY_FOLD_BIN_PAD},
+        {"gbk_bin", KEY_FOLD_BIN_PAD},
+        {"utf8mb4_general_ci", KEY_FOLD_ASCII_CI},
+        {"utf8_unicode_ci", KEY_FOLD_ASCII_CI},
+        {"utf8mb4_0900_ai_ci", KEY_FOLD_ASCII_CI},
+        {"utf8mb4_0900_as_cs", KEY_FOLD_ASCII_CI},
+        {"utf8mb4_uca1400_ai_ci", KEY_FOLD_ASCII_CI},
+        {"latin1_swedish_ci", KEY_FOLD_ASCII_CI},
+        {"ascii_general_ci", KEY_FOLD_ASCII_CI},
+        {"latin1_general_cs", KEY_FOLD_ASCII_CI},
+        {"utf8mb4_danish_ci", KEY_FOLD_UNKNOWN},
+        {"utf8mb4_roman_ci", KEY_FOLD_UNKNOWN},
+        {"utf8mb4_de_pb_0900_ai_ci", KEY_FOLD_UNKNOWN},
+        {"latin1_german2_ci", KEY_FOLD_UNKNOWN},
+        {"utf8mb4_uca1400_danish_ai_ci", KEY_FOLD_UNKNOWN},
+        {"utf8mb4_hungarian_ci", KEY_FOLD_UNKNOWN},
         /* measured: two different printable ASCII characters are equal there */
-        {"gbk_chinese_ci", KEY_FOLD_UNKNOWN}, {"big5_chinese_ci", KEY_FOLD_UNKNOWN}, {"macce_general_ci", KEY_FOLD_UNKNOWN},
-        {"koi8u_general_ci", KEY_FOLD_UNKNOWN}, {"geostd8_general_nopad_ci", KEY_FOLD_UNKNOWN}, {"koi8u_bin", KEY_FOLD_BIN_PAD},
-        {"swe7_bin", KEY_FOLD_UNKNOWN}, {"utf16_bin", KEY_FOLD_UNKNOWN}, {"ucs2_general_ci", KEY_FOLD_UNKNOWN},
+        {"gbk_chinese_ci", KEY_FOLD_UNKNOWN},
+        {"big5_chinese_ci", KEY_FOLD_UNKNOWN},
+        {"macce_general_ci", KEY_FOLD_UNKNOWN},
+        {"koi8u_general_ci", KEY_FOLD_UNKNOWN},
+        {"geostd8_general_nopad_ci", KEY_FOLD_UNKNOWN},
+        {"koi8u_bin", KEY_FOLD_BIN_PAD},
+        {"swe7_bin", KEY_FOLD_UNKNOWN},
+        {"utf16_bin", KEY_FOLD_UNKNOWN},
+        {"ucs2_general_ci", KEY_FOLD_UNKNOWN},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const Collation *c = charset_collation_by_name(str_of(cases[i].name));
