@@ -259,9 +259,22 @@ static void watch_stop(Run *r)
 /* ---- the run
  * ------------------------------------------------------------------------------------------------- */
 
+static bool stop_asked(void *ctx)
+{
+    Run *r = ctx;
+    pthread_mutex_lock(&r->mutex);
+    bool stop = r->stop_asked;
+    pthread_mutex_unlock(&r->mutex);
+    return stop;
+}
+
 static PipelineEnd run_pipeline(Run *r, const Task *task, Err *err)
 {
-    PipelineOpts opts = {.task = task, .store = r->store, .until_caught_up = r->opts->until_caught_up};
+    PipelineOpts opts = {.task = task,
+                         .store = r->store,
+                         .until_caught_up = r->opts->until_caught_up,
+                         .stop_asked = stop_asked,
+                         .ctx = r};
     Pipeline *p = NULL;
     if (!pipeline_start(&opts, &p, err)) return PIPELINE_FAILED;
     pthread_mutex_lock(&r->mutex);

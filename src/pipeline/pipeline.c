@@ -15,6 +15,8 @@ enum {
     STATEMENT_ROWS = 1000,
     STATEMENT_BYTES = 512 * 1024,
     BATCH_BYTES = 4 * 1024 * 1024,
+    START_RETRY_MS = 100,
+    START_RETRY_MAX_MS = 3000,
     STOP_PATIENCE_MS = 10000, /* for batches under way, at a clean stop */
 };
 
@@ -432,6 +434,28 @@ static bool read_pauses(Pipeline *p, Err *err)
     return true;
 }
 
+/* The part of a start that talks to servers, tried again while what fails passes by itself. */
+static bool reach_servers(Pipeline *p, const PipelineOpts *opts, const StoreTask *st, bool is_new, Err *err)
+{
+    CatalogOpts co = {.task = p->task, .store = p->store};
+    int64_t began_ms = clock_mono_ms(), wait_ms = START_RETRY_MS;
+    for (;;) {
+        if (catalog_open(&co, &p->catalog, err) && take_over(p, st, is_new, err)) return true;
+        catalog_free(p->catalog);
+        p->catalog = NULL;
+        checkpoint_disconnect(p);
+        bool stop = opts->stop_asked && opts->stop_asked(opts->ctx);
+        bool in_time = clock_mono_ms() - began_ms < (int64_t)p->task->retry_max_seconds * 1000;
+        if (err_class(err) != ERR_CLASS_RETRY || stop || !in_time) return false;
+        log_error(LOGEV_SOURCE_RETRY, err, LOG_S("what", "start"), LOG_I("wait_ms", wait_ms));
+        err_clear(err);
+        for (int64_t waited = 0; waited < wait_ms && !(opts->stop_asked && opts->stop_asked(opts->ctx));
+             waited += START_RETRY_MS)
+            nanosleep(&(struct timespec){.tv_nsec = START_RETRY_MS * 1000000L}, NULL);
+        wait_ms = MIN(wait_ms * 2, (int64_t)START_RETRY_MAX_MS);
+    }
+}
+
 bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err)
 {
     Pipeline *p = mem_zalloc(sizeof *p);
@@ -459,11 +483,9 @@ bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err)
         make_stream(p, i, store_dir(p->store));
     StoreTask st = {0};
     bool is_new = false;
-    CatalogOpts co = {.task = p->task, .store = p->store};
     bool ok = open_state(p, &st, &is_new, err);
     p->meta_task = (MetaTask){.schema = p->task->meta_schema, .task = p->task->name, .uuid = p->uuid};
-    ok = ok && catalog_open(&co, &p->catalog, err) && take_over(p, &st, is_new, err) && read_pauses(p, err) &&
-         start_threads(p, err);
+    ok = ok && reach_servers(p, opts, &st, is_new, err) && read_pauses(p, err) && start_threads(p, err);
     store_task_done(&st);
     if (!ok) {
         pipeline_free(p);

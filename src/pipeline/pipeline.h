@@ -10,9 +10,11 @@
 typedef struct Pipeline Pipeline;
 
 typedef struct PipelineOpts {
-    const Task *task;     /* outlives the pipeline */
-    Store *store;         /* open and locked; outlives the pipeline */
-    bool until_caught_up; /* end by itself once caught up */
+    const Task *task;              /* outlives the pipeline */
+    Store *store;                  /* open and locked; outlives the pipeline */
+    bool until_caught_up;          /* end by itself once caught up */
+    bool (*stop_asked)(void *ctx); /* asked between attempts to reach the servers at start; may be NULL */
+    void *ctx;
 } PipelineOpts;
 
 typedef enum PipelineEnd {
@@ -22,7 +24,8 @@ typedef enum PipelineEnd {
 } PipelineEnd;
 
 /* Checks the state against the task and the downstream, creates meta schema and missing targets, takes the
- * epoch, starts all threads. Blocks on servers. Main thread. */
+ * epoch, starts all threads. Blocks on servers; what passes (a server that restarts) is tried again for as
+ * long as the task's retry-max says. Main thread. */
 NODISCARD bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err);
 /* Any thread, also a signal-handling one (not a handler): begins a clean stop. */
 void pipeline_request_stop(Pipeline *p);
