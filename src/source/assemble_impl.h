@@ -145,6 +145,6 @@ void ops_clear(Assembler *a);
  * point. */
 NODISCARD bool group_commit(Assembler *a, const RawEvent *ev, Err *err);
 NODISCARD bool deliver_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp,
-                                 const PointEvidence *evidence, Err *err);
+                                const PointEvidence *evidence, Err *err);
 
 #endif
