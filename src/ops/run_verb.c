@@ -149,12 +149,6 @@ typedef struct Sums {
     int64_t lag_ms; /* largest known; -1 none */
 } Sums;
 
-static uint64_t number_of(const json_t *object, const char *key)
-{
-    json_int_t v = json_integer_value(json_object_get(object, key));
-    return v > 0 ? (uint64_t)v : 0;
-}
-
 static Sums sum_up(const json_t *status)
 {
     Sums sums = {.lag_ms = -1};
@@ -164,10 +158,10 @@ static Sums sum_up(const json_t *status)
     {
         const json_t *counters = json_object_get(s, "counters"), *lag = json_object_get(s, "lag_ms");
         const char *state = json_string_value(json_object_get(s, "state"));
-        sums.read += number_of(counters, "read");
-        sums.applied += number_of(counters, "applied");
-        sums.filtered += number_of(counters, "filtered");
-        sums.missed += number_of(counters, "missed");
+        sums.read += status_count(counters, "read");
+        sums.applied += status_count(counters, "applied");
+        sums.filtered += status_count(counters, "filtered");
+        sums.missed += status_count(counters, "missed");
         sums.streaming += state && !strcmp(state, "streaming");
         sums.sources++;
         if (json_is_integer(lag) && json_integer_value(lag) > sums.lag_ms)

@@ -139,7 +139,7 @@ static Str text_of(const json_t *object, const char *key)
     return json_is_string(v) ? str_make(json_string_value(v), json_string_length(v)) : str_of(NULL);
 }
 
-static uint64_t count_of(const json_t *object, const char *key)
+uint64_t status_count(const json_t *object, const char *key)
 {
     json_int_t v = json_integer_value(json_object_get(object, key));
     return v > 0 ? (uint64_t)v : 0;
@@ -215,7 +215,7 @@ static void position_cell(TextTable *t, const json_t *source)
     if (shown.len < gtid.len) sb_c(&b, "…");
     if (file.len)
         sb_printf(&b, gtid.len ? " (" STR_FMT ":%llu)" : STR_FMT ":%llu", STR_ARG(file),
-                  (unsigned long long)count_of(p, "pos"));
+                  (unsigned long long)status_count(p, "pos"));
     for (size_t i = 0; i < b.len; i++)
         if (b.ptr[i] == '\n') b.ptr[i] = ' ';
     table_text(t, b.len ? sb_view(&b) : STR("-"));
@@ -238,7 +238,7 @@ static void sources_table(const json_t *sources, bool color, StrBuf *out)
         table_tone(&t, state, state_tone(state));
         lag_cell(&t, s);
         if (json_object_get(s, "rows_per_s"))
-            table_count(&t, count_of(s, "rows_per_s"));
+            table_count(&t, status_count(s, "rows_per_s"));
         else
             table_right(&t, STR("-"));
         position_cell(&t, s);
@@ -282,7 +282,7 @@ static Counts counts_of(const json_t *source)
 {
     Counts c;
     for (size_t k = 0; k < ARRAY_LEN(count_names); k++)
-        c.n[k] = count_of(json_object_get(source, "counters"), count_names[k]);
+        c.n[k] = status_count(json_object_get(source, "counters"), count_names[k]);
     return c;
 }
 
@@ -335,7 +335,7 @@ static void objects_table(const char *title, const json_t *list, bool color, Str
         if (json_is_object(v) || json_is_array(v)) continue;
         const json_t *cell = json_object_get(object, key);
         if (json_is_integer(cell))
-            table_count(&t, count_of(object, key));
+            table_count(&t, status_count(object, key));
         else if (json_is_boolean(cell))
             table_text(&t, json_is_true(cell) ? STR("yes") : STR("no"));
         else

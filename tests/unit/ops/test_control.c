@@ -1,4 +1,5 @@
 #include "../unit.h"
+#include "../temp_dir.h"
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -6,24 +7,6 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "ops/control.h"
-
-static char *dir;
-
-static void setup(void)
-{
-    char pattern[] = "/tmp/sm-control-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(pattern));
-    dir = strdup(pattern);
-}
-
-static void teardown(void)
-{
-    StrBuf command = {0};
-    sb_printf(&command, "rm -rf '%s'", dir);
-    ck_assert_int_eq(system(command.ptr), 0);
-    sb_done(&command);
-    free(dir);
-}
 
 /* Answers with the request itself; "fail" as an error. ctx counts the calls. */
 static json_t *echo(void *ctx, const json_t *request)
@@ -44,14 +27,14 @@ static Control *open_ok(int *calls)
 {
     Control *c;
     Err err = {0};
-    ck_assert_msg(control_open(dir, echo, calls, &c, &err), "%s", err.message);
+    ck_assert_msg(control_open(temp_dir, echo, calls, &c, &err), "%s", err.message);
     return c;
 }
 
 static bool call(const char *verb, int64_t timeout_ms, json_t **reply, Err *err)
 {
     json_t *request = json_pack("{s:s}", "verb", verb);
-    ControlCall how = {.dir = dir, .timeout_ms = timeout_ms};
+    ControlCall how = {.dir = temp_dir, .timeout_ms = timeout_ms};
     bool ok = control_call(&how, request, reply, err);
     json_decref(request);
     return ok;
@@ -93,7 +76,7 @@ START_TEST(the_socket_is_private_and_goes_away)
     int calls = 0;
     StrBuf path = {0};
     struct stat st;
-    sb_printf(&path, "%s/control.sock", dir);
+    sb_printf(&path, "%s/control.sock", temp_dir);
     Control *c = open_ok(&calls);
     ck_assert_int_eq(stat(path.ptr, &st), 0);
     ck_assert_int_eq(st.st_mode & 0777, 0600);
@@ -108,7 +91,7 @@ START_TEST(a_socket_left_by_a_killed_process_is_replaced)
 {
     StrBuf path = {0};
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    sb_printf(&path, "%s/control.sock", dir);
+    sb_printf(&path, "%s/control.sock", temp_dir);
     memcpy(addr.sun_path, path.ptr, path.len);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
@@ -126,13 +109,13 @@ END_TEST
 START_TEST(deep_state_folders_work)
 {
     StrBuf deep = {0}, command = {0};
-    sb_c(&deep, dir);
+    sb_c(&deep, temp_dir);
     for (int i = 0; i < 30; i++)
         sb_c(&deep, "/folder");
     sb_printf(&command, "mkdir -p '%s'", deep.ptr);
     ck_assert_int_eq(system(command.ptr), 0);
-    char *top = dir;
-    dir = deep.ptr;
+    char *top = temp_dir;
+    temp_dir = deep.ptr;
     int calls = 0;
     nobody_there();
     Control *c = open_ok(&calls);
@@ -140,7 +123,7 @@ START_TEST(deep_state_folders_work)
     control_stop(c);
     nobody_there();
     control_free(c);
-    dir = top;
+    temp_dir = top;
     sb_done(&deep);
     sb_done(&command);
 }
@@ -165,7 +148,7 @@ static int raw_connect(void)
 {
     StrBuf path = {0};
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    sb_printf(&path, "%s/control.sock", dir);
+    sb_printf(&path, "%s/control.sock", temp_dir);
     memcpy(addr.sun_path, path.ptr, path.len);
     sb_done(&path);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -270,7 +253,7 @@ static void *wait_for_end(void *arg)
     Waiter *w = arg;
     Err err = {0};
     json_t *request = json_pack("{s:s}", "verb", "stop");
-    ControlCall how = {.dir = dir, .timeout_ms = 10000, .until_end = true};
+    ControlCall how = {.dir = temp_dir, .timeout_ms = 10000, .until_end = true};
     w->ok = control_call(&how, request, NULL, &err);
     w->ended_ms = clock_mono_ms();
     json_decref(request);
@@ -302,7 +285,7 @@ static Suite *control_suite(void)
 {
     Suite *s = suite_create("control");
     TCase *t = tcase_create("control");
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, temp_dir_setup, temp_dir_teardown);
     tcase_set_timeout(t, 30);
     tcase_add_test(t, requests_are_answered);
     tcase_add_test(t, the_socket_is_private_and_goes_away);

@@ -1,24 +1,7 @@
 #include "../unit.h"
+#include "../temp_dir.h"
 #include "ops/rates.h"
 #include "ops/status.h"
-
-static char *dir;
-
-static void setup(void)
-{
-    char pattern[] = "/tmp/sm-status-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(pattern));
-    dir = strdup(pattern);
-}
-
-static void teardown(void)
-{
-    StrBuf command = {0};
-    sb_printf(&command, "rm -rf '%s'", dir);
-    ck_assert_int_eq(system(command.ptr), 0);
-    sb_done(&command);
-    free(dir);
-}
 
 #define OK(call)                                                                                             \
     do {                                                                                                     \
@@ -79,7 +62,7 @@ static json_t *offline(Store *s, const char *state)
 START_TEST(offline_status_tells_pauses_and_errors_apart)
 {
     Store *s;
-    OK(store_open(dir, false, &s, &err));
+    OK(store_open(temp_dir, false, &s, &err));
     fill(s, "stopped");
     json_t *status = offline(s, NULL);
     const json_t *sources = json_object_get(status, "sources");
@@ -128,7 +111,7 @@ START_TEST(offline_task_state_follows_the_last_run)
 {
     const Outcome *o = &outcomes[_i];
     Store *s;
-    OK(store_open(dir, false, &s, &err));
+    OK(store_open(temp_dir, false, &s, &err));
     fill(s, o->outcome);
     json_t *status = offline(s, NULL);
     StrBuf text = {0};
@@ -148,7 +131,7 @@ START_TEST(a_state_that_never_ran_is_answered_too)
 {
     Store *s;
     StrBuf text = {0};
-    OK(store_open(dir, false, &s, &err));
+    OK(store_open(temp_dir, false, &s, &err));
     json_t *status = offline(s, NULL);
     same_json(json_object_get(status, "sources"), "[]");
     same_json(json_object_get(status, "last_run"), "null");
@@ -258,7 +241,7 @@ static Suite *status_suite(void)
 {
     Suite *s = suite_create("status");
     TCase *t = tcase_create("status");
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, temp_dir_setup, temp_dir_teardown);
     tcase_set_timeout(t, 30);
     tcase_add_test(t, offline_status_tells_pauses_and_errors_apart);
     tcase_add_loop_test(t, offline_task_state_follows_the_last_run, 0, (int)ARRAY_LEN(outcomes));

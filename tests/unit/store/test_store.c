@@ -1,4 +1,5 @@
 #include "../unit.h"
+#include "../temp_dir.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -12,30 +13,11 @@
 #include "store/migrations.h"
 #include "store/store.h"
 
-/* Every test runs in a folder of its own, removed at its end. */
-static char *dir;
-
-static void setup(void)
-{
-    char pattern[] = "/tmp/sm-store-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(pattern));
-    dir = strdup(pattern);
-}
-
-static void teardown(void)
-{
-    StrBuf command = {0};
-    sb_printf(&command, "rm -rf '%s'", dir);
-    ck_assert_int_eq(system(command.ptr), 0);
-    sb_done(&command);
-    free(dir);
-}
-
 static Store *open_ok(bool read_only)
 {
     Store *s;
     Err err = {0};
-    ck_assert_msg(store_open(dir, read_only, &s, &err), "%s", err.message);
+    ck_assert_msg(store_open(temp_dir, read_only, &s, &err), "%s", err.message);
     return s;
 }
 
@@ -43,7 +25,7 @@ static void open_fails(bool read_only, ErrCode code, const char *part)
 {
     Store *s;
     Err err = {0};
-    ck_assert(!store_open(dir, read_only, &s, &err));
+    ck_assert(!store_open(temp_dir, read_only, &s, &err));
     ck_assert_ptr_null(s);
     ck_assert_str_eq(err_code_name(err.code), err_code_name(code));
     ck_assert_msg(strstr(err.message, part), "'%s' lacks '%s'", err.message, part);
@@ -63,7 +45,7 @@ static char *shell(const char *sql)
     sqlite3 *db;
     sqlite3_stmt *stmt;
     const char *rest = sql;
-    sb_printf(&path, "%s/state.db", dir);
+    sb_printf(&path, "%s/state.db", temp_dir);
     ck_assert_int_eq(sqlite3_open(path.ptr, &db), SQLITE_OK);
     while (*rest) {
         ck_assert_msg(sqlite3_prepare_v2(db, rest, -1, &stmt, &rest) == SQLITE_OK, "%s", sqlite3_errmsg(db));
@@ -104,12 +86,12 @@ static StoreFloor floor_of(const char *source, uint64_t read)
 START_TEST(opening_makes_private_folder_and_runs_all_migrations)
 {
     StrBuf deep = {0};
-    sb_printf(&deep, "%s/a/b", dir);
-    free(dir);
-    dir = strdup(deep.ptr);
+    sb_printf(&deep, "%s/a/b", temp_dir);
+    free(temp_dir);
+    temp_dir = strdup(deep.ptr);
     store_close(open_ok(false));
     struct stat st;
-    ck_assert_int_eq(stat(dir, &st), 0);
+    ck_assert_int_eq(stat(temp_dir, &st), 0);
     ck_assert_int_eq(st.st_mode & 0777, 0700);
     StrBuf count = {0};
     sb_printf(&count, "%zu|%zu|wal", migration_count, migration_count);
@@ -119,8 +101,8 @@ START_TEST(opening_makes_private_folder_and_runs_all_migrations)
              count.ptr);
     sb_done(&count);
     deep.ptr[deep.len - 4] = 0;
-    free(dir);
-    dir = sb_take(&deep);
+    free(temp_dir);
+    temp_dir = sb_take(&deep);
 }
 END_TEST
 
@@ -362,7 +344,8 @@ static void hold_the_store(void)
 {
     Store *s;
     Err bad = {0};
-    if (!store_open(dir, false, &s, &bad) || !store_task_create(s, STR("orders"), STR("x"), &bad)) _exit(1);
+    if (!store_open(temp_dir, false, &s, &bad) || !store_task_create(s, STR("orders"), STR("x"), &bad))
+        _exit(1);
 }
 
 START_TEST(a_second_process_is_refused_and_a_reader_is_not)
@@ -416,7 +399,7 @@ END_TEST
 START_TEST(bytes_that_are_no_database_are_refused)
 {
     StrBuf path = {0};
-    sb_printf(&path, "%s/state.db", dir);
+    sb_printf(&path, "%s/state.db", temp_dir);
     FILE *f = fopen(path.ptr, "w");
     for (int i = 0; i < 1000; i++)
         fputs("no database at all ", f);
@@ -430,7 +413,7 @@ START_TEST(nothing_to_read_is_said)
 {
     open_fails(true, ERR_STORE_NONE, "state.db");
     StrBuf deep = {0};
-    sb_printf(&deep, "%s/none", dir);
+    sb_printf(&deep, "%s/none", temp_dir);
     Store *s;
     Err err = {0};
     ck_assert(!store_open(deep.ptr, true, &s, &err));
@@ -461,7 +444,8 @@ static void three_checkpoints(void)
 {
     Store *s;
     Err err = {0};
-    if (!store_open(dir, false, &s, &err) || !store_task_create(s, STR("orders"), STR("x"), &err)) _exit(1);
+    if (!store_open(temp_dir, false, &s, &err) || !store_task_create(s, STR("orders"), STR("x"), &err))
+        _exit(1);
     for (uint64_t i = 1; i <= 3; i++) {
         const StoreFloor floors[] = {floor_of("s1", i * 100), floor_of("s2", i * 1000)};
         if (!store_checkpoint(s, i, i, floors, 2, &err)) _exit(1);
@@ -520,7 +504,7 @@ static void open_once(void)
 {
     Store *s;
     Err bad = {0};
-    if (!store_open(dir, false, &s, &bad)) _exit(1);
+    if (!store_open(temp_dir, false, &s, &bad)) _exit(1);
 }
 
 START_TEST(a_kill_inside_a_migration_leaves_the_version_before)
@@ -538,7 +522,7 @@ static void endless_checkpoints(void)
 {
     Store *s;
     Err err = {0};
-    if (!store_open(dir, false, &s, &err)) _exit(1);
+    if (!store_open(temp_dir, false, &s, &err)) _exit(1);
     StoreTask t;
     bool found;
     if (!store_task_read(s, &t, &found, &err)) _exit(1);
@@ -588,7 +572,7 @@ static Suite *store_suite(void)
 {
     Suite *s = suite_create("store");
     TCase *t = tcase_create("store");
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, temp_dir_setup, temp_dir_teardown);
     tcase_set_timeout(t, 30);
     tcase_add_test(t, opening_makes_private_folder_and_runs_all_migrations);
     tcase_add_test(t, migrations_are_numbered_without_gaps);
