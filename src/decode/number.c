@@ -23,8 +23,13 @@ static uint32_t decimal_group(const uint8_t *p, unsigned n, uint8_t invert, uint
 
 static char *put_group(char *o, uint32_t v, unsigned n)
 {
-    for (unsigned i = n; i-- > 0; v /= 10)
-        o[i] = (char)('0' + v % 10);
+    unsigned i = n;
+    for (; i >= 2; v /= 100) {
+        uint32_t two = v % 100;
+        o[--i] = (char)('0' + two % 10);
+        o[--i] = (char)('0' + two / 10);
+    }
+    if (i) o[0] = (char)('0' + v % 10);
     return o + n;
 }
 
@@ -93,6 +98,8 @@ static unsigned scaled_digits(double v, char digits[24], int *point)
         double m = v * power[k];
         if (m >= limit) return 0;
         double whole = (double)(uint64_t)(m + 0.5);
+        if (fabs(m - whole) > 0.25)
+            continue; /* m is off by at most an eighth below the limit: no candidate */
         if (whole / power[k] != v) continue;
         unsigned n_all;
         unsigned n = integer_digits((uint64_t)whole, digits, &n_all);

@@ -124,10 +124,12 @@ int64_t value_int(const ColumnCodec *codec, Field f)
     return integer_value(codec, f.ptr, len);
 }
 
-static inline bool put_integer(StrBuf *out, const ColumnCodec *codec, Field f, Err *err)
+/* len is a constant where this is called: one case of the type switch each. */
+static inline __attribute__((always_inline)) bool put_integer(StrBuf *out, const ColumnCodec *codec, Field f,
+                                                              uint32_t len, Err *err)
 {
-    if (UNLIKELY(f.len != integer_len(codec->type))) return impossible(codec, f, err);
-    int64_t v = integer_value(codec, f.ptr, f.len);
+    if (UNLIKELY(f.len != len)) return impossible(codec, f, err);
+    int64_t v = integer_value(codec, f.ptr, len);
     bool negative = v < 0 && !codec->is_unsigned;
     put_u64(out, negative ? 0 - (uint64_t)v : (uint64_t)v, negative);
     return true;
@@ -381,12 +383,12 @@ static inline __attribute__((always_inline)) bool put_value(StrBuf *out, const C
             sb_add(out, "0000", 4);
             return true;
         }
-        return put_integer(out, codec, f, err);
-    case COLTYPE_TINY:
-    case COLTYPE_SHORT:
-    case COLTYPE_INT24:
-    case COLTYPE_LONG:
-    case COLTYPE_LONGLONG: return put_integer(out, codec, f, err);
+        return put_integer(out, codec, f, 1, err);
+    case COLTYPE_TINY: return put_integer(out, codec, f, 1, err);
+    case COLTYPE_SHORT: return put_integer(out, codec, f, 2, err);
+    case COLTYPE_INT24: return put_integer(out, codec, f, 3, err);
+    case COLTYPE_LONG: return put_integer(out, codec, f, 4, err);
+    case COLTYPE_LONGLONG: return put_integer(out, codec, f, 8, err);
     case COLTYPE_FLOAT:
     case COLTYPE_DOUBLE: return put_floating(out, codec, f, style, err);
     case COLTYPE_NEWDECIMAL:
