@@ -1,4 +1,7 @@
 #include "ops/cli.h"
 #include "base/poison.h"
 
-int main(int argc, char **argv) { return cli_main(argc, argv); }
+int main(int argc, char **argv)
+{
+    return cli_main(argc, argv);
+}

@@ -1,5 +1,5 @@
-/* How a shard table is written into its target: built once per (shard table, table map), immutable, lives as long as
- * the process, so that row operations may point to it from any stage. */
+/* How a shard table is written into its target: built once per (shard table, table map), immutable, lives as
+ * long as the process, so that row operations may point to it from any stage. */
 #ifndef SM_MODEL_BINDING_H
 #define SM_MODEL_BINDING_H
 
@@ -11,13 +11,15 @@
 
 enum { NO_COLUMN = UINT32_MAX };
 
-/* How equality of a key column's values is folded into the write-set hash: too coarse is safe, too fine is not. */
+/* How equality of a key column's values is folded into the write-set hash: too coarse is safe, too fine is
+ * not. */
 typedef enum KeyFold {
-    KEY_FOLD_EXACT,      /* numbers, temporals: equal values have equal canonical bytes */
-    KEY_FOLD_BYTES,      /* binary strings (BINARY padded, VARBINARY as is) */
-    KEY_FOLD_BIN_PAD,    /* text compared by code point, trailing spaces ignored */
-    KEY_FOLD_ASCII_CI,   /* case-insensitive text: folds plain ASCII; any other character makes the row exclusive */
-    KEY_FOLD_UNKNOWN,    /* no proven folding: adds nothing to the hash */
+    KEY_FOLD_EXACT,    /* numbers, temporals: equal values have equal canonical bytes */
+    KEY_FOLD_BYTES,    /* binary strings (BINARY padded, VARBINARY as is) */
+    KEY_FOLD_BIN_PAD,  /* text compared by code point, trailing spaces ignored */
+    KEY_FOLD_ASCII_CI, /* case-insensitive text: folds plain ASCII; any other character makes the row
+                          exclusive */
+    KEY_FOLD_UNKNOWN,  /* no proven folding: adds nothing to the hash */
 } KeyFold;
 
 typedef struct TargetKeyPart {
@@ -43,7 +45,8 @@ typedef struct Target {
     const TableSchema *schema;
     TargetKey *keys; /* every unique key, primary first */
     uint32_t n_keys;
-    uint32_t row_key; /* index of the key that finds rows: the primary, else the first unique NOT NULL; NO_COLUMN: keyless */
+    uint32_t row_key; /* index of the key that finds rows: the primary, else the first unique NOT NULL;
+                         NO_COLUMN: keyless */
     bool primary_is_only_key; /* the fast UPDATE (multi-row upsert) is allowed */
     pthread_mutex_t shapes_mutex;
     struct Shape *shapes; /* list, guarded by shapes_mutex; the shapes themselves are immutable */
@@ -56,20 +59,22 @@ typedef struct Shape {
     uint32_t n_columns;
     uint32_t *columns; /* of the target, ascending */
     Str column_list;   /* (`a`,`b`) */
-    Str upsert_tail;   /* ON DUPLICATE KEY UPDATE `b`=VALUES(`b`),…: every column of the list outside the row key */
+    Str upsert_tail; /* ON DUPLICATE KEY UPDATE `b`=VALUES(`b`),…: every column of the list outside the row
+                        key */
 } Shape;
 
 typedef struct BoundColumn {
     ColumnCodec codec;
     uint32_t target_column; /* NO_COLUMN: not written (generated downstream) */
     Str sql_name;           /* `name` downstream */
-    bool default_differs;   /* an INSERT image without this column would get another value downstream: refuse it */
-    bool on_update_now;     /* the target sets it by itself: an UPDATE whose image lacks it adds `c`=`c` */
+    bool default_differs; /* an INSERT image without this column would get another value downstream: refuse it
+                           */
+    bool on_update_now;   /* the target sets it by itself: an UPDATE whose image lacks it adds `c`=`c` */
 } BoundColumn;
 
 /* One shard table: the durable identity of a member of its target's group. */
 typedef struct Member {
-    uint32_t id; /* dense, from 0, process-wide */
+    uint32_t id;     /* dense, from 0, process-wide */
     uint32_t source; /* index of the source in the task */
     TableName name;
     Target *target;
@@ -84,14 +89,15 @@ typedef struct Binding {
     uint32_t n_columns;
     /* key_columns[k][p]: the map column that feeds part p of the target's key k; NO_COLUMN if none does */
     uint32_t **key_columns;
-    /* columns of the shard table's own row key, when no target key consists of the same columns; n = 0: not needed */
+    /* columns of the shard table's own row key, when no target key consists of the same columns; n = 0: not
+     * needed */
     uint32_t *source_key;
     TargetKeyPart *source_key_parts; /* fold and prefix of each */
     uint32_t n_source_key;
-    Shape *full_shape; /* all written columns */
-    Str on_update_columns; /* `c`=`c`,… appended to an UPDATE whose image lacks ON UPDATE columns; "" if none. Exact per
-                              column: BoundColumn.on_update_now. A target's own ON UPDATE column that the shard has not
-                              is left to the target */
+    Shape *full_shape;     /* all written columns */
+    Str on_update_columns; /* `c`=`c`,… appended to an UPDATE whose image lacks ON UPDATE columns; "" if none.
+                              Exact per column: BoundColumn.on_update_now. A target's own ON UPDATE column
+                              that the shard has not is left to the target */
     const struct KeyPlan *key_plans; /* one per target key, then the source key's; track/keyplan.h */
     uint32_t n_key_plans;
 } Binding;

@@ -1,4 +1,5 @@
-/* How one column's bytes in a row image become a value in SQL text. Built once per binding, read by appliers. */
+/* How one column's bytes in a row image become a value in SQL text. Built once per binding, read by appliers.
+ */
 #ifndef SM_MODEL_CODEC_H
 #define SM_MODEL_CODEC_H
 
@@ -21,13 +22,13 @@ typedef enum TextKind {
 } TextKind;
 
 typedef struct ColumnCodec {
-    uint8_t type;  /* ColType */
+    uint8_t type; /* ColType */
     uint16_t meta;
     bool is_unsigned;
     TextKind text;
-    Str introducer;      /* "_latin1", for TEXT_OTHER */
-    uint32_t pad_to;     /* BINARY(n): n; the image has its trailing zeros cut. 0 = no padding */
-    const Str *members;  /* ENUM, SET: utf8 names; NULL = write the number */
+    Str introducer;     /* "_latin1", for TEXT_OTHER */
+    uint32_t pad_to;    /* BINARY(n): n; the image has its trailing zeros cut. 0 = no padding */
+    const Str *members; /* ENUM, SET: utf8 names; NULL = write the number */
     uint32_t n_members;
 } ColumnCodec;
 

@@ -1,4 +1,5 @@
-/* The two server families whose binlogs differ. Decided once per source from the server itself, then stored. */
+/* The two server families whose binlogs differ. Decided once per source from the server itself, then stored.
+ */
 #ifndef SM_MODEL_FLAVOR_H
 #define SM_MODEL_FLAVOR_H
 

@@ -1,8 +1,8 @@
 /* GTID sets of both flavors.
  *
  * MySQL:   uuid:1-5:7,uuid2:9  — a set of intervals per (uuid, tag); tags parse and print (uuid:tag:1-5).
- * MariaDB: 0-1-25,1-2-9        — the last GTID per domain; "contains" means: sequence not above the domain's last.
- * Source of truth: what the server prints in @@gtid_executed / @@gtid_binlog_pos. Not thread-safe. */
+ * MariaDB: 0-1-25,1-2-9        — the last GTID per domain; "contains" means: sequence not above the domain's
+ * last. Source of truth: what the server prints in @@gtid_executed / @@gtid_binlog_pos. Not thread-safe. */
 #ifndef SM_MODEL_GTID_H
 #define SM_MODEL_GTID_H
 
@@ -42,8 +42,9 @@ void gtidset_merge(GtidSet *s, const GtidSet *other);
 void gtidset_subtract(GtidSet *s, const GtidSet *other);
 /* MariaDB only: the last of a domain; false when the domain is not there. */
 bool gtidset_domain_last(const GtidSet *s, uint32_t domain, Gtid *out);
-/* MySQL only: the body of COM_BINLOG_DUMP_GTID's set: u64 n_sids, then per sid: 16 bytes uuid, u64 n_intervals,
- * then u64 start, u64 end (exclusive) each, little-endian. Tagged sets use the tagged encoding of MySQL 8.3+. */
+/* MySQL only: the body of COM_BINLOG_DUMP_GTID's set: u64 n_sids, then per sid: 16 bytes uuid, u64
+ * n_intervals, then u64 start, u64 end (exclusive) each, little-endian. Tagged sets use the tagged encoding
+ * of MySQL 8.3+. */
 void gtidset_encode(const GtidSet *s, StrBuf *out);
 
 /* One GTID as the server prints it. */

@@ -1,5 +1,5 @@
-/* Nouns of a table's definition, as read from a server's information_schema or kept by the tracker. Immutable once
- * built; all strings live in the owning TableSchema's arena. */
+/* Nouns of a table's definition, as read from a server's information_schema or kept by the tracker. Immutable
+ * once built; all strings live in the owning TableSchema's arena. */
 #ifndef SM_MODEL_SCHEMA_H
 #define SM_MODEL_SCHEMA_H
 
@@ -10,14 +10,17 @@ typedef struct TableName {
     Str schema, table;
 } TableName;
 
-static inline bool table_name_eq(TableName a, TableName b) { return str_eq(a.schema, b.schema) && str_eq(a.table, b.table); }
+static inline bool table_name_eq(TableName a, TableName b)
+{
+    return str_eq(a.schema, b.schema) && str_eq(a.table, b.table);
+}
 /* Appends `schema`.`table`. */
 void table_name_sql(TableName n, StrBuf *out);
 /* Appends schema.table, for people and map keys. */
 void table_name_plain(TableName n, StrBuf *out);
 
 typedef enum DefaultKind {
-    DEFAULT_NONE,    /* no default: NOT NULL without one */
+    DEFAULT_NONE, /* no default: NOT NULL without one */
     DEFAULT_NULL,
     DEFAULT_LITERAL, /* default_text is the value, unquoted */
     DEFAULT_EXPR,    /* default_text is an expression: current_timestamp(), uuid(), … */
@@ -28,7 +31,7 @@ typedef struct ColumnDef {
     Str data_type;   /* lower case, DATA_TYPE: "int", "varchar", "enum", … */
     Str column_type; /* COLUMN_TYPE as the server prints it: "int(10) unsigned" */
     bool is_unsigned, not_null, auto_increment;
-    bool generated;  /* VIRTUAL or STORED: the target computes it, it is never written */
+    bool generated; /* VIRTUAL or STORED: the target computes it, it is never written */
     bool generated_stored;
     bool invisible;
     bool on_update_now;
@@ -44,8 +47,8 @@ typedef struct ColumnDef {
 } ColumnDef;
 
 typedef struct KeyPart {
-    uint32_t column;    /* index into columns; UINT32_MAX for an expression part */
-    uint32_t prefix;    /* characters (bytes for binary); 0 = whole column */
+    uint32_t column; /* index into columns; UINT32_MAX for an expression part */
+    uint32_t prefix; /* characters (bytes for binary); 0 = whole column */
 } KeyPart;
 
 typedef struct KeyDef {

@@ -1,4 +1,5 @@
-/* What a TABLE_MAP event says of a table: wire types of its columns, and with FULL metadata their names. Immutable. */
+/* What a TABLE_MAP event says of a table: wire types of its columns, and with FULL metadata their names.
+ * Immutable. */
 #ifndef SM_MODEL_TABLE_MAP_H
 #define SM_MODEL_TABLE_MAP_H
 
@@ -9,14 +10,15 @@
 
 typedef struct MapColumn {
     uint8_t type;  /* ColType, the real one: ENUM and SET are taken out of STRING's metadata */
-    uint16_t meta; /* as the type defines: STRING: max bytes; ENUM/SET: bytes a value; NEWDECIMAL: precision<<8|scale;
-                      BIT: bytes<<8|bits; VARCHAR: max bytes; BLOB: length bytes; *2 temporals: fraction digits */
+    uint16_t meta; /* as the type defines: STRING: max bytes; ENUM/SET: bytes a value; NEWDECIMAL:
+                      precision<<8|scale; BIT: bytes<<8|bits; VARCHAR: max bytes; BLOB: length bytes; *2
+                      temporals: fraction digits */
     bool nullable;
-    bool has_sign;     /* is_unsigned is known (signedness metadata was there) */
+    bool has_sign; /* is_unsigned is known (signedness metadata was there) */
     bool is_unsigned;
-    bool visible;      /* true unless metadata says otherwise */
+    bool visible;       /* true unless metadata says otherwise */
     uint32_t collation; /* id; 0 = not said. 63 = binary */
-    Str name;          /* empty without FULL metadata */
+    Str name;           /* empty without FULL metadata */
     const Str *members; /* ENUM/SET, FULL metadata only */
     uint32_t n_members;
 } MapColumn;

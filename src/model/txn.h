@@ -19,10 +19,11 @@ typedef struct RowImage {
 typedef struct RowOp {
     const Binding *binding;
     RowKind kind;
-    bool exclusive;  /* conflicts with every other row of its target (no hashable key) */
-    uint64_t row_no; /* within the transaction, counting all row changes before routing and filtering, from 0 */
-    RowImage before; /* UPDATE, DELETE */
-    RowImage after;  /* INSERT, UPDATE */
+    bool exclusive; /* conflicts with every other row of its target (no hashable key) */
+    uint64_t
+        row_no; /* within the transaction, counting all row changes before routing and filtering, from 0 */
+    RowImage before;          /* UPDATE, DELETE */
+    RowImage after;           /* INSERT, UPDATE */
     uint32_t keys_at, n_keys; /* its slice of Txn.keys */
     /* hash of the row key before and after, for ordering and folding inside a batch; 0 when exclusive */
     uint64_t row_hash_before, row_hash_after;
@@ -36,7 +37,8 @@ typedef struct TxnId {
     Str file; /* always set when read from a server; end of the transaction */
     uint64_t end_pos;
     PointEvidence evidence; /* its last event */
-    const char *server;     /* identity of the server it was read from (model/point.h); interned for the process's life */
+    const char *
+        server; /* identity of the server it was read from (model/point.h); interned for the process's life */
 } TxnId;
 
 /* Every row change read ends in exactly one of these. */
@@ -65,21 +67,23 @@ typedef struct WaitFor {
     uint64_t order;
 } WaitFor;
 
-/* Owner: whoever holds the pointer. Made by a source thread, freed by txn_free (any thread). A transaction beyond
- * split_transaction_rows comes as several pieces: same id, consecutive row ranges, last_piece on the last. */
+/* Owner: whoever holds the pointer. Made by a source thread, freed by txn_free (any thread). A transaction
+ * beyond split_transaction_rows comes as several pieces: same id, consecutive row ranges, last_piece on the
+ * last. */
 typedef struct Txn {
     Arena arena;
     size_t budget_bytes; /* taken from the process budget; given back by whoever frees it */
     uint32_t source;     /* index of the source */
     uint32_t run;        /* the source's run number: a transaction of an earlier run is dropped */
     TxnId id;
-    uint32_t timestamp; /* seconds, of the commit, by the source's clock */
-    uint32_t server_id; /* of the server that wrote it first */
+    uint32_t timestamp;        /* seconds, of the commit, by the source's clock */
+    uint32_t server_id;        /* of the server that wrote it first */
     uint64_t row_from, row_to; /* [from, to) of the transaction's row numbers that this piece covers */
     bool is_piece, last_piece; /* an unsplit transaction: is_piece false, last_piece true */
-    uint32_t rows_crc;  /* pieces: CRC32 over all row image bytes of the range, filtered rows too */
-    RowCounts counts;   /* read and filtered are set; the applier sets applied and missed */
-    bool already_applied; /* found in the applied set: only counts (recorded outcome) and position matter; no ops */
+    uint32_t rows_crc;         /* pieces: CRC32 over all row image bytes of the range, filtered rows too */
+    RowCounts counts;          /* read and filtered are set; the applier sets applied and missed */
+    bool already_applied; /* found in the applied set: only counts (recorded outcome) and position matter; no
+                             ops */
     RowOp *ops;
     size_t n_ops;
     uint64_t *keys; /* write set: hashes of all ops, before and after */
