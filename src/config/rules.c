@@ -68,7 +68,7 @@ static void tables_build(Build *b, const Node *map, const char *key, TablePatter
     for (const NodeEntry *e = list->first; e; e = e->next)
         (*out)[(*n)++] = (TablePattern){
             .schema = required_str(b, SECTION_TABLE, e->value, "db-name", str_of(key)),
-            .table = keys_str(SECTION_TABLE, e->value, "tbl-name"),
+            .table = required_str(b, SECTION_TABLE, e->value, "tbl-name", str_of(key)),
             .place = e->value->place,
         };
 }

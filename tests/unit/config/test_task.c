@@ -285,7 +285,7 @@ START_TEST(routes_and_lists)
              "target-table: t$1}\n"
              "  b: {schema-pattern: 's_*', target-schema: d}\n"
              "block-allow-list:\n  w:\n    do-dbs: [x, '~y']\n    ignore-dbs: [z]\n"
-             "    do-tables: [{db-name: x, tbl-name: 't*'}]\n    ignore-tables: [{db-name: x}]\n");
+             "    do-tables: [{db-name: x, tbl-name: 't*'}]\n    ignore-tables: [{db-name: x, tbl-name: u}]\n");
     const SourceConfig *s = &l.task->sources[0];
     ck_assert_uint_eq(l.task->n_routes, 2);
     ck_assert_uint_eq(s->n_routes, 2);
@@ -300,7 +300,7 @@ START_TEST(routes_and_lists)
     ck_assert(w->n_do_dbs == 2 && w->n_ignore_dbs == 1 && w->n_do_tables == 1 && w->n_ignore_tables == 1);
     ck_str(w->do_dbs[1], "~y");
     ck_str(w->do_tables[0].table, "t*");
-    ck_assert_uint_eq(w->ignore_tables[0].table.len, 0);
+    ck_str(w->ignore_tables[0].table, "u");
     ck_refused(&l,
                HEAD TARGET INSTANCE "    route-rules: [a]\n" SOURCE
                                     "routes: {a: {schema-pattern: s, target-schema: d, target-table: t}}\n",
@@ -319,6 +319,10 @@ START_TEST(routes_and_lists)
                HEAD TARGET INSTANCE "    block-allow-list: w\n" SOURCE
                                     "block-allow-list: {w: {do-dbs: [''], do-tables: [{tbl-name: t}]}}\n",
                ERR_CONFIG_VALUE, "db-name is missing");
+    ck_refused(&l,
+               HEAD TARGET INSTANCE "    block-allow-list: w\n" SOURCE
+                                    "block-allow-list: {w: {ignore-tables: [{db-name: x}]}}\n",
+               ERR_CONFIG_MISSING, "tbl-name is missing in ignore-tables");
     load_done(&l);
 }
 END_TEST
