@@ -63,10 +63,23 @@ static void print_error(const Err *err, const CliOpts *opts, Answer *a)
     json_decref(o);
 }
 
+/* Does the verb connect to no server? It needs no passwords then. */
+static bool is_offline(const CliOpts *opts)
+{
+    switch (opts->verb) {
+    case VERB_RUN:
+    case VERB_CHECK: return false;
+    case VERB_ROUTE: return opts->tables != NULL;
+    default: return true; /* they talk to the running task, or to its folder */
+    }
+}
+
 static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
 {
     StrBuf *out = &a->out;
-    TaskOpts task_opts = {.source_files = opts->source_files, .n_source_files = opts->n_source_files};
+    TaskOpts task_opts = {.source_files = opts->source_files,
+                          .n_source_files = opts->n_source_files,
+                          .offline = is_offline(opts)};
     Task *task = NULL;
     int status = 0;
     if (!opts->state_dir && !task_load(opts->argument, &task_opts, &task, &a->problems, err))

@@ -69,3 +69,21 @@ def test_an_offline_list(scenario):
     text = json.dumps(json.loads(done.stdout))
     assert "all_a" in text and "all_b" in text and "months" in text, f"{done.returncode} {done.stdout} {done.stderr}"
     assert yaml.safe_load(s.runner.task_path.read_text())["name"] == s.unique
+
+
+def test_verbs_that_connect_to_no_server_need_no_password(scenario):
+    s = scenario.make_plain({"t": "(id BIGINT PRIMARY KEY, v INT)"})
+    for endpoint in [s.task["target-database"], s.source_config(1)["from"]]:
+        del endpoint["password"]
+        endpoint["password-env"] = f"{s.unique.upper()}_NOT_SET"
+    s.save()
+    names = s.folder / "names"
+    names.write_text(f"s1.{s.shards[0].schema}.t\n")
+    done = s.runner.verb("route", "--tables", str(names))
+    assert "SM-1205" not in done.stderr and "r-t" in done.stdout, f"{done.returncode} {done.stdout} {done.stderr}"
+    for verb in ("status", "pause", "resume", "stop"):
+        done = s.runner.verb(verb)
+        assert "password" not in done.stderr and "SM-12" not in done.stderr, f"{verb}: {done.stderr}"
+    for verb in ("run", "check", "route"):
+        done = s.runner.verb(verb)
+        assert done.returncode == 2 and "SM-1205" in done.stderr, f"{verb}: {done.returncode} {done.stderr}"
