@@ -279,13 +279,14 @@ START_TEST(routes_and_lists)
 {
     Load l;
     load_init(&l);
-    ck_loads(&l, HEAD TARGET INSTANCE
-             "    route-rules: [b, a]\n    block-allow-list: w\n" SOURCE
-             "routes:\n  a: {schema-pattern: 's_*', table-pattern: '~^t_([0-9]+)$', target-schema: d, "
-             "target-table: t$1}\n"
-             "  b: {schema-pattern: 's_*', target-schema: d}\n"
-             "block-allow-list:\n  w:\n    do-dbs: [x, '~y']\n    ignore-dbs: [z]\n"
-             "    do-tables: [{db-name: x, tbl-name: 't*'}]\n    ignore-tables: [{db-name: x, tbl-name: u}]\n");
+    ck_loads(
+        &l, HEAD TARGET INSTANCE
+        "    route-rules: [b, a]\n    block-allow-list: w\n" SOURCE
+        "routes:\n  a: {schema-pattern: 's_*', table-pattern: '~^t_([0-9]+)$', target-schema: d, "
+        "target-table: t$1}\n"
+        "  b: {schema-pattern: 's_*', target-schema: d}\n"
+        "block-allow-list:\n  w:\n    do-dbs: [x, '~y']\n    ignore-dbs: [z]\n"
+        "    do-tables: [{db-name: x, tbl-name: 't*'}]\n    ignore-tables: [{db-name: x, tbl-name: u}]\n");
     const SourceConfig *s = &l.task->sources[0];
     ck_assert_uint_eq(l.task->n_routes, 2);
     ck_assert_uint_eq(s->n_routes, 2);
