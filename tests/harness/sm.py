@@ -148,9 +148,11 @@ class Runner:
     def status(self) -> dict:
         done = self.verb("status", "--json")
         try:
-            return json.loads(done.stdout)
-        except ValueError:
-            raise Failed(f"status --json: exit status {done.returncode}, no JSON: {done.stdout[:500]!r} {done.stderr[:2000]}\n"
+            status = json.loads(done.stdout)
+            status["sources"]
+            return status
+        except (ValueError, KeyError):
+            raise Failed(f"status --json: exit status {done.returncode}, no status: {done.stdout[:500]!r} {done.stderr[:2000]}\n"
                          f"{self.log_tail()}") from None
 
     def source(self, source_id: str) -> dict:
