@@ -3,6 +3,7 @@ import subprocess
 import time
 
 import pytest
+import yaml
 
 from harness.proxy import Proxy
 from harness.servers import MariaDB
@@ -250,8 +251,9 @@ def test_a_free_server_id_is_chosen(scenario):
         replica.replicate_from(s.shards[0].server)
         s.start()
         other = Runner(s.folder / "other.yaml")
-        text = s.runner.task_path.read_text().replace(f"name: {s.unique}", f"name: {s.unique}o").replace("/state", "/state2")
-        other.task_path.write_text(text.replace(f"{s.target}\n", f"{s.target}2\n"))
+        task = {**s.task, "name": s.unique + "o", "state-dir": str(s.folder / "state2"),
+                "routes": {"r-t": {**s.task["routes"]["r-t"], "target-schema": s.target + "2"}}}
+        other.task_path.write_text(yaml.safe_dump(task, sort_keys=False))
         other.task_path.chmod(0o600)
         s.downstream.run(f"CREATE DATABASE {s.target}2")
         s._made.append((s.downstream, s.target + "2"))

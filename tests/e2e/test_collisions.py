@@ -83,22 +83,19 @@ def test_the_shards_own_deletion_of_the_other_row_is_no_collision(scenario):
     assert s.runner.source("s2")["error"] is None
 
 
-def test_moves_between_shards_all_the_time(scenario):
+def test_many_moves_between_shards(scenario):
     s = scenario.make_plain(ONE, task={"collision-grace": "10s"})
     s.start()
     settle(s, 1, *(f"INSERT INTO {{s}}.t VALUES ({i}, 'k{i}', 0)" for i in range(20)))
-    where = dict.fromkeys(range(20), 1)
-    for n in range(60):
-        i = n % 20
-        here, there = where[i], 3 - where[i]
-        if n % 2:
-            s.shard_run(there, f"INSERT INTO {{s}}.t VALUES ({i}, 'k{i}', {n})")
-            s.shard_run(here, f"DELETE FROM {{s}}.t WHERE id = {i}")
-        else:
-            s.shard_run(here, f"DELETE FROM {{s}}.t WHERE id = {i}")
-            s.shard_run(there, f"INSERT INTO {{s}}.t VALUES ({i}, 'k{i}', {n})")
-        where[i] = there
-    s.runner.wait_caught_up(120)
+    for round_no in range(3):  # a row that comes back before its first move is merged has no order that anybody could know
+        here, there = (1, 2) if round_no % 2 == 0 else (2, 1)
+        for i in range(20):
+            insert = f"INSERT INTO {{s}}.t VALUES ({i}, 'k{i}', {round_no * 100 + i})"
+            delete = f"DELETE FROM {{s}}.t WHERE id = {i}"
+            steps = [(there, insert), (here, delete)]
+            for number, statement in steps if i % 2 else reversed(steps):
+                s.shard_run(number, statement)
+        s.runner.wait_caught_up(60)
     expected = sorted(r for x in s.shards for r in x.server.query(f"SELECT * FROM `{x.schema}`.t"))
     assert s.rows("t") == expected
 

@@ -51,6 +51,10 @@ def show_progress(s: Scenario, seconds: float) -> None:
         time.sleep(1)
 
 
+def streaming(status: dict) -> bool:
+    return bool(status["sources"]) and all(x["state"] == "streaming" for x in status["sources"])
+
+
 class _Pool:
     """What Scenario needs of a pool: servers that are there already."""
 
@@ -99,7 +103,7 @@ def play(s: Scenario, one: MariaDB, two: MariaDB, program: str, begin: float) ->
     say(f"{program} run {path}")
     s.work.start()
     s.start()
-    s.runner.wait_for("the stream to run", lambda st: all(x["state"] == "streaming" for x in st["sources"]), 20)
+    s.runner.wait_for("the stream to run", streaming, 20)
     show_progress(s, SECONDS)
 
     step(f"kill -9 {s.runner.pid}, in the middle of it; the shards go on writing")
@@ -110,7 +114,7 @@ def play(s: Scenario, one: MariaDB, two: MariaDB, program: str, begin: float) ->
 
     step("the same command again: it goes on where the downstream says it was")
     s.start()
-    s.runner.wait_for("the stream to run", lambda st: all(x["state"] == "streaming" for x in st["sources"]), 20)
+    s.runner.wait_for("the stream to run", streaming, 20)
     show_progress(s, SECONDS)
 
     step("the shards stop writing; waiting until everything is merged")

@@ -523,7 +523,7 @@ class Workload:
         self.writers = [ShardWriter(s, self.seed, self.options) for s in shards]
         self.threads: list[threading.Thread] = []
         self._stop = threading.Event()
-        print(f"workload seed {self.seed}, {len(shards)} shards, {self.options}", flush=True)
+        print(f"    workload: seed {self.seed}, {len(shards)} shards, tables {', '.join(self.options.tables)}", flush=True)
 
     def create(self) -> None:
         """Schemas and tables on the shards; before the start points are taken."""
