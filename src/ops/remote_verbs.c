@@ -11,7 +11,8 @@
 enum {
     ANSWER_MS = 120 * 1000, /* the process may ask every source, each with its own connect time-out */
     POLL_MS = 300,
-    GONE_MS = 10 * 1000, /* --wait: no process for this long ends the wait */
+    STARTING_MS = 30 * 1000, /* pause and resume wait this long for a task that is starting */
+    GONE_MS = 10 * 1000,     /* --wait: no process for this long ends the wait */
 };
 
 /* A task that was never started has no state yet, and that is an answer; a folder given by hand must have
@@ -117,6 +118,21 @@ static void who_asks(StrBuf *out)
         sb_printf(out, "uid %u", (unsigned)geteuid());
 }
 
+static bool call_when_started(const ControlCall *call, const json_t *request, Err *err)
+{
+    int64_t deadline_ms = clock_mono_ms() + STARTING_MS;
+    bool ok = control_call(call, request, NULL, err);
+    Waker never;
+    waker_init(&never);
+    while (!ok && err->code == ERR_OPS_STARTING && clock_mono_ms() < deadline_ms) {
+        waker_sleep(&never, POLL_MS);
+        err_clear(err);
+        ok = control_call(call, request, NULL, err);
+    }
+    waker_done(&never);
+    return ok;
+}
+
 int control_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
 {
     const char *verb = options_verb_name(opts->verb);
@@ -126,7 +142,7 @@ int control_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
     who_asks(&by);
     ControlCall call = {.dir = dir, .timeout_ms = ANSWER_MS, .until_end = whole_stop};
     json_t *request = json_pack("{s:s, s:s?, s:s}", "verb", verb, "source", opts->source_id, "by", by.ptr);
-    bool ok = control_call(&call, request, NULL, err);
+    bool ok = call_when_started(&call, request, err);
     json_decref(request);
     if (!ok) return err_exit_status(err);
     if (opts->json)

@@ -81,9 +81,7 @@ static bool request_pause(Run *r, const json_t *request, bool pause, Err *err)
     const char *source = json_string_value(json_object_get(request, "source"));
     const char *by = json_string_value(json_object_get(request, "by"));
     Pipeline *p = pipeline_of(r);
-    if (!p)
-        return err_set_remedy(err, ERR_OPS_NOT_RUNNING, "try again in a moment",
-                              "the task is still starting");
+    if (!p) return err_set(err, ERR_OPS_STARTING, "the task is still starting");
     Str who = by ? str_of(by) : STR("operator");
     return pause ? pipeline_pause(p, source, who, err) : pipeline_resume(p, source, who, err);
 }
