@@ -134,7 +134,7 @@ def test_stop(scenario):
     s = scenario.make(tables=TABLES, transactions=0)
     s.work.run(30)
     s.start()
-    done = s.runner.wait_for("the task to run", lambda st: st["state"] not in ("starting",)) and s.runner.verb("stop")
+    done = s.runner.wait_for("the task to run", lambda st: st["running"] and st["state"] != "starting") and s.runner.verb("stop")
     assert done.returncode == 0, done.stderr
     assert s.runner.wait_exit(30) == 0, s.runner.log_tail()
     assert s.runner.verb("pause").returncode == 2, "pause of a task that does not run"
