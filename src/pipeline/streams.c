@@ -181,16 +181,21 @@ static void try_begin(Pipeline *p, StreamCtl *c)
         if (!c->pinned) err_clear(&c->error);
         stream_set_state(c, CTL_RUNNING);
         pthread_mutex_unlock(&p->mutex);
+        c->trouble_since_ms = 0;
         log_write(LOGEV_SOURCE_RESUMED, LOG_S("source", c->id));
         return;
     }
     if (err.code == ERR_DB_LOST) checkpoint_disconnect(p);
-    bool passing = err_class(&err) == ERR_CLASS_RETRY;
+    int64_t now = clock_mono_ms();
+    if (!c->trouble_since_ms) c->trouble_since_ms = now;
+    bool passing = err_class(&err) == ERR_CLASS_RETRY &&
+                   now - c->trouble_since_ms < (int64_t)p->task->retry_max_seconds * 1000;
     if (passing) {
         c->retry_at_ms = clock_mono_ms() + UNBORN_RETRY_MS;
         log_error(LOGEV_SOURCE_RETRY, &err, LOG_S("source", c->id));
     } else {
         log_error(LOGEV_SOURCE_STOPPED, &err, LOG_S("source", c->id));
+        c->trouble_since_ms = 0;
     }
     set_error(p, c, &err, passing ? CTL_GRACE : CTL_FAILED);
 }
