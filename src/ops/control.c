@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/check.h"
+#include "base/err_json.h"
 #include "base/clock.h"
 #include "base/poison.h"
 
@@ -66,19 +67,11 @@ static bool socket_address(const char *dir, struct sockaddr_un *addr, int *dir_f
 /* ---- server
  * -------------------------------------------------------------------------------------------------- */
 
-json_t *control_error(const Err *err)
-{
-    return json_pack("{s:o, s:s, s:s, s:s, s:s, s:i}", "code", json_sprintf("SM-%d", (int)err->code), "name",
-                     err_code_name(err->code), "class", err_class_name(err_class(err)), "message",
-                     err->message ? err->message : "", "remedy", err_remedy(err), "exit",
-                     err_exit_status(err));
-}
-
 static json_t *refuse(const char *text)
 {
     CLEANUP(err_clear) Err err = {0};
     err_set(&err, ERR_USAGE, "control socket: %s", text);
-    return json_pack("{s:b, s:o}", "ok", 0, "error", control_error(&err));
+    return json_pack("{s:b, s:o}", "ok", 0, "error", err_to_json(&err));
 }
 
 static void answer(Control *c, Client *cl, Str line)

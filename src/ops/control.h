@@ -37,7 +37,4 @@ typedef struct ControlCall {
 } ControlCall;
 NODISCARD bool control_call(const ControlCall *call, const json_t *request, json_t **reply, Err *err);
 
-/* {"code":"SM-1001","name":"USAGE","class":"config","message":…,"remedy":…,"exit":2}, new reference. */
-json_t *control_error(const Err *err);
-
 #endif

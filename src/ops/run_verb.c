@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/err_json.h"
 #include "ops/control.h"
 #include "ops/live.h"
 #include "ops/rates.h"
@@ -54,7 +55,7 @@ static json_t *status_now(Run *r, bool ask)
     if (p)
         status = pipeline_status(p, ask);
     else if (!status_offline(r->store, "starting", &status, &err))
-        status = json_pack("{s:s, s:o}", "state", "starting", "error", control_error(&err));
+        status = json_pack("{s:s, s:o}", "state", "starting", "error", err_to_json(&err));
     json_object_set_new(status, "running", json_true());
     json_object_set_new(status, "pid", json_integer(getpid()));
     json_object_set_new(status, "version", json_string(SHARDMERGE_VERSION));
@@ -100,12 +101,12 @@ static json_t *handle_request(void *ctx, const json_t *request)
         ask_stop(r, "request");
     } else if (!strcmp(verb, "pause") || !strcmp(verb, "resume")) {
         if (!request_pause(r, request, !strcmp(verb, "pause"), &err))
-            return json_pack("{s:b, s:o}", "ok", 0, "error", control_error(&err));
+            return json_pack("{s:b, s:o}", "ok", 0, "error", err_to_json(&err));
     } else {
         err_set(&err, ERR_USAGE, "control socket: no verb '%.64s'; there are status, pause, resume and stop",
                 verb);
     }
-    if (err_is_set(&err)) return json_pack("{s:b, s:o}", "ok", 0, "error", control_error(&err));
+    if (err_is_set(&err)) return json_pack("{s:b, s:o}", "ok", 0, "error", err_to_json(&err));
     return json_pack("{s:b}", "ok", 1);
 }
 

@@ -1,6 +1,7 @@
 /* Durable progress: the floors downstream, their copies in the state folder. Coordinator thread. */
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/err_json.h"
 #include "base/log.h"
 #include "pipeline/pipeline_impl.h"
 #include "base/poison.h"
@@ -92,18 +93,6 @@ static bool write_downstream(Pipeline *p, Snapshot *s, Err *err)
     return ok;
 }
 
-static void error_json(const Err *e, StrBuf *out)
-{
-    if (!err_is_set(e)) return;
-    json_t *o = json_pack("{s:o, s:s, s:s, s:s, s:s}", "code", json_sprintf("SM-%d", (int)e->code), "name",
-                          err_code_name(e->code), "class", err_class_name(err_class(e)), "message",
-                          e->message ? e->message : "", "remedy", err_remedy(e));
-    char *text = json_dumps(o, JSON_COMPACT);
-    sb_c(out, text ? text : "");
-    free(text);
-    json_decref(o);
-}
-
 static bool write_state(Pipeline *p, Snapshot *s, Err *err)
 {
     Arena arena = {0};
@@ -114,7 +103,7 @@ static bool write_state(Pipeline *p, Snapshot *s, Err *err)
         if (!p->streams[i].has_floor) continue;
         StrBuf point = {0}, error = {0};
         point_format(&s->views[i].floor, &point);
-        error_json(&p->streams[i].error, &error);
+        err_json_text(&p->streams[i].error, &error);
         floors[n++] = (StoreFloor){.source_id = p->stream_ids[i],
                                    .point_json = arena_str(&arena, sb_view(&point)),
                                    .counts = s->views[i].counts,

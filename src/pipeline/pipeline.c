@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/err_json.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/pipeline_impl.h"
@@ -516,11 +517,13 @@ PipelineEnd pipeline_wait(Pipeline *p, Err *err)
     }
     static const char *const outcomes[] = {"stopped", "caught-up", "failed"};
     Err e = {0};
-    if (!store_run_end(p->store, p->run_no, str_of(outcomes[p->end]),
-                       str_of(p->fatal.message ? p->fatal.message : ""), &e)) {
+    StrBuf why = {0};
+    err_json_text(&p->fatal, &why);
+    if (!store_run_end(p->store, p->run_no, str_of(outcomes[p->end]), sb_view(&why), &e)) {
         log_error(LOGEV_CHECK_WARNING, &e);
         err_clear(&e);
     }
+    sb_done(&why);
     if (p->end == PIPELINE_FAILED)
         log_error(LOGEV_TASK_FAILED, &p->fatal, LOG_STR("task", p->task->name));
     else

@@ -1,6 +1,7 @@
 /* What the task is doing and why, as JSON; pause and resume. Any thread. */
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/err_json.h"
 #include "pipeline/pipeline_impl.h"
 #include "base/poison.h"
 
@@ -62,7 +63,7 @@ bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err)
         return false;
     }
     window_snapshot(merge_window(c->pipeline->merge, c->index), &view);
-    *caught_up = view.first == c->written_first && floor_reaches(&view.floor, &end);
+    *caught_up = view.first == atomic_load(&c->written_first) && floor_reaches(&view.floor, &end);
     point_done(&view.floor);
     point_done(&end);
     return true;
@@ -82,18 +83,6 @@ static json_t *point_json(const StreamPoint *p)
     if (p->gtids) gtidset_format(p->gtids, &gtid);
     json_object_set_new(o, "gtid", p->gtids ? json_string(gtid.ptr ? gtid.ptr : "") : json_null());
     sb_done(&gtid);
-    return o;
-}
-
-static json_t *error_json(const Err *e)
-{
-    if (!err_is_set(e)) return json_null();
-    json_t *o = json_object();
-    json_object_set_new(o, "code", json_sprintf("SM-%d", (int)e->code));
-    json_object_set_new(o, "name", json_string(err_code_name(e->code)));
-    json_object_set_new(o, "class", json_string(err_class_name(err_class(e))));
-    json_object_set_new(o, "message", json_str(e->message));
-    json_object_set_new(o, "remedy", json_string(err_remedy(e)));
     return o;
 }
 
@@ -130,7 +119,7 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
     int64_t since_ms = clock_mono_ms() - c->since_ms;
     pthread_mutex_unlock(&p->mutex);
     if (running && s.state != SOURCE_STREAMING) state = "starting";
-    bool there = running && v.open == 0 && s.at_server_end && v.first == c->written_first;
+    bool there = running && v.open == 0 && s.at_server_end && v.first == atomic_load(&c->written_first);
     json_t *end = json_null();
     if (ask && running) {
         StreamPoint server = {0};
@@ -139,7 +128,7 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
         if (there) {
             json_decref(end);
             end = point_json(&server);
-            there = v.first == c->written_first && floor_reaches(&v.floor, &server);
+            there = v.first == atomic_load(&c->written_first) && floor_reaches(&v.floor, &server);
         }
         err_clear(&ignored);
         point_done(&server);
@@ -161,7 +150,7 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
     json_object_set_new(o, "bytes_read", json_integer((json_int_t)s.bytes));
     json_object_set_new(o, "reconnects", json_integer(s.reconnects));
     json_object_set_new(o, "waiting_for_freed_key", json_boolean(pinned));
-    json_object_set_new(o, "error", error_json(&error));
+    json_object_set_new(o, "error", err_to_json(&error));
     err_clear(&error);
     point_done(&v.floor);
     point_done(&s.read);
@@ -217,7 +206,7 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
                         : running                ? "streaming"
                         : paused == p->n_streams ? "paused-by-user"
                                                  : "paused-by-error";
-    json_t *fatal = error_json(&p->fatal);
+    json_t *fatal = err_to_json(&p->fatal);
     pthread_mutex_unlock(&p->mutex);
     MergeStats ms;
     merge_stats(p->merge, &ms);
