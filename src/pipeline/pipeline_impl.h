@@ -42,9 +42,9 @@ typedef struct StreamCtl {
     AppliedSet *applied; /* of the run under way; the source's thread reads it */
     bool digested;       /* the floor has passed everything in it */
     uint32_t run;
-    uint64_t written_first;   /* window.first at the last floor write */
-    bool has_floor;           /* a floor is stored downstream */
-    int64_t trouble_since_ms; /* first passing failure to begin a run; 0 none */
+    _Atomic uint64_t written_first; /* window.first at the last floor write; status reads it */
+    bool has_floor;                 /* a floor is stored downstream */
+    int64_t trouble_since_ms;       /* first passing failure to begin a run; 0 none */
 
     /* guarded by Pipeline.mutex */
     CtlState state;

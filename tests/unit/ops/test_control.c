@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/err_json.h"
 #include "ops/control.h"
 
 /* Answers with the request itself; "fail" as an error. ctx counts the calls. */
@@ -16,7 +17,7 @@ static json_t *echo(void *ctx, const json_t *request)
     if (verb && !strcmp(verb, "fail")) {
         Err err = {0};
         err_set_remedy(&err, ERR_OPS_NO_SUCH_SOURCE, "do this", "no source 'x'");
-        json_t *reply = json_pack("{s:b, s:o}", "ok", 0, "error", control_error(&err));
+        json_t *reply = json_pack("{s:b, s:o}", "ok", 0, "error", err_to_json(&err));
         err_clear(&err);
         return reply;
     }
