@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "base/reader.h"
+#include "db/foreign_keys.h"
 #include "base/poison.h"
 
 /* One table while its rows come in; the arrays move into the schema's arena at the end. */
@@ -12,6 +13,7 @@ typedef struct Builder {
     size_t n_columns, cap_columns;
     KeyDef *keys;
     size_t n_keys, cap_keys;
+    bool rules_seen; /* of its foreign keys */
 } Builder;
 
 /* One scan: a schema, or one table of it. */
@@ -365,25 +367,74 @@ static bool load_keys(Scan *s, Err *err)
     return ok;
 }
 
-static bool load_constraints(Scan *s, Err *err)
+static bool load_key_rules(Scan *s, Err *err)
 {
-    static const View foreign = {"TABLE_NAME, UPDATE_RULE, DELETE_RULE", "REFERENTIAL_CONSTRAINTS",
-                                 "CONSTRAINT_SCHEMA", "TABLE_NAME", NULL};
-    static const View triggers = {"EVENT_OBJECT_TABLE", "TRIGGERS", "EVENT_OBJECT_SCHEMA",
-                                  "EVENT_OBJECT_TABLE", NULL};
+    static const View view = {"TABLE_NAME, UPDATE_RULE, DELETE_RULE", "REFERENTIAL_CONSTRAINTS",
+                              "CONSTRAINT_SCHEMA", "TABLE_NAME", NULL};
+    static const char *const acting[] = {"CASCADE", "SET NULL", "SET DEFAULT"};
     Answer a;
-    if (!ask(s, &foreign, &a, err)) return false;
+    if (!ask(s, &view, &a, err)) return false;
     while (answer_next(&a)) {
         Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
         if (!b) continue;
-        b->schema->has_foreign_keys = true;
-        static const char *const acting[] = {"CASCADE", "SET NULL", "SET DEFAULT"};
+        b->schema->has_foreign_keys = b->rules_seen = true;
         for (size_t i = 0; i < ARRAY_LEN(acting); i++)
             if (cell_is(&a, "UPDATE_RULE", acting[i]) || cell_is(&a, "DELETE_RULE", acting[i]))
                 b->schema->has_cascade = true;
     }
     answer_done(&a);
-    if (!ask(s, &triggers, &a, err)) return false;
+    return true;
+}
+
+/* The rules of a table's foreign keys from its definition; when that may not be read either they count as
+ * cascading. */
+static bool read_hidden_rules(Scan *s, TableSchema *t, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    Answer a = {0};
+    Err denied = {0};
+    sb_c(&sql, "SHOW CREATE TABLE ");
+    table_name_sql(t->name, &sql);
+    t->has_foreign_keys = t->has_cascade = true;
+    if (!conn_query(s->conn, sb_view(&sql), &a.rows, &denied)) {
+        if (denied.code != ERR_DB_ACCESS_DENIED) {
+            err_move(err, &denied);
+            return err_wrap(err, "foreign keys of " STR_FMT "." STR_FMT, STR_ARG(t->name.schema),
+                            STR_ARG(t->name.table));
+        }
+        err_clear(&denied);
+        return true;
+    }
+    a.values = mem_zalloc(sizeof(Str) * (a.rows.n_columns + 1));
+    if (answer_next(&a)) t->has_cascade = foreign_keys_act(cell(&a, "Create Table"));
+    answer_done(&a);
+    return true;
+}
+
+/* MariaDB shows the rules only to users who may do more than SELECT; the keys themselves everybody sees. */
+static bool load_foreign_keys(Scan *s, Err *err)
+{
+    static const View view = {"DISTINCT TABLE_NAME, REFERENCED_TABLE_NAME", "KEY_COLUMN_USAGE",
+                              "TABLE_SCHEMA", "TABLE_NAME", NULL};
+    Answer a;
+    if (!load_key_rules(s, err) || !ask(s, &view, &a, err)) return false;
+    bool ok = true;
+    while (ok && answer_next(&a)) {
+        Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
+        if (!b || b->rules_seen || !cell(&a, "REFERENCED_TABLE_NAME").ptr) continue;
+        ok = read_hidden_rules(s, b->schema, err);
+        b->rules_seen = true;
+    }
+    answer_done(&a);
+    return ok;
+}
+
+static bool load_triggers(Scan *s, Err *err)
+{
+    static const View view = {"EVENT_OBJECT_TABLE", "TRIGGERS", "EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE",
+                              NULL};
+    Answer a;
+    if (!ask(s, &view, &a, err)) return false;
     while (answer_next(&a)) {
         Builder *b = map_get(&s->tables, cell(&a, "EVENT_OBJECT_TABLE"));
         if (b) b->schema->has_triggers = true;
@@ -432,7 +483,7 @@ static bool scan_load(Scan *s, Err *err)
 {
     if (!load_tables(s, err)) return false;
     if (!s->tables.count) return true;
-    return load_columns(s, err) && load_keys(s, err) && load_constraints(s, err);
+    return load_columns(s, err) && load_keys(s, err) && load_foreign_keys(s, err) && load_triggers(s, err);
 }
 
 /* Hands over the table of that name: as spelled, or without case where the server compares so. */

@@ -6,8 +6,10 @@
 #include "model/schema.h"
 
 /* The definition of one table; *out NULL when there is no such table. Columns in ordinal order, invisible
- * ones too; keys from STATISTICS; foreign keys (this table as the child) and triggers noted, as far as the
- * user may see them. The name is matched exactly, or without case where the server compares so
+ * ones too; keys from STATISTICS; foreign keys (this table as the child) noted, cascading ones too: where the
+ * user may not see their rules, from the text of the definition, else taken for cascading (a user
+ * with rights on single columns alone sees no keys); triggers noted, as
+ * far as the user may see them. The name is matched exactly, or without case where the server compares so
  * (lower_case_table_names). One round trip per information_schema view. Works on MySQL 5.7+, MariaDB 10.3+,
  * TiDB. */
 NODISCARD bool schema_read(Conn *c, TableName name, TableSchema **out, Err *err);

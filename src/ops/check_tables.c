@@ -284,44 +284,6 @@ static void check_create_grants(Tables *t, const Grants *g, TableName name)
     }
 }
 
-/* MariaDB shows a foreign key's rules only to users who may do more than SELECT: a cascade would go unseen.
- */
-static bool check_hidden_keys(Tables *t, Err *err)
-{
-    for (size_t s = 0; s < t->in->task->n_sources; s++) {
-        const CheckedSource *source = &t->in->sources[s];
-        Rows rows;
-        if (!source->conn || !source->is_mariadb) continue;
-        if (!conn_query(
-                source->conn,
-                STR("SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE "
-                    "REFERENCED_TABLE_NAME IS NOT NULL"),
-                &rows, err))
-            return err_wrap(err, "source " STR_FMT, STR_ARG(source->config->id));
-        check_where(t->report, "source " STR_FMT, STR_ARG(source->config->id));
-        Str v[2];
-        while (rows_next(&rows, v))
-            for (size_t i = 0; i < t->plan->n; i++) {
-                const RouteEntry *e = &t->plan->entries[i];
-                if (e->source != s || !t->shards[i] || t->shards[i]->has_foreign_keys) continue;
-                if (!table_name_eq(e->table, (TableName){v[0], v[1]})) continue;
-                StrBuf remedy = {0};
-                sb_c(&remedy, "GRANT SHOW VIEW ON ");
-                sb_ident(&remedy, v[0]);
-                sb_c(&remedy, ".* TO the user: any privilege beside SELECT does");
-                check_add(t->report, CHECK_FAIL, remedy.ptr,
-                          STR_FMT
-                          "." STR_FMT
-                          " has foreign keys whose rules this user may not see: a cascade would change rows "
-                          "without a trace in the binlog",
-                          STR_ARG(v[0]), STR_ARG(v[1]));
-                sb_done(&remedy);
-            }
-        rows_done(&rows);
-    }
-    return true;
-}
-
 static bool check_targets(Tables *t, Err *err)
 {
     Grants g = {0};
@@ -350,8 +312,7 @@ bool check_tables(CheckReport *r, const CheckTables *in, Err *err)
     Tables t = {.in = in, .report = r};
     bool ok = build_plan(&t, err);
     if (ok) report_routes(&t);
-    ok = ok && read_shards(&t, err) && check_hidden_keys(&t, err) && read_targets(&t, err) &&
-         check_targets(&t, err);
+    ok = ok && read_shards(&t, err) && read_targets(&t, err) && check_targets(&t, err);
     for (size_t i = 0; t.shards && i < t.plan->n; i++)
         schema_free(t.shards[i]);
     for (size_t i = 0; t.targets && i < t.plan->n_targets; i++)

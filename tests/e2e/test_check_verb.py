@@ -86,10 +86,7 @@ def test_a_cascade_that_is_not_logged(scenario):
         s.source_config(1)["from"].update(user=user, password="x")
         s.save()
         find(check(s, 1), "fail", f"{shard.schema}.t", "ON … CASCADE")  # MariaDB hides its rules from this user
-        shard.server.run(f"REVOKE SELECT ON `{shard.schema}`.* FROM {user}@'%'", f"GRANT SELECT (id, p) ON `{shard.schema}`.t TO {user}@'%'")
-        find(check(s, 1), "fail", f"{shard.schema}.t", "ON … CASCADE")  # and its definition too
-        shard.server.run(f"GRANT SELECT ON `{shard.schema}`.* TO {user}@'%'",
-                         f"CREATE TABLE {shard.schema}.u LIKE {shard.schema}.t", f"DROP TABLE {shard.schema}.t",
+        shard.server.run(f"CREATE TABLE {shard.schema}.u LIKE {shard.schema}.t", f"DROP TABLE {shard.schema}.t",
                          f"RENAME TABLE {shard.schema}.u TO {shard.schema}.t",
                          f"ALTER TABLE {shard.schema}.t ADD FOREIGN KEY (p) REFERENCES {shard.schema}.parent (id)")
         assert not [f for f in check(s, 0) if "CASCADE" in f["what"]]
