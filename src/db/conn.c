@@ -313,7 +313,7 @@ bool conn_exec(Conn *c, Str sql, uint64_t *affected, Err *err)
 bool conn_exec_multi(Conn *c, Str sql, uint64_t *affected, size_t cap, size_t *n_done, unsigned *warnings,
                      Err *err)
 {
-    Tally t = {.each = affected, .cap = cap};
+    Tally t = {.each = affected, .cap = cap}; /* NOLINT(readability-non-const-parameter): written there */
     bool ok = send_sql(c, sql, err) && drain_results(c, &t, err);
     *n_done = t.n;
     if (warnings) *warnings = t.warnings;
@@ -378,7 +378,8 @@ bool rows_next(Rows *r, Str *values)
 
 int rows_column(const Rows *r, const char *name)
 {
-    MYSQL_FIELD *fields = r->handle ? mysql_fetch_fields(r->handle) : NULL;
+    if (!r->handle) return -1;
+    const MYSQL_FIELD *fields = mysql_fetch_fields(r->handle);
     for (unsigned i = 0; i < r->n_columns; i++)
         if (str_ieq(str_make(fields[i].name, fields[i].name_length), str_of(name))) return (int)i;
     return -1;
