@@ -1,6 +1,7 @@
 #include "ops/check_verb.h"
 #include "apply/session.h"
 #include "ops/check_server.h"
+#include "pipeline/catalog.h"
 #include "base/poison.h"
 
 enum { CONNECT_TIMEOUT_S = 10, READ_TIMEOUT_S = 120 };
@@ -29,8 +30,10 @@ static void check_sources(CheckReport *r, const Task *task, CheckedSource *sourc
         ConnOpts opts = conn_opts(&r->arena, &s->config->from, r->where);
         if (conn_open(&opts, &s->conn, &err))
             check_source(r, s);
-        else
+        else {
+            endpoint_hint(&s->config->from, &err);
             check_add_err(r, CHECK_FAIL, &err);
+        }
     }
     for (size_t i = 0; i < task->n_sources; i++)
         for (size_t j = 0; j < i; j++) {
@@ -54,6 +57,7 @@ static Conn *open_downstream(CheckReport *r, const Task *task, Dialect *dialect)
                         .vars = vars,
                         .n_vars = task->target.n_session};
     if (!session_open(&opts, &c, dialect, &err)) {
+        endpoint_hint(&task->target, &err);
         check_add_err(r, CHECK_FAIL, &err);
         return NULL;
     }

@@ -6,6 +6,7 @@
 #include "ops/route_list.h"
 #include "ops/route_report.h"
 #include "route/plan.h"
+#include "pipeline/catalog.h"
 #include "base/poison.h"
 
 enum { CONNECT_TIMEOUT_S = 10, READ_TIMEOUT_S = 120 };
@@ -95,7 +96,9 @@ static bool connect_to(Dry *d, const Endpoint *e, Str role, Conn **out, Err *err
                      .connect_timeout_s = CONNECT_TIMEOUT_S,
                      .read_timeout_s = READ_TIMEOUT_S,
                      .write_timeout_s = READ_TIMEOUT_S};
-    return conn_open(&opts, out, err);
+    if (conn_open(&opts, out, err)) return true;
+    endpoint_hint(e, err);
+    return false;
 }
 
 static bool version_has(const Conn *c, const char *word)

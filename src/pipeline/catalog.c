@@ -22,6 +22,7 @@ struct Catalog {
     pthread_mutex_t mutex; /* guards all below */
     RoutePlan *plan;       /* for its routers; immutable */
     Flavor *flavors;       /* by source */
+    bool *logs_cascades;   /* by source: BindOpts.source_logs_cascades */
     Dialect dialect;       /* of the downstream */
     Map targets;           /* schema.table → Target */
     Target **target_list;
@@ -53,6 +54,14 @@ void target_session(const Task *task, SessionVarText *vars, SessionOpts *out)
         vars[i] = (SessionVarText){task->target.session[i].name, task->target.session[i].value};
 }
 
+void endpoint_hint(const Endpoint *e, Err *err)
+{
+    if (!e->password_looks_encrypted || err->code != ERR_DB_ACCESS_DENIED) return;
+    free(err->remedy);
+    err->remedy = str_dup(STR("the password in the file looks as if dmctl had encrypted it: such passwords "
+                              "cannot be read; give the plain one by password-env or password-file"));
+}
+
 static bool source_connect(const Task *task, uint32_t source, Conn **out, Err *err)
 {
     const SourceConfig *s = &task->sources[source];
@@ -62,6 +71,7 @@ static bool source_connect(const Task *task, uint32_t source, Conn **out, Err *e
     endpoint_conn(&s->from, role.ptr, &opts);
     opts.read_timeout_s = 60;
     bool ok = conn_open(&opts, out, err);
+    if (!ok) endpoint_hint(&s->from, err);
     sb_done(&role);
     return ok;
 }
@@ -73,6 +83,7 @@ static bool target_connect(Catalog *c, Conn **out, Dialect *dialect, Err *err)
     SessionOpts opts;
     target_session(task, vars, &opts);
     bool ok = session_open(&opts, out, dialect, err);
+    if (!ok) endpoint_hint(&task->target, err);
     free(vars);
     return ok;
 }
@@ -252,7 +263,8 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
     for (size_t i = 0; i < n; i++) {
         BindOpts opts = {.source_flavor = c->flavors[members[i]->m.source],
                          .target_is_tidb = w->dialect.is_tidb,
-                         .allow_keyless = c->opts.task->allow_keyless_tables};
+                         .allow_keyless = c->opts.task->allow_keyless_tables,
+                         .source_logs_cascades = c->logs_cascades[members[i]->m.source]};
         if (!binding_check(members[i]->m.name, members[i]->schema, t, &opts, err))
             return err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[members[i]->m.source].id));
         if (!members[i]->m.target) t->n_members++;
@@ -269,6 +281,20 @@ typedef struct SourceTables {
     size_t n;
 } SourceTables;
 
+/* MySQL 9.6 and later log what foreign keys change while innodb_native_foreign_keys is OFF; no other server
+ * has the variable. */
+static bool detect_cascades(Conn *conn, bool *logged, Err *err)
+{
+    Rows rows;
+    Str v[2] = {{0}};
+    *logged = false;
+    if (!conn_query(conn, STR("SHOW GLOBAL VARIABLES LIKE 'innodb\\_native\\_foreign\\_keys'"), &rows, err))
+        return false;
+    if (rows.n_columns == 2 && rows_next(&rows, v)) *logged = str_ieq(v[1], STR("OFF"));
+    rows_done(&rows);
+    return true;
+}
+
 static bool list_sources(Catalog *c, SourceTables *tables, Arena *arena, Err *err)
 {
     const Task *task = c->opts.task;
@@ -277,6 +303,7 @@ static bool list_sources(Catalog *c, SourceTables *tables, Arena *arena, Err *er
         SourceTables *s = &tables[i];
         bool ok = source_connect(task, i, &s->conn, &one) &&
                   server_detect_flavor(s->conn, &c->flavors[i], &one) &&
+                  detect_cascades(s->conn, &c->logs_cascades[i], &one) &&
                   schema_list_tables(s->conn, arena, &s->names, &s->n, &one);
         if (ok) continue;
         conn_close(s->conn);
@@ -348,6 +375,7 @@ bool catalog_open(const CatalogOpts *opts, Catalog **out, Err *err)
     Catalog *c = mem_zalloc(sizeof *c);
     c->opts = *opts;
     c->flavors = mem_zalloc((opts->task->n_sources + 1) * sizeof *c->flavors);
+    c->logs_cascades = mem_zalloc(opts->task->n_sources + 1);
     pthread_mutex_init(&c->mutex, NULL);
     SourceTables *tables = mem_zalloc((opts->task->n_sources + 1) * sizeof *tables);
     Arena arena = {0};
@@ -384,6 +412,7 @@ void catalog_free(Catalog *c)
     arena_done(&c->arena);
     free(c->target_list);
     free(c->flavors);
+    free(c->logs_cascades);
     pthread_mutex_destroy(&c->mutex);
     free(c);
 }
@@ -397,7 +426,8 @@ static bool late_member(Catalog *c, uint32_t source, TableName name, TableName t
     Conn *conn = NULL;
     TargetWork w = {0};
     bool ok = add_member(c, source, name, target, out, err) &&
-              source_connect(c->opts.task, source, &conn, err) && member_schema(c, *out, conn, err) &&
+              source_connect(c->opts.task, source, &conn, err) &&
+              detect_cascades(conn, &c->logs_cascades[source], err) && member_schema(c, *out, conn, err) &&
               target_connect(c, &w.conn, &w.dialect, err) && ensure_target(c, &w, target, out, 1, err);
     conn_close(conn);
     conn_close(w.conn);
@@ -409,7 +439,8 @@ static bool make_binding(Catalog *c, CatalogMember *m, const TableMap *map, Str 
 {
     BindOpts opts = {.source_flavor = c->flavors[m->m.source],
                      .target_is_tidb = c->dialect.is_tidb,
-                     .allow_keyless = c->opts.task->allow_keyless_tables};
+                     .allow_keyless = c->opts.task->allow_keyless_tables,
+                     .source_logs_cascades = c->logs_cascades[m->m.source]};
     Binding *b;
     if (!binding_new(&m->m, table_map_copy(map, &c->arena), m->schema, &opts, &b, err)) return false;
     map_put(&c->bindings, key, b);

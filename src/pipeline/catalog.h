@@ -20,6 +20,9 @@ typedef struct CatalogOpts {
 
 /* The connection settings of a source or the downstream. role is kept by the caller. */
 void endpoint_conn(const Endpoint *e, const char *role, ConnOpts *out);
+/* Behind a failed connection: access denied with a password that dmctl seems to have encrypted gets a remedy
+ * that says so. */
+void endpoint_hint(const Endpoint *e, Err *err);
 /* The session settings of the downstream. vars is the caller's array of task->target.n_session. */
 void target_session(const Task *task, SessionVarText *vars, SessionOpts *out);
 

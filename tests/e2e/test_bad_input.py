@@ -1,4 +1,5 @@
 """Broken configurations and broken streams: each ends with its code, its place and a remedy; never passed over."""
+import base64
 import subprocess
 import time
 
@@ -208,6 +209,21 @@ def test_wrong_password(scenario, where):
     s.start()
     problem(s, "s1", "DB_ACCESS_DENIED")
     assert "not-the-Password1" not in s.runner.log()
+
+
+@pytest.mark.parametrize("where", ["source", "downstream"])
+def test_a_password_encrypted_by_dmctl(scenario, where):
+    s = scenario.make_plain(T, ("mariadb",))
+    password = base64.b64encode(bytes(range(16)) + b"@" + bytes(range(16))).decode()
+    (s.source_config(1)["from"] if where == "source" else s.task["target-database"])["password"] = password
+    s.save()
+    s.start()
+    problem(s, "s1", "DB_ACCESS_DENIED")
+    assert "dmctl" in s.runner.log() and "password-env" in s.runner.log(), s.runner.log_tail()
+    for verb in ("check", "route") if where == "source" else ("check",):
+        done = s.runner.verb(verb)
+        text = done.stdout + done.stderr
+        assert "dmctl" in text and "password-file" in text and password not in text, text
 
 
 def test_nobody_listens(scenario):
