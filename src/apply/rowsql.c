@@ -201,23 +201,24 @@ void rowsql_end(SqlStatement *s, const Dialect *d)
     if (!any) add_upsert_assignment(s, d, s->shape->columns[0], true);
 }
 
-/* `a`=v,… of every written column of the image. */
+/* `a`=v,… of every written column of the image. A column that the target sets by itself and the image lacks
+ * keeps its value: `c`=`c`. */
 static bool add_assignments(StrBuf *out, const Binding *b, const RowImage *image, Err *err)
 {
     Fields f;
     fields_of(&f, b, image);
     bool ok = true, any = false;
     for (uint32_t i = 0; ok && i < b->n_columns; i++) {
-        if (!in_row(b, i, &f)) continue;
+        const BoundColumn *c = &b->columns[i];
+        bool given = in_row(b, i, &f);
+        if (!given && (c->target_column == NO_COLUMN || !c->on_update_now)) continue;
         if (any) sb_ch(out, ',');
-        sb_str(out, b->columns[i].sql_name);
+        sb_str(out, c->sql_name);
         sb_ch(out, '=');
-        ok = value(out, b, i, f.all[i], err);
-        any = true;
-    }
-    if (ok && !image->full && b->on_update_columns.len) {
-        if (any) sb_ch(out, ',');
-        sb_str(out, b->on_update_columns);
+        if (given)
+            ok = value(out, b, i, f.all[i], err);
+        else
+            sb_str(out, c->sql_name);
         any = true;
     }
     fields_done(&f);

@@ -94,10 +94,7 @@ typedef struct Binding {
     uint32_t *source_key;
     TargetKeyPart *source_key_parts; /* fold and prefix of each */
     uint32_t n_source_key;
-    Shape *full_shape;     /* all written columns */
-    Str on_update_columns; /* `c`=`c`,… appended to an UPDATE whose image lacks ON UPDATE columns; "" if none.
-                              Exact per column: BoundColumn.on_update_now. A target's own ON UPDATE column
-                              that the shard has not is left to the target */
+    Shape *full_shape;               /* all written columns */
     const struct KeyPlan *key_plans; /* one per target key, then the source key's; track/keyplan.h */
     uint32_t n_key_plans;
 } Binding;

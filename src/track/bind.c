@@ -1,6 +1,7 @@
 #include "track/bind.h"
 #include <stdlib.h>
 #include "base/check.h"
+#include "decode/event.h"
 #include "model/charset.h"
 #include "track/family.h"
 #include "track/keyplan.h"
@@ -261,19 +262,8 @@ static void columns_fill(OwnedBinding *o)
         c->on_update_now = t->on_update_now;
     }
     uint32_t *written = arena_array(&o->arena, uint32_t, b->target->schema->n_columns), n = 0;
-    StrBuf on_update = {0};
-    for (uint32_t at = 0; at < b->target->schema->n_columns; at++) {
-        const ColumnDef *t = &b->target->schema->columns[at];
-        if (!feeder[at]) continue;
-        written[n++] = at;
-        if (!t->on_update_now) continue;
-        if (on_update.len) sb_ch(&on_update, ',');
-        sb_ident(&on_update, t->name);
-        sb_ch(&on_update, '=');
-        sb_ident(&on_update, t->name);
-    }
-    b->on_update_columns = arena_str(&o->arena, sb_view(&on_update));
-    sb_done(&on_update);
+    for (uint32_t at = 0; at < b->target->schema->n_columns; at++)
+        if (feeder[at]) written[n++] = at;
     b->full_shape = target_shape(b->target, written, n);
 }
 
@@ -329,12 +319,34 @@ static void keys_fill(OwnedBinding *o)
     b->n_source_key = own->n_parts;
 }
 
+/* What is written must be readable in the binlog, whatever the definition calls it. */
+static bool types_ok(const Pair *p, const TableMap *map, Err *err)
+{
+    if (map->n_columns < p->schema->n_columns) return true; /* map_check tells */
+    for (uint32_t i = 0; i < p->schema->n_columns; i++) {
+        const char *why;
+        if (decode_type_supported(&map->columns[i], &why)) continue;
+        const ColumnDef *s = &p->schema->columns[i];
+        uint32_t at = schema_column(p->target->schema, s->name);
+        if (at == UINT32_MAX || p->target->schema->columns[at].generated) continue;
+        return err_set_remedy(err, ERR_NOT_SUPPORTED,
+                              "change the column's type on the shard, or leave the table out by a rule",
+                              STR_FMT "." STR_FMT ", column `" STR_FMT "` " STR_FMT
+                                      ": the binlog has it as %s, which is not replicated yet",
+                              STR_ARG(p->source.schema), STR_ARG(p->source.table), STR_ARG(s->name),
+                              STR_ARG(s->column_type), why);
+    }
+    return true;
+}
+
 bool binding_new(const Member *member, const TableMap *map, const TableSchema *schema, const BindOpts *opts,
                  Binding **out, Err *err)
 {
     *out = NULL;
     Pair p = {member->name, schema, member->target, opts};
-    if (!map_check(member->name, map, schema, opts->source_flavor, err) || !pair_ok(&p, err)) return false;
+    if (!types_ok(&p, map, err) || !map_check(member->name, map, schema, opts->source_flavor, err) ||
+        !pair_ok(&p, err))
+        return false;
     OwnedBinding *o = mem_zalloc(sizeof *o);
     Binding *b = &o->binding;
     b->member = member;

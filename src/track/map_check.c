@@ -117,11 +117,6 @@ static bool column_ok(TableName name, uint32_t i, const TableMap *map, const Col
     const MapColumn *m = &map->columns[i];
     const char *what = NULL;
     if (map->has_names && !str_ieq(m->name, c->name)) what = "another name";
-    if (m->type == COLTYPE_BLOB_COMPRESSED || m->type == COLTYPE_VARCHAR_COMPRESSED)
-        return err_set_remedy(
-            err, ERR_NOT_SUPPORTED, "ALTER the column to one without COMPRESSED, or leave the table out",
-            STR_FMT "." STR_FMT ", column `" STR_FMT "`: COMPRESSED columns are not replicated yet",
-            STR_ARG(name.schema), STR_ARG(name.table), STR_ARG(c->name));
     if (!what) what = family_wire_mismatch(c, m);
     if (!what) what = charset_mismatch(c, m, flavor);
     if (!what) return true;

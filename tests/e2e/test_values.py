@@ -107,10 +107,15 @@ def test_generated_columns(scenario, flavor):
     assert s.rows("g") == [(1, 9, 10, 18, 1)]
 
 
-def test_on_update_columns_keep_the_shards_value(scenario):
-    s = scenario.make_plain({"t": "(id INT PRIMARY KEY, v INT, at TIMESTAMP(6) NOT NULL DEFAULT '2001-01-01' ON UPDATE CURRENT_TIMESTAMP(6))"}, ("mariadb",))
+@pytest.mark.parametrize("image", ["FULL", "MINIMAL"])
+def test_on_update_columns_keep_the_shards_value(scenario, image):
+    ddl = "(id INT PRIMARY KEY, v INT, {}at TIMESTAMP(6) NOT NULL DEFAULT '2001-01-01' ON UPDATE CURRENT_TIMESTAMP(6), w INT)"
+    kept = "seen DATETIME DEFAULT '2002-02-02'{}, "
+    s = scenario.make_plain({"t": ddl.format(kept.format(""))}, ("mariadb",), targets=False, server_options={"binlog_row_image": image})
+    s.downstream.run(f"CREATE TABLE `{s.target}`.t " + ddl.format(kept.format(" ON UPDATE CURRENT_TIMESTAMP")))
     s.start()
-    s.shard_run(1, "INSERT INTO {s}.t (id, v) VALUES (1, 1), (2, 1)", "UPDATE {s}.t SET v = 2, at = at", "UPDATE {s}.t SET v = 3 WHERE id = 2")
+    s.shard_run(1, "INSERT INTO {s}.t (id, v) VALUES (1, 1), (2, 1)", "UPDATE {s}.t SET v = 2, at = at", "UPDATE {s}.t SET v = 3 WHERE id = 2",
+                "UPDATE {s}.t SET w = 4, at = at WHERE id = 1", "UPDATE {s}.t SET seen = '2003-03-03 03:03:03', v = 5 WHERE id = 2")
     s.runner.wait_caught_up()
     assert s.rows("t") == list(s.shards[0].server.query(f"SELECT * FROM `{s.shards[0].schema}`.t ORDER BY 1"))
 
