@@ -83,14 +83,27 @@ static bool check_warnings(Applier *a, unsigned warnings, Err *err)
     return !err_is_set(err);
 }
 
+/* A server cuts the connection at a packet beyond its bound: that would look like a passing loss. */
+static bool fits_packet(const Applier *a, size_t bytes, Err *err)
+{
+    if (bytes <= a->dialect.max_packet) return true;
+    return err_set(err, ERR_APPLY_TOO_LARGE, "%zu bytes as a statement, max_allowed_packet is %zu", bytes,
+                   a->dialect.max_packet);
+}
+
 bool applier_exec_rows(Applier *a, Str sql, uint64_t expected, Err *err)
 {
     uint64_t affected = 0;
     unsigned warnings = 0;
+    if (!fits_packet(a, sql.len, err)) return false;
     atomic_fetch_add(&a->n_statements, 1);
     if (!conn_exec_warn(a->conn, sql, &affected, &warnings, err) || !check_warnings(a, warnings, err))
         return false;
     if (affected == expected) return true;
+    if (affected > expected)
+        return err_set(err, ERR_APPLY_TARGET,
+                       "%llu rows expected, %llu met: the target's key is not unique there",
+                       (unsigned long long)expected, (unsigned long long)affected);
     return err_set(err, ERR_APPLY_MISSED, "%llu rows expected, %llu met", (unsigned long long)expected,
                    (unsigned long long)affected);
 }
@@ -113,6 +126,7 @@ static void disconnect(Applier *a)
 
 bool applier_begin(Applier *a, Err *err)
 {
+    a->began = false;
     if (!connect(a, err)) return false;
     if (FAULT("apply.begin")) return err_set(err, ERR_DB_LOST, "fault apply.begin");
     if (!conn_exec(a->conn, str_of(session_begin_sql(&a->dialect)), NULL, err)) return false;
@@ -120,7 +134,8 @@ bool applier_begin(Applier *a, Err *err)
     sb_clear(&a->text);
     meta_fence_sql(&a->opts.meta, a->opts.index, a->opts.epoch, a->commit_seq, &a->text);
     if (!conn_exec(a->conn, sb_view(&a->text), &matched, err)) return false;
-    if (matched == 1) return true;
+    a->began = matched == 1;
+    if (a->began) return true;
     return err_set(err, ERR_APPLY_FENCED,
                    "applier %u: its progress row is not at commit %llu of epoch %llu any more", a->opts.index,
                    (unsigned long long)a->commit_seq, (unsigned long long)a->opts.epoch);
@@ -134,6 +149,7 @@ bool applier_commit(Applier *a, const ApplyOutcome *work, size_t n, Err *err)
     sb_clear(&a->text);
     meta_applied_sql(&a->opts.meta, a->opts.index, a->commit_seq + 1, sb_view(&e.out), &a->text);
     sb_done(&e.out);
+    if (!fits_packet(a, a->text.len, err)) return false;
     if (FAULT("apply.after_rows")) return err_set(err, ERR_DB_LOST, "fault apply.after_rows");
     if (!conn_exec(a->conn, sb_view(&a->text), NULL, err)) return false;
     if (FAULT("apply.before_commit")) return err_set(err, ERR_DB_LOST, "fault apply.before_commit");
@@ -185,8 +201,8 @@ ApplyVerdict applier_after_error(Applier *a, Err *err)
             err_clear(&ignored);
         }
         if (!passing) {
-            /* Without a connection it is the downstream that refuses us, not a transaction. */
-            if (!a->conn) return give_up(a, err);
+            /* Before the first row it is the downstream that refuses us, not a transaction. */
+            if (!a->conn || !a->began) return give_up(a, err);
             if (lost) disconnect(a);
             return APPLY_REFUSED;
         }
@@ -213,10 +229,7 @@ static bool send(Applier *a, SqlStatement *s, Err *err)
 {
     if (s->rows == 0) return true;
     rowsql_end(s, &a->dialect);
-    if (s->sql.len > a->dialect.max_packet)
-        return err_set(err, ERR_APPLY_TOO_LARGE,
-                       "a row of %zu bytes as a statement, max_allowed_packet is %zu", s->sql.len,
-                       a->dialect.max_packet);
+    if (!fits_packet(a, s->sql.len, err)) return false;
     size_t rows = s->rows;
     if (s->kind == SQL_LOCK) {
         Rows found = {0};
@@ -311,6 +324,7 @@ static bool run_upserts(Applier *a, const BatchOp *ops, size_t n, Err *err)
 static bool send_updates(Applier *a, size_t n, Err *err)
 {
     if (n == 0) return true;
+    if (!fits_packet(a, a->text.len, err)) return false;
     uint64_t affected[UPDATES_A_TRIP];
     size_t done = 0;
     unsigned warnings = 0;
@@ -336,8 +350,16 @@ static bool run_updates(Applier *a, const BatchOp *ops, size_t n, Err *err)
             sb_clear(&a->text);
             in_trip = 0;
         }
+        size_t before = a->text.len;
         if (in_trip) sb_ch(&a->text, ';');
         if (!rowsql_update_one(&a->text, ops[i].op, &ops[i].after, err)) return false;
+        if (in_trip && a->text.len > a->dialect.max_packet) { /* the trip without it, then it alone */
+            a->text.len = before;
+            if (!send_updates(a, in_trip, err)) return false;
+            sb_clear(&a->text);
+            in_trip = 0;
+            if (!rowsql_update_one(&a->text, ops[i].op, &ops[i].after, err)) return false;
+        }
         in_trip++;
     }
     return send_updates(a, in_trip, err);
@@ -422,7 +444,7 @@ static bool gather(Applier *a)
            !h->is_wanted(h->ctx, a->opts.index, t->order)) {
         t = applier_take_next(a, false);
         if (!t) break;
-        if (!h->is_stale(h->ctx, t) && !h->may_start(h->ctx, t)) {
+        if (!h->may_start(h->ctx, t)) {
             applier_put_back(a, t);
             break;
         }

@@ -26,6 +26,7 @@ struct Applier {
     StrBuf missed;            /* statements that record missed rows of the attempt under way */
     int64_t trouble_since_ms; /* first of a row of retryable errors; 0 = none */
     bool failed;
+    bool began; /* the attempt under way has passed its fence: what fails now is about its rows */
     _Atomic uint64_t n_batches, n_transactions, n_rows, n_statements, n_careful, n_retries;
     _Atomic bool connected;
 };

@@ -131,6 +131,7 @@ static void add_op(Batch *b, const Txn *t, const RowOp *op)
     for (uint32_t k = 0; k < op->n_keys; k++) {
         BatchKey *slot = key_slot(b->keys, b->keys_cap, t->keys[op->keys_at + k]);
         /* A row may have one key twice (before and after): it does not come after itself. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a slot's op is one of b->ops */
         if (slot->op && slot->op != index + 1) level = MAX(level, b->ops[slot->op - 1].level + 1);
         if (!slot->op) b->keys_used++;
         *slot = (BatchKey){.key = t->keys[op->keys_at + k], .op = index + 1};

@@ -101,10 +101,6 @@ static bool apply_one(Applier *a, Plan *p, size_t at, Err *err)
     case ROW_DELETE: ok = rowsql_delete_one(&a->text, op, err); break;
     }
     if (!ok) return false;
-    if (a->text.len > a->dialect.max_packet)
-        return err_set(err, ERR_APPLY_TOO_LARGE,
-                       "a row of %zu bytes as a statement, max_allowed_packet is %zu", a->text.len,
-                       a->dialect.max_packet);
     if (applier_exec_rows(a, sb_view(&a->text), 1, err)) return true;
     if (err->code != ERR_APPLY_MISSED || !p->final || !a->opts.record_missing) return false;
     err_clear(err);
@@ -147,14 +143,17 @@ static bool frees_keys(const RowOp *op)
     return op->kind == ROW_DELETE || (op->kind == ROW_UPDATE && !op->keys_unchanged);
 }
 
-/* Moves operation j, and what must stay before it, in front of operation i. */
+/* Moves operation j, and what must stay before it, in front of operation i. Only operations of the freeing
+ * shard table must: order within one table is what the source promises; the claiming row's own later changes
+ * stay behind it. */
 static void move_before(Plan *p, size_t i, size_t j)
 {
     bool *chosen = mem_zalloc((j + 1) * sizeof *chosen);
     chosen[j] = true;
     for (size_t k = j; k-- > i + 1;)
         for (size_t c = k + 1; c <= j && !chosen[k]; c++)
-            chosen[k] = chosen[c] && share_key(p, k, c);
+            chosen[k] =
+                chosen[c] && p->ops[k]->binding->member == p->ops[c]->binding->member && share_key(p, k, c);
     size_t at = i;
     for (size_t k = i + 1; k <= j; k++) {
         if (!chosen[k]) continue;
@@ -336,9 +335,14 @@ static void tell_and_eject(Applier *a, Plan *p, Err *err)
         err_move(&told, err);
         err_wrap(&told, "%s", where.ptr);
     }
+    const Txn *culprit = p->work[p->failed_at == SIZE_MAX || !p->n_ops ? 0 : p->owner[p->failed_at]].txn;
+    if (duplicate && culprit->is_piece && !culprit->last_piece)
+        err_wrap(
+            &told,
+            "in a transaction so large that it is applied in pieces (a later piece may free the key: raise "
+            "split-transaction-rows, spill-bytes and memory-limit)");
     err_clear(err);
-    const Txn *t = p->work[p->failed_at == SIZE_MAX || !p->n_ops ? 0 : p->owner[p->failed_at]].txn;
-    a->opts.hooks.eject(a->opts.hooks.ctx, t, &told, duplicate ? &collision : NULL);
+    a->opts.hooks.eject(a->opts.hooks.ctx, culprit, &told, duplicate ? &collision : NULL);
     err_clear(&told);
     sb_done(&where);
     sb_done(&condition);

@@ -18,10 +18,15 @@ void budget_done(Budget *b)
 bool budget_take(Budget *b, size_t n)
 {
     pthread_mutex_lock(&b->mutex);
-    while (!b->closed && b->used && b->used + n > b->limit)
+    uint64_t ticket = b->next_ticket++;
+    while (!b->closed && (ticket != b->serving || (b->used && b->used + n > b->limit)))
         pthread_cond_wait(&b->room, &b->mutex);
     bool open = !b->closed;
-    if (open) b->used += n;
+    if (open) {
+        b->used += n;
+        b->serving++;
+        pthread_cond_broadcast(&b->room);
+    }
     if (b->used > b->peak) b->peak = b->used;
     pthread_mutex_unlock(&b->mutex);
     return open;

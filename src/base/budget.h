@@ -6,12 +6,15 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/attrs.h"
 
 typedef struct Budget {
     pthread_mutex_t mutex;
     pthread_cond_t room;
     size_t limit, used, peak; /* bytes; guarded by mutex */
+    uint64_t next_ticket,
+        serving; /* takers are served in the order they came: a large one is not starved by small ones */
     bool closed;
 } Budget;
 

@@ -32,6 +32,7 @@ typedef struct Lane {
     Queue queue;
     _Atomic uint64_t queued_rows;
     _Atomic uint64_t wanted; /* highest order somebody waits for */
+    bool given_up;           /* its applier: has handed back what it did not do; committed stays before it */
     pthread_mutex_t mutex;
     uint64_t *orders; /* ring of the unfinished orders, ascending; this and below guarded by mutex */
     size_t head, count, cap;
@@ -156,6 +157,9 @@ static uint64_t lane_oldest(Lane *l)
 
 static void progress_signal(Merge *m)
 {
+    /* What the caller has just stored must be seen before n_waiting is read: the waiter does it the other way
+     * round. */
+    atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load(&m->n_waiting) == 0) return;
     pthread_mutex_lock(&m->progress_mutex);
     pthread_cond_broadcast(&m->progress);
@@ -359,8 +363,7 @@ static void want(Merge *m, uint32_t applier, uint64_t order)
 
 static bool ready_to_start(const Merge *m, const void *arg)
 {
-    const Txn *t = arg;
-    return merge_may_start(m, t) || merge_is_stale(m, t);
+    return merge_may_start(m, arg);
 }
 
 bool merge_wait_start(Merge *m, const Txn *t)
@@ -396,12 +399,21 @@ bool merge_is_wanted(const Merge *m, uint32_t applier, uint64_t order)
     return wanted <= order && !is_committed(m, applier, wanted);
 }
 
+/* Dropped, but neither because its stream was closed nor in its turn: the applier stops, and the transaction
+ * will be read again by the next process. */
+static bool is_given_up(const Merge *m, const Finished *f)
+{
+    return f->dropped && !(merge_is_stale(m, f->txn) && merge_may_start(m, f->txn));
+}
+
 void merge_finish(Merge *m, uint32_t applier, const Finished *done, size_t n)
 {
-    if (n == 0) return;
-    uint64_t last = done[n - 1].txn->order;
+    Lane *lane = &m->lanes[applier];
+    uint64_t last = 0;
     for (size_t i = 0; i < n; i++) {
         Txn *t = done[i].txn;
+        lane->given_up |= is_given_up(m, &done[i]);
+        if (!lane->given_up) last = t->order;
         Stream *s = &m->streams[t->source];
         if (!done[i].dropped) {
             window_finish(&s->window, t->window_slot, &t->counts);
@@ -410,8 +422,10 @@ void merge_finish(Merge *m, uint32_t applier, const Finished *done, size_t n)
         drop_txn(m, t);
         atomic_fetch_sub(&s->in_flight, 1);
     }
-    lane_finish(&m->lanes[applier], last);
-    atomic_store_explicit(&m->committed[applier], last, memory_order_release);
+    if (last) {
+        lane_finish(lane, last);
+        atomic_store_explicit(&m->committed[applier], last, memory_order_release);
+    }
     progress_signal(m);
 }
 

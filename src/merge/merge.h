@@ -9,8 +9,11 @@
  * nothing deadlocks.
  *  - An applier never waits with an open downstream transaction.
  *  - A stream has a run number. Ejecting or pausing it raises the number; transactions of an older run are
- * dropped by whoever meets them, and their orders count as finished. The stream is quiet when none is in
- * flight.
+ * dropped by whoever meets them, and their orders count as finished: but only in their turn, when what they
+ * wait for is done, because a later transaction on the same key waits for the last one alone. The stream is
+ * quiet when none is in flight.
+ *  - What an applier hands back because it stops (dropped, and not stale) counts as done for nobody: it will
+ * be read again, and nothing that comes after it may be committed before.
  */
 #ifndef SM_MERGE_MERGE_H
 #define SM_MERGE_MERGE_H
@@ -44,12 +47,11 @@ void merge_dispatch(Merge *m);
 /* -- appliers -- */
 /* The next transaction of this applier; NULL when aborted, or (block false) when none is there. */
 Txn *merge_next(Merge *m, uint32_t applier, bool block);
-/* True when the transaction belongs to an older run of its stream: drop it. */
+/* True when the transaction belongs to an older run of its stream: drop it, in its turn. */
 bool merge_is_stale(const Merge *m, const Txn *t);
 /* May the transaction start now? */
 bool merge_may_start(const Merge *m, const Txn *t);
-/* Blocks until it may, or it is stale. False when aborted. Wake-up: merge_finish of another applier, eject,
- * abort. */
+/* Blocks until it may, stale or not. False when aborted. Wake-up: merge_finish of another applier, abort. */
 NODISCARD bool merge_wait_start(Merge *m, const Txn *t);
 /* Blocks until everything with a lower order in other appliers is finished. False when aborted. */
 NODISCARD bool merge_wait_before(Merge *m, uint32_t applier, uint64_t order);
@@ -59,7 +61,8 @@ typedef struct Finished {
     Txn *txn;     /* freed by merge_finish */
     bool dropped; /* not applied: stale, or its source was ejected because of it */
 } Finished;
-/* These, the next in this applier's order, are done (outcome in txn->counts). */
+/* These, the next in this applier's order, are done (outcome in txn->counts), or given up: then whatever
+ * waits for them waits until the abort. That applier's thread only. */
 void merge_finish(Merge *m, uint32_t applier, const Finished *done, size_t n);
 
 /* -- supervision -- */

@@ -12,7 +12,7 @@ struct WindowSlot {
     PointEvidence evidence;
     RowCounts counts;
     uint32_t timestamp;
-    bool has_gtid, done, last_piece, is_piece, known;
+    bool has_gtid, done, last_piece, is_piece, position_only;
 };
 
 void window_init(Window *w, size_t limit_slots)
@@ -36,7 +36,6 @@ void window_reset(Window *w, const StreamPoint *floor, const RowCounts *counts, 
     point_copy(&w->floor, floor);
     w->counts = *counts;
     w->transactions = transactions;
-    w->known_done = 0;
     w->closed = false;
     pthread_mutex_unlock(&w->mutex);
 }
@@ -86,7 +85,7 @@ bool window_open(Window *w, const Txn *t, uint64_t *slot)
                           .timestamp = t->timestamp,
                           .is_piece = t->is_piece,
                           .last_piece = t->last_piece,
-                          .known = t->already_applied};
+                          .position_only = t->position_only};
         *slot = w->next++;
     }
     pthread_mutex_unlock(&w->mutex);
@@ -106,12 +105,23 @@ void window_finish(Window *w, uint64_t slot, const RowCounts *counts)
     pthread_mutex_unlock(&w->mutex);
 }
 
+/* By file:position the floor may only go forward: a step back would have a restart apply rows twice. */
+static bool goes_back(const Window *w, const WindowSlot *s)
+{
+    return !w->floor.gtids && s->file && w->floor.file && s->server && w->floor.server &&
+           strcmp(s->server, w->floor.server) == 0 && strcmp(s->file, w->floor.file) == 0 &&
+           s->end_pos < w->floor.pos;
+}
+
 static void move_floor(Window *w, const WindowSlot *s)
 {
     row_counts_add(&w->counts, &s->counts);
-    if (s->known) w->known_done++;
     if (!s->last_piece) return;
-    w->transactions++;
+    if (goes_back(w, s)) {
+        CHECK(s->position_only, "positions are monotonic");
+        return;
+    }
+    w->transactions += !s->position_only;
     if (s->is_piece) w->split++;
     if (s->timestamp) w->floor_timestamp = s->timestamp;
     if (s->has_gtid && w->floor.gtids) gtidset_add(w->floor.gtids, &s->gtid);
@@ -170,7 +180,6 @@ void window_snapshot(Window *w, WindowView *out)
                         .transactions = w->transactions,
                         .split = w->split,
                         .floor_timestamp = w->floor_timestamp,
-                        .known_done = w->known_done,
                         .open = w->next - w->first,
                         .first = w->first};
     point_copy(&out->floor, &w->floor);

@@ -20,8 +20,6 @@ typedef struct Window {
     uint64_t transactions;    /* likewise */
     uint64_t split;           /* transactions applied in pieces */
     uint32_t floor_timestamp; /* of the last transaction under the floor */
-    uint64_t
-        known_done; /* already_applied transactions collected in this run: when all are, old rows can go */
     bool closed;
 } Window;
 
@@ -42,7 +40,7 @@ bool window_collect(Window *w);
 typedef struct WindowView {
     StreamPoint floor;
     RowCounts counts;
-    uint64_t transactions, split, known_done;
+    uint64_t transactions, split;
     uint64_t open;  /* slots not under the floor */
     uint64_t first; /* every slot below is under the floor */
     uint32_t floor_timestamp;

@@ -63,6 +63,7 @@ void applied_encode(AppliedEncoder *e, Str stream, const Txn *t)
                  (new_context ? NEW_CONTEXT : 0) | (t->is_piece ? PIECE : 0)));
     if (new_stream) {
         put_bytes(&e->out, stream);
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): an array inside *e */
         memcpy(e->stream, stream.ptr, stream.len);
         e->stream[stream.len] = 0;
         e->has_gtid = e->has_file = false;
@@ -115,27 +116,29 @@ void applied_set_free(AppliedSet *s)
     free(s);
 }
 
-/* Binlog files of one server are numbered upwards: name.000123. */
-static int file_cmp(Str a, Str b)
+/* Binlog files of one server are numbered upwards: name.000123. False when the names differ: then nobody can
+ * say. */
+static bool file_cmp(Str a, Str b, int *out)
 {
     Str ea = a, eb = b;
     while (ea.len && ea.ptr[ea.len - 1] >= '0' && ea.ptr[ea.len - 1] <= '9')
         ea.len--;
     while (eb.len && eb.ptr[eb.len - 1] >= '0' && eb.ptr[eb.len - 1] <= '9')
         eb.len--;
-    uint64_t na, nb;
-    if (!str_to_u64((Str){a.ptr + ea.len, a.len - ea.len}, &na) ||
+    uint64_t na = 0, nb = 0;
+    if (!str_eq(ea, eb) || !str_to_u64((Str){a.ptr + ea.len, a.len - ea.len}, &na) ||
         !str_to_u64((Str){b.ptr + eb.len, b.len - eb.len}, &nb))
-        return str_cmp(a, b);
-    return na < nb ? -1 : na > nb;
+        return false;
+    *out = na < nb ? -1 : na > nb;
+    return true;
 }
 
 bool point_covers(const StreamPoint *p, const TxnId *id)
 {
     if (id->has_gtid) return p->gtids && gtidset_contains(p->gtids, &id->gtid);
     if (!p->file || !p->server || !id->server || strcmp(p->server, id->server) != 0) return false;
-    int c = file_cmp(id->file, str_of(p->file));
-    return c < 0 || (c == 0 && id->end_pos <= p->pos);
+    int c = 0;
+    return file_cmp(id->file, str_of(p->file), &c) && (c < 0 || (c == 0 && id->end_pos <= p->pos));
 }
 
 static void add_range(AppliedSet *s, const TxnId *id, const AppliedRange *range, bool whole)

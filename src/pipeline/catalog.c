@@ -50,6 +50,9 @@ void target_session(const Task *task, SessionVarText *vars, SessionOpts *out)
 {
     *out = (SessionOpts){.vars = vars, .n_vars = task->target.n_session};
     endpoint_conn(&task->target, "downstream", &out->conn);
+    /* A dead host must not hang a thread for ever; longer than a lock wait, which the server ends by itself.
+     */
+    out->conn.read_timeout_s = out->conn.write_timeout_s = 60;
     for (size_t i = 0; i < task->target.n_session; i++)
         vars[i] = (SessionVarText){task->target.session[i].name, task->target.session[i].value};
 }
@@ -69,7 +72,8 @@ static bool source_connect(const Task *task, uint32_t source, Conn **out, Err *e
     ConnOpts opts;
     sb_printf(&role, "source " STR_FMT, STR_ARG(s->id));
     endpoint_conn(&s->from, role.ptr, &opts);
-    opts.read_timeout_s = 60;
+    opts.connect_timeout_s = 5;
+    opts.read_timeout_s = 30;
     bool ok = conn_open(&opts, out, err);
     if (!ok) endpoint_hint(&s->from, err);
     sb_done(&role);

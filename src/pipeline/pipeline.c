@@ -119,7 +119,9 @@ static void hook_fail(void *ctx, Err *err)
 void pipeline_fail(Pipeline *p, Err *err)
 {
     pthread_mutex_lock(&p->mutex);
-    if (!p->stopping && !err_is_set(&p->fatal)) err_move(&p->fatal, err);
+    /* Being fenced is told even while stopping: what was read of the progress since may be another process's.
+     */
+    if ((!p->stopping || err->code == ERR_APPLY_FENCED) && !err_is_set(&p->fatal)) err_move(&p->fatal, err);
     p->stopping = true;
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->mutex);
@@ -236,6 +238,8 @@ static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
               meta_start(p->meta, &p->dialect, &o, &arena, &start, err);
     if (ok) {
         (void)FAULT("start.after_epoch");
+        memcpy(p->downstream_version, p->dialect.version, sizeof p->downstream_version);
+        p->downstream_is_tidb = p->dialect.is_tidb;
         p->epoch = start.epoch;
         p->checkpoint = start.checkpoint;
         for (size_t i = 0; i < start.n_floors; i++)
@@ -364,14 +368,8 @@ static void join_threads(Pipeline *p)
     for (uint32_t i = 0; i < p->n_streams; i++)
         source_join(p->streams[i].source);
     pthread_join(p->dispatcher, NULL);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += STOP_PATIENCE_MS / 1000;
-    for (uint32_t i = 0; i < p->n_appliers; i++) {
-        if (pthread_timedjoin_np(p->applier_threads[i], NULL, &until) == 0) continue;
-        applier_interrupt(p->appliers[i]);
-        pthread_join(p->applier_threads[i], NULL);
-    }
+    for (uint32_t i = 0; i < p->n_appliers; i++)
+        pthread_join(p->applier_threads[i], NULL); /* await_end ends one that is stuck */
 }
 
 static void *coordinator_main(void *arg)
@@ -397,6 +395,7 @@ static void *coordinator_main(void *arg)
         /* The applied rows say the same as the floor would have: nothing is lost, the next start reads a
          * little more. */
         log_error(LOGEV_CHECK_WARNING, &err, LOG_S("what", "last checkpoint"));
+        if (err.code == ERR_APPLY_FENCED) pipeline_fail(p, &err);
         err_clear(&err);
     }
     checkpoint_disconnect(p);
@@ -480,6 +479,8 @@ bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err)
     p->stream_ids = mem_zalloc((p->n_streams + 1) * sizeof *p->stream_ids);
     p->vars = mem_zalloc((p->task->target.n_session + 1) * sizeof *p->vars);
     target_session(p->task, p->vars, &p->session);
+    p->cancel = conn_cancel_new();
+    p->session.conn.cancel = p->cancel;
     for (uint32_t i = 0; i < p->n_streams; i++)
         make_stream(p, i, store_dir(p->store));
     StoreTask st = {0};
@@ -507,8 +508,29 @@ void pipeline_request_stop(Pipeline *p)
     pthread_mutex_unlock(&p->mutex);
 }
 
+/* Waits for the coordinator's end. A stop that takes too long (a server that does not answer) is cut short:
+ * what is in flight then counts as not done, and is settled by the next start. */
+static void await_end(Pipeline *p)
+{
+    int64_t deadline_ms = INT64_MAX;
+    pthread_mutex_lock(&p->mutex);
+    while (!p->ended) {
+        if (p->stopping && deadline_ms == INT64_MAX) deadline_ms = clock_mono_ms() + STOP_PATIENCE_MS;
+        int64_t now = clock_mono_ms();
+        if (now >= deadline_ms) {
+            conn_cancel_fire(p->cancel);
+            for (uint32_t i = 0; i < p->n_appliers; i++)
+                applier_interrupt(p->appliers[i]);
+            deadline_ms = now + STOP_PATIENCE_MS;
+        }
+        (void)clock_cond_wait_until(&p->changed, &p->mutex, MIN(deadline_ms, now + 1000));
+    }
+    pthread_mutex_unlock(&p->mutex);
+}
+
 PipelineEnd pipeline_wait(Pipeline *p, Err *err)
 {
+    await_end(p);
     pthread_join(p->coordinator, NULL);
     p->threads_run = false;
     if (err_is_set(&p->fatal)) {
@@ -542,6 +564,7 @@ void pipeline_free(Pipeline *p)
     merge_free(p->merge);
     catalog_free(p->catalog);
     checkpoint_disconnect(p);
+    conn_cancel_free(p->cancel);
     ledger_done(&p->ledger);
     budget_done(&p->budget);
     free(p->appliers);

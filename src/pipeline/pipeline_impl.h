@@ -82,6 +82,9 @@ struct Pipeline {
     Conn *meta;
     Dialect dialect;
     SessionOpts session;
+    ConnCancel *cancel;           /* of the coordinator's connections: fired when a stop takes too long */
+    char downstream_version[128]; /* as found at start; never written later */
+    bool downstream_is_tidb;
     MetaTask meta_task;
     char *uuid;
     uint64_t epoch, checkpoint, state_checkpoint;

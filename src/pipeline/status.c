@@ -220,9 +220,9 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
     json_object_set_new(o, "error", fatal);
     json_object_set_new(o, "epoch", json_integer((json_int_t)p->epoch));
     json_object_set_new(o, "uptime_ms", json_integer(clock_wall_ms() - atomic_load(&p->started_ms)));
-    json_object_set_new(
-        o, "downstream",
-        json_pack("{s:s, s:b}", "version", p->dialect.version, "unproven_here", (int)p->dialect.is_tidb));
+    json_object_set_new(o, "downstream",
+                        json_pack("{s:s, s:b}", "version", p->downstream_version, "unproven_here",
+                                  (int)p->downstream_is_tidb));
     json_object_set_new(o, "queues",
                         json_pack("{s:I, s:I, s:I, s:I, s:I}", "dispatched", (json_int_t)ms.dispatched,
                                   "waits", (json_int_t)ms.waits, "exclusive", (json_int_t)ms.exclusive,

@@ -28,14 +28,19 @@ void stream_ctl_done(StreamCtl *c)
 
 /* -- the first floor -- */
 
+/* A short question to a source. The coordinator must not wait long for one of many: 3 s to connect, 5 s to
+ * answer. */
 static bool source_conn(StreamCtl *c, Conn **out, Err *err)
 {
     ConnOpts opts;
     StrBuf role = {0};
     sb_printf(&role, "source %s", c->id);
     endpoint_conn(&c->config->from, role.ptr, &opts);
-    opts.read_timeout_s = 30;
+    opts.connect_timeout_s = 3;
+    opts.read_timeout_s = opts.write_timeout_s = 5;
+    opts.cancel = c->pipeline->cancel;
     bool ok = conn_open(&opts, out, err);
+    if (!ok) endpoint_hint(&c->config->from, err);
     sb_done(&role);
     return ok;
 }
@@ -145,6 +150,7 @@ static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
     for (size_t i = 0; ok && i < n_rows; i++)
         ok = applied_set_decode(set, rows[i].entries, str_of(c->id), &at, &n_entries, err);
     if (ok) {
+        catalog_set_flavor(p->catalog, c->index, at.flavor);
         applied_set_free(c->applied);
         c->applied = set;
         c->digested = false;
@@ -245,56 +251,97 @@ void pipeline_eject(Pipeline *p, const Txn *t, Err *err, const ApplyCollision *c
     source_stop(c->source);
 }
 
-/* Which other member holds the key: asks every one of them. */
+/* Asking who holds a key: one connection a source, as long as there is time. */
+typedef struct Holders {
+    StrBuf names;  /* that hold it */
+    StrBuf silent; /* sources that could not be asked */
+    size_t found, n_silent;
+    int64_t deadline_ms;
+} Holders;
+enum { HOLDERS_SHOWN = 5, HOLDERS_MS = 10000 };
+
+static bool has_time(Pipeline *p, const Holders *h)
+{
+    pthread_mutex_lock(&p->mutex);
+    bool stopping = p->stopping;
+    pthread_mutex_unlock(&p->mutex);
+    return !stopping && clock_mono_ms() < h->deadline_ms;
+}
+
+static bool ask_member(Conn *conn, const Member *m, const char *condition, bool *holds, Err *err)
+{
+    StrBuf sql = {0};
+    char *count = NULL;
+    sb_c(&sql, "SELECT COUNT(*) FROM ");
+    table_name_sql(m->name, &sql);
+    sb_printf(&sql, " WHERE %s", condition);
+    bool ok = conn_scalar(conn, sb_view(&sql), &count, err);
+    *holds = ok && count && strcmp(count, "0") != 0;
+    free(count);
+    sb_done(&sql);
+    return ok;
+}
+
+/* All members of one source. */
+static void ask_source(Pipeline *p, StreamCtl *other, const Member *const *members, size_t n,
+                       const char *condition, Holders *h)
+{
+    Err err = {0};
+    Conn *conn = NULL;
+    bool ok = has_time(p, h) && source_conn(other, &conn, &err) &&
+              conn_exec(conn, STR("SET NAMES utf8mb4, time_zone = '+00:00'"), NULL, &err);
+    for (size_t i = 0; ok && i < n; i++) {
+        bool holds = false;
+        if (members[i]->source != other->index) continue;
+        ok = has_time(p, h) && ask_member(conn, members[i], condition, &holds, &err);
+        if (!holds || h->found++ >= HOLDERS_SHOWN) continue;
+        sb_printf(&h->names, "%s%s ", h->found > 1 ? ", " : "", other->id);
+        table_name_plain(members[i]->name, &h->names);
+    }
+    if (!ok && h->n_silent++ < HOLDERS_SHOWN)
+        sb_printf(&h->silent, "%s%s", h->n_silent > 1 ? ", " : "", other->id);
+    conn_close(conn);
+    err_clear(&err);
+}
+
+static void say_holders(const Holders *h, StrBuf *text)
+{
+    if (h->found)
+        sb_printf(text, "the other side is %s", h->names.ptr);
+    else if (h->n_silent)
+        sb_c(text, "the other side is not known");
+    else
+        sb_c(text, "no other shard table has such a row now: it was deleted since, or somebody else wrote it "
+                   "into the target");
+    if (h->n_silent)
+        sb_printf(text, " (could not be asked: %s%s)", h->silent.ptr,
+                  h->n_silent > HOLDERS_SHOWN ? " …" : "");
+}
+
+/* Which other member holds the key of the collision: added to the stream's error. */
 static void name_other_side(Pipeline *p, StreamCtl *c)
 {
-    enum { MOST = 1024, SHOWN = 5 };
+    enum { MOST = 4096 };
     if (!c->collision_binding || !c->collision_condition || !c->collision_condition[0]) return;
     const Member **members = mem_zalloc(MOST * sizeof *members);
     size_t n = catalog_members(p->catalog, c->collision_binding->target, c->collision_binding->member,
                                members, MOST);
-    StrBuf holders = {0}, unknown = {0};
-    size_t found = 0, silent = 0;
-    for (size_t i = 0; i < n; i++) {
-        Err err = {0};
-        Conn *conn = NULL;
-        char *count = NULL;
-        StrBuf sql = {0}, name = {0};
-        StreamCtl *other = &p->streams[members[i]->source];
-        sb_c(&sql, "SELECT COUNT(*) FROM ");
-        table_name_sql(members[i]->name, &sql);
-        sb_printf(&sql, " WHERE %s", c->collision_condition);
-        sb_printf(&name, "%s ", other->id);
-        table_name_plain(members[i]->name, &name);
-        if (!source_conn(other, &conn, &err) ||
-            !conn_exec(conn, STR("SET NAMES utf8mb4, time_zone = '+00:00'"), NULL, &err) ||
-            !conn_scalar(conn, sb_view(&sql), &count, &err)) {
-            sb_printf(&unknown, "%s%s", silent++ ? ", " : "", name.ptr);
-        } else if (count && strcmp(count, "0") != 0 && found++ < SHOWN) {
-            sb_printf(&holders, "%s%s", found > 1 ? ", " : "", name.ptr);
-        }
-        free(count);
-        conn_close(conn);
-        err_clear(&err);
-        sb_done(&sql);
-        sb_done(&name);
+    Holders h = {.deadline_ms = clock_mono_ms() + HOLDERS_MS};
+    for (uint32_t s = 0; s < p->n_streams; s++) {
+        bool any = false;
+        for (size_t i = 0; i < n; i++)
+            any |= members[i]->source == s;
+        if (any) ask_source(p, &p->streams[s], members, n, c->collision_condition, &h);
     }
-    StrBuf text = {0};
-    if (found)
-        sb_printf(&text, "the other side is %s", holders.ptr);
-    else
-        sb_c(&text, "no other shard table has such a row now: it was deleted since, or somebody else wrote "
-                    "it into the target");
-    if (silent) sb_printf(&text, " (could not be asked: %s)", unknown.ptr);
-    pthread_mutex_lock(&p->mutex);
     StrBuf message = {0};
-    sb_printf(&message, "%s; %s", c->error.message, text.ptr);
+    pthread_mutex_lock(&p->mutex);
+    sb_printf(&message, "%s; ", c->error.message);
+    say_holders(&h, &message);
     free(c->error.message);
     c->error.message = sb_take(&message);
     pthread_mutex_unlock(&p->mutex);
-    sb_done(&text);
-    sb_done(&holders);
-    sb_done(&unknown);
+    sb_done(&h.names);
+    sb_done(&h.silent);
     free(members);
 }
 
@@ -348,6 +395,11 @@ static void tick_running(Pipeline *p, StreamCtl *c)
         return;
     }
     if (thread_has_ended(c, &failed, &err) && failed) {
+        Err fatal = {0};
+        if (err_class(&err) == ERR_CLASS_STOP_TASK) {
+            err_copy(&fatal, &err);
+            pipeline_fail(p, &fatal);
+        }
         pthread_mutex_lock(&p->mutex);
         if (c->state == CTL_RUNNING) {
             err_move(&c->error, &err);
@@ -362,6 +414,7 @@ static void tick_running(Pipeline *p, StreamCtl *c)
         if (c->state == CTL_RUNNING && point_covers(&view.floor, &c->culprit)) {
             c->pinned = false;
             c->grace_since_ms = 0;
+            keep_collision(c, NULL);
             err_clear(&c->error);
             merge_stream_unpin(p->merge, c->index);
         }
@@ -406,13 +459,15 @@ static void tick_resting(Pipeline *p, StreamCtl *c)
     bool go = c->state == CTL_UNBORN || (c->state == CTL_GRACE && now >= c->retry_at_ms) || c->ask_resume;
     if (c->ask_resume) {
         c->grace_since_ms = 0;
-        c->pinned = c->state == CTL_FAILED && c->collision_binding != NULL;
+        c->pinned = c->collision_binding != NULL;
     }
-    if (c->ask_pause) {
-        go = false;
-        stream_set_state(c, CTL_PAUSED);
-    }
+    bool paused = c->ask_pause;
     c->ask_pause = c->ask_resume = false;
+    if (paused) {
+        go = false;
+        /* a failed stream rests already, and says why */
+        stream_set_state(c, c->state == CTL_FAILED ? CTL_FAILED : CTL_PAUSED);
+    }
     pthread_mutex_unlock(&p->mutex);
     if (!go) return;
     source_join(c->source);

@@ -132,12 +132,9 @@ static bool piece_close(Cutter *c, uint64_t to, Err *err)
     t->last_piece = to == c->total;
     t->rows_crc = c->crc;
     if (c->range) {
-        RowCounts read = t->counts;
         if (!check_range(c, err)) return false;
         t->already_applied = true;
-        t->counts = c->range->counts;
-        t->counts.read = read.read;
-        t->counts.filtered = read.filtered;
+        t->counts = c->range->counts; /* as recorded: the routes may be others now */
     } else {
         take_ops(c->a, t);
     }
@@ -281,8 +278,6 @@ static bool deliver_applied(Assembler *a, const RawEvent *ev, const AppliedTxn *
     t->already_applied = true;
     for (size_t i = 0; i < applied->n_ranges; i++)
         row_counts_add(&t->counts, &applied->ranges[i].counts);
-    t->counts.read = g->read;
-    t->counts.filtered = g->filtered;
     return hand_over(a, t, err);
 }
 
@@ -336,6 +331,7 @@ bool deliver_position(Assembler *a, Str file, uint64_t pos, uint32_t timestamp, 
     t->source = a->opts.source;
     t->run = a->opts.run;
     t->timestamp = timestamp;
+    t->position_only = true;
     t->id = (TxnId){.file = arena_str(&t->arena, file),
                     .end_pos = pos,
                     .evidence = *evidence,
