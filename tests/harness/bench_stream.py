@@ -180,7 +180,7 @@ def main() -> None:
     size = sum(int(row[1]) for s in shards.values() for row in s.query("SHOW BINARY LOGS"))
     expected = [sum(x) for x in zip(*(digests(s, [f"{SCHEMA[n]}.sbtest1"]) for n, s in shards.items()))]
     say(f"recorded in {time.monotonic() - begin:.0f} s: {changes} row changes, {size / 1e6:.0f} MB of binlog, MariaDB {shards[1].version}")
-    say(f"downstream: fresh MariaDB for each run, binlog off, buffer pool 1G, doublewrite on; appliers {WORKERS}, batch {BATCH}; peer: 8 threads, optimistic")
+    say(f"downstream: fresh MariaDB for each run, binlog off, buffer pool 1G, doublewrite on; appliers {WORKERS}, batch {BATCH}; peer: 8 threads, optimistic, slave_parallel_max_queued 16M (its default of 128K is slower)")
     durable = None
     for flush in FLUSH:
         peer, ours = [], []

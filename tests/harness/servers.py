@@ -223,10 +223,12 @@ class Server(Downstream):
             self.folder = self._new_folder()
             subprocess.run(["cp", "-a", "--reflink=auto", str(self.template()), str(self.datadir)], check=True)
             (self.datadir / "auto.cnf").unlink(missing_ok=True)
+            (self.folder / "tmp").mkdir(mode=0o777)
         if self not in _servers:
             _servers.append(self)
         self.port = self.port or free_port()
         options = self._defaults()
+        options["tmpdir"] = self._inside(self.folder / "tmp")  # its own: a server that starts removes what it finds there
         options.update(self.options)
         args = []
         for key, value in options.items():
