@@ -310,10 +310,11 @@ bool conn_exec(Conn *c, Str sql, uint64_t *affected, Err *err)
     return conn_exec_warn(c, sql, affected, NULL, err);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): drain_results writes to affected */
 bool conn_exec_multi(Conn *c, Str sql, uint64_t *affected, size_t cap, size_t *n_done, unsigned *warnings,
                      Err *err)
 {
-    Tally t = {.each = affected, .cap = cap}; /* NOLINT(readability-non-const-parameter): written there */
+    Tally t = {.each = affected, .cap = cap};
     bool ok = send_sql(c, sql, err) && drain_results(c, &t, err);
     *n_done = t.n;
     if (warnings) *warnings = t.warnings;
