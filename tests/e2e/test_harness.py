@@ -1,4 +1,5 @@
 """The harness itself: servers, fault proxy, workloads and oracle do what the other tests rely on."""
+import re
 import threading
 import time
 
@@ -8,6 +9,7 @@ import pytest
 from harness.oracle import assert_counters, assert_merged, compare, table_rows
 from harness.proxy import FORBIDDEN, Proxy
 from harness.servers import MariaDB, PASSWORD, USER
+from harness.sm import FAULT_POINTS, ROOT
 from harness.workload import Shard, Workload
 
 
@@ -292,3 +294,16 @@ def test_counters_that_do_not_add_up_are_found():
     bad = {"sources": [{"id": "a", "counters": dict(read=7, applied=1, filtered=1, held=1, parked=1, missed=1, refused=1)}]}
     with pytest.raises(AssertionError, match="source a: read 7 != 6"):
         assert_counters(bad)
+
+
+def test_every_fault_point_is_passed_through():
+    """Each point stands at one place of the program; the crash matrix passes it, or a unit test does by its name."""
+    places: dict[str, list[str]] = {}
+    for path in (ROOT / "src").rglob("*.c"):
+        for name in re.findall(r'\bFAULT\("([^"]*)"\)', path.read_text()):
+            places.setdefault(name, []).append(path.name)
+    assert all(len(files) == 1 for files in places.values()), places
+    units = "".join(path.read_text() for path in (ROOT / "tests/unit").rglob("*.c"))
+    untested = {name for name in places if name not in FAULT_POINTS and f"{name}=" not in units}
+    assert places and not untested, f"in no test: {untested}"
+    assert set(FAULT_POINTS) <= set(places), f"not in the program: {set(FAULT_POINTS) - set(places)}"
