@@ -174,7 +174,8 @@ static bool take_entry(Reader *r, Decoder *d, TxnId *id, AppliedRange *range, bo
     if (flags & NEW_STREAM) d->stream = reader_str(r, reader_varint(r));
     *id = (TxnId){.has_gtid = flags & HAS_GTID};
     if (flags & NEW_CONTEXT) {
-        d->gtid = (Gtid){.flavor = flags & IS_MARIADB ? FLAVOR_MARIADB : FLAVOR_MYSQL};
+        /* A context of one kind leaves the other kind's alone, as the encoder does. */
+        if (id->has_gtid) d->gtid = (Gtid){.flavor = flags & IS_MARIADB ? FLAVOR_MARIADB : FLAVOR_MYSQL};
         if (!id->has_gtid) {
             d->server = reader_str(r, reader_varint(r));
             d->file = reader_str(r, reader_varint(r));
