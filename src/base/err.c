@@ -24,31 +24,34 @@ static const ErrRow *row_of(ErrCode code)
     return NULL;
 }
 
+/* The first cause wins. */
+PRINTF_LIKE(3, 0)
+static void set_first(Err *err, ErrCode code, const char *fmt, va_list ap, const char *remedy)
+{
+    if (err_is_set(err)) return;
+    StrBuf b = {0};
+    sb_vprintf(&b, fmt, ap);
+    err->code = code;
+    err->message = sb_take(&b);
+    if (remedy) err->remedy = str_dup(str_of(remedy));
+}
+
 /* Names in parentheses: the analyser sees macros of these names (err.h). */
 bool(err_set)(Err *err, ErrCode code, const char *fmt, ...)
 {
-    if (err_is_set(err)) return false;
-    StrBuf b = {0};
     va_list ap;
     va_start(ap, fmt);
-    sb_vprintf(&b, fmt, ap);
+    set_first(err, code, fmt, ap, NULL);
     va_end(ap);
-    err->code = code;
-    err->message = sb_take(&b);
     return false;
 }
 
 bool(err_set_remedy)(Err *err, ErrCode code, const char *remedy, const char *fmt, ...)
 {
-    if (err_is_set(err)) return false;
-    StrBuf b = {0};
     va_list ap;
     va_start(ap, fmt);
-    sb_vprintf(&b, fmt, ap);
+    set_first(err, code, fmt, ap, remedy);
     va_end(ap);
-    err->code = code;
-    err->message = sb_take(&b);
-    err->remedy = str_dup(str_of(remedy));
     return false;
 }
 

@@ -218,37 +218,38 @@ static bool take_entry(Reader *r, Decoder *d, TxnId *id, AppliedRange *range, bo
     return reader_ok(r);
 }
 
+/* The next entry; false at the end and on bytes that are none (then *err is set). */
+static bool next_entry(Reader *r, Decoder *d, TxnId *id, AppliedRange *range, bool *whole, Err *err)
+{
+    if (!reader_left(r)) return false;
+    if (take_entry(r, d, id, range, whole)) return true;
+    return err_set(err, ERR_CORRUPT, "an entry of the applied set cannot be read");
+}
+
 bool applied_set_decode(AppliedSet *s, Str bytes, Str stream, const StreamPoint *floor, size_t *added,
                         Err *err)
 {
     Reader r = reader_of(bytes);
     Decoder d = {0};
-    while (reader_left(&r)) {
-        TxnId id;
-        AppliedRange range;
-        bool whole;
-        if (!take_entry(&r, &d, &id, &range, &whole))
-            return err_set(err, ERR_CORRUPT, "an entry of the applied set cannot be read");
+    TxnId id;
+    AppliedRange range;
+    for (bool whole; next_entry(&r, &d, &id, &range, &whole, err);) {
         if (!str_eq(d.stream, stream) || point_covers(floor, &id)) continue;
         add_range(s, &id, &range, whole);
         (*added)++;
     }
-    return true;
+    return !err_is_set(err);
 }
 
 bool applied_row_streams(Str bytes, void (*fn)(void *ctx, Str stream), void *ctx, Err *err)
 {
     Reader r = reader_of(bytes);
     Decoder d = {0};
-    while (reader_left(&r)) {
-        TxnId id;
-        AppliedRange range;
-        bool whole;
-        if (!take_entry(&r, &d, &id, &range, &whole))
-            return err_set(err, ERR_CORRUPT, "an entry of the applied set cannot be read");
+    TxnId id;
+    AppliedRange range;
+    for (bool whole; next_entry(&r, &d, &id, &range, &whole, err);)
         fn(ctx, d.stream);
-    }
-    return true;
+    return !err_is_set(err);
 }
 
 bool applied_set_below(const AppliedSet *s, const StreamPoint *p)
