@@ -82,7 +82,7 @@ typedef struct Txn {
     bool is_piece, last_piece; /* an unsplit transaction: is_piece false, last_piece true */
     uint32_t rows_crc;         /* pieces: CRC32 over all row image bytes of the range, filtered rows too */
     RowCounts counts;          /* read and filtered are set; the applier sets applied and missed */
-    bool position_only; /* no transaction: the stream has moved on (another file, a heartbeat) */
+    bool position_only;        /* no transaction: the stream has moved on (another file, a heartbeat) */
     bool already_applied; /* found in the applied set: only counts (recorded outcome) and position matter; no
                              ops */
     RowOp *ops;
