@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "db/conn.h"
 #include "ops/check_verb.h"
+#include "base/err_json.h"
 #include "ops/control.h"
 #include "ops/docs.h"
 #include "ops/options.h"
@@ -47,7 +48,7 @@ static void print_error(const Err *err, const CliOpts *opts, Answer *a)
                   err_remedy(err));
     print(stderr, sb_view(&text));
     if (!opts->json || out->len) return;
-    json_t *o = json_pack("{s:b, s:o}", "ok", 0, "error", control_error(err));
+    json_t *o = json_pack("{s:b, s:o}", "ok", 0, "error", err_to_json(err));
     if (problems.len) {
         json_t *list = json_array();
         Str rest = problems;
