@@ -29,11 +29,13 @@ static bool parse_point(Str text, FaultPoint *p, Err *err)
 {
     Str rest = text;
     p->name = str_trim(str_split(&rest, '='));
-    Str action = str_split(&rest, '@');
+    Str action = str_trim(str_split(&rest, '@'));
     p->at = 1;
+    if (!p->name.len)
+        return err_set(err, ERR_USAGE, "SHARDMERGE_FAULTS: '" STR_FMT "': no name", STR_ARG(text));
     if (str_eqc(rest, "*"))
         p->at = 0;
-    else if (rest.len && !str_to_u64(rest, &p->at))
+    else if (rest.len && (!str_to_u64(rest, &p->at) || p->at == 0))
         return err_set(err, ERR_USAGE, "SHARDMERGE_FAULTS: '" STR_FMT "': bad count after @", STR_ARG(text));
     Str argument = action;
     Str verb = str_split(&argument, ':');

@@ -52,14 +52,16 @@ void log_divert(void (*line)(void *ctx, Str text), void *ctx)
     pthread_mutex_unlock(&sink.mutex);
 }
 
+static json_t *json_text(Str s)
+{
+    json_t *t = json_stringn(s.ptr ? s.ptr : "", s.len);
+    return t ? t : json_string("(not UTF-8)");
+}
+
 static void json_field(json_t *o, const LogField *f)
 {
     switch (f->kind) {
-    case LOG_FIELD_STR: {
-        json_t *s = json_stringn(f->s.ptr ? f->s.ptr : "", f->s.len);
-        json_object_set_new(o, f->name, s ? s : json_string("(not UTF-8)"));
-        break;
-    }
+    case LOG_FIELD_STR: json_object_set_new(o, f->name, json_text(f->s)); break;
     case LOG_FIELD_INT: json_object_set_new(o, f->name, json_integer(f->i)); break;
     case LOG_FIELD_UINT: json_object_set_new(o, f->name, json_integer((json_int_t)f->u)); break;
     case LOG_FIELD_END: break;
@@ -80,8 +82,8 @@ static void line_json(StrBuf *out, LogEvent ev, const Err *err, const LogField *
         json_object_set_new(o, "class", json_string(err_class_name(err_class(err))));
         json_object_set_new(o, "code", json_sprintf("SM-%d", (int)err->code));
         json_object_set_new(o, "error", json_string(err_code_name(err->code)));
-        json_object_set_new(o, "message", json_string(err->message ? err->message : ""));
-        json_object_set_new(o, "remedy", json_string(err_remedy(err)));
+        json_object_set_new(o, "message", json_text(str_of(err->message)));
+        json_object_set_new(o, "remedy", json_text(str_of(err_remedy(err))));
     }
     if (dropped) json_object_set_new(o, "suppressed", json_integer(dropped));
     char *text = json_dumps(o, JSON_COMPACT);
@@ -108,6 +110,9 @@ static void line_human(StrBuf *out, LogEvent ev, const Err *err, const LogField 
         sb_printf(out, " [SM-%d %s, %s] %s; %s", (int)err->code, err_code_name(err->code),
                   err_class_name(err_class(err)), err->message ? err->message : "", err_remedy(err));
     if (dropped) sb_printf(out, " (%u like it not shown)", dropped);
+    /* Names and servers' messages may hold anything: an event stays one line, and a terminal is safe. */
+    for (size_t i = 0; i < out->len; i++)
+        if ((uint8_t)out->ptr[i] < ' ' || out->ptr[i] == 0x7f) out->ptr[i] = ' ';
 }
 
 void log_emit_error(LogEvent ev, const Err *err, const LogField *fields)

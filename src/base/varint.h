@@ -19,6 +19,7 @@ static inline uint64_t reader_varint(Reader *r)
     uint64_t v = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
         uint8_t byte = reader_u8(r);
+        if (shift == 63 && byte > 1) break; /* does not fit */
         v |= (uint64_t)(byte & 0x7f) << shift;
         if (!(byte & 0x80)) return v;
     }
