@@ -191,9 +191,8 @@ START_TEST(fires_at_its_passage)
         ck_assert_int_eq(FAULT("d"), i == 1);
         ck_assert(!FAULT("a"));
     }
-    int64_t start = clock_mono_ms();
     ck_assert(!FAULT("e"));
-    ck_assert_int_lt(clock_mono_ms() - start, 25);
+    int64_t start = clock_mono_ms();
     ck_assert(!FAULT("e"));
     ck_assert_int_ge(clock_mono_ms() - start, 29);
 }

