@@ -82,7 +82,7 @@ unit: $(UNIT_BINS) ## build and run all unit tests (DIR=folder for one folder; M
 
 # Everything that needs servers: they are started by the harness on free ports.
 PYTHON ?= /usr/bin/python3
-E2E_JOBS ?= 1
+E2E_JOBS ?= 2
 PYTEST_ARGS ?=
 .PHONY: e2e demo bench
 e2e: $(B)/shardmerge ## end-to-end tests on real servers (PYTEST_ARGS="-k name", E2E_JOBS=2 for two processes)

@@ -17,10 +17,7 @@ const char *ctl_state_name(Pipeline *p, const StreamCtl *c)
     case CTL_UNBORN: return "starting";
     case CTL_RUNNING: return "streaming";
     case CTL_CLOSING:
-        return c->after_closing == CTL_PAUSED  ? "paused-by-user"
-               : c->after_closing == CTL_GRACE ? "streaming"
-                                               : "paused-by-error";
-    case CTL_DRAINING: return "paused-by-error";
+    case CTL_DRAINING: return "streaming"; /* coming to rest: what is in flight still moves */
     case CTL_GRACE:
         return err_is_set(&c->error) && c->error.code == ERR_APPLY_COLLISION ? "streaming" : "starting";
     case CTL_PAUSED: return "paused-by-user";
@@ -114,8 +111,9 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
     const char *state = ctl_state_name(p, c);
     bool running = c->state == CTL_RUNNING, pinned = c->pinned;
     Err error = {0};
-    err_copy(&error, &c->error);
-    if (!err_is_set(&error) && err_is_set(&s.error)) err_copy(&error, &s.error);
+    bool at_rest =
+        c->state != CTL_CLOSING && c->state != CTL_DRAINING; /* before, the error is not told in full */
+    if (at_rest) err_copy(&error, err_is_set(&c->error) ? &c->error : &s.error);
     int64_t since_ms = clock_mono_ms() - c->since_ms;
     pthread_mutex_unlock(&p->mutex);
     if (running && s.state != SOURCE_STREAMING) state = "starting";
