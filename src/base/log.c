@@ -7,7 +7,8 @@
 #include "base/clock.h"
 #include "base/poison.h"
 
-enum { RATE_LIMIT_PER_S = 20 };
+/* Errors are few and each counts: a hundred shards may stop in one second. */
+enum { RATE_LIMIT_PER_S = 20, ERROR_LIMIT_PER_S = 1000 };
 
 typedef struct LogRow {
     const char *name;
@@ -127,7 +128,8 @@ void log_emit_error(LogEvent ev, const Err *err, const LogField *fields)
         dropped = sink.rate[ev].dropped;
         sink.rate[ev].dropped = 0;
     }
-    if (sink.rate[ev].count++ >= RATE_LIMIT_PER_S) {
+    unsigned limit = rows[ev].level == LOG_ERROR ? ERROR_LIMIT_PER_S : RATE_LIMIT_PER_S;
+    if (sink.rate[ev].count++ >= limit) {
         sink.rate[ev].dropped++;
         pthread_mutex_unlock(&sink.mutex);
         return;

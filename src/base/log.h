@@ -33,8 +33,8 @@ typedef struct LogField {
 #define LOG_U(name_, v_) ((LogField){.kind = LOG_FIELD_UINT, .name = (name_), .u = (v_)})
 
 /* log_write(LOGEV_X, LOG_S("source", id), LOG_U("port", port)). Any thread; blocks only on stderr. A level
- * below the sink's is dropped; the same event more than 20 times in a second is dropped and counted in the
- * next line. */
+ * below the sink's is dropped; the same event more than 20 times in a second (errors: 1000) is dropped and
+ * counted in the next line. */
 #define log_write(ev, ...)                                                                                   \
     log_emit((ev), (const LogField[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_FIELD_END}})
 void log_emit(LogEvent ev, const LogField *fields);
