@@ -172,9 +172,12 @@ def test_counters_survive_kills(scenario):
     s = scenario.make(tables=TABLES, transactions=0)
     for n in range(4):
         s.start(f"apply.after_commit=kill@{3 + n}" if n < 3 else "")
-        s.work.run(20)
-        if n < 3:
-            s.runner.wait_exit(20)
+        if n == 3:
+            s.work.run(20)
+            break
+        s.work.start()  # until it has died: the third commit comes for certain
+        assert s.runner.wait_exit(20) == -9, s.runner.log_tail()
+        s.work.stop()
     status = s.finish()
     for source, shard in zip(status["sources"], s.shards):
         counters = source["counters"]
