@@ -70,7 +70,7 @@ Str str_split(Str *s, char sep)
     const char *at = s->len ? memchr(s->ptr, sep, s->len) : NULL;
     Str head = *s;
     if (!at) {
-        *s = (Str){s->ptr + s->len, 0};
+        *s = s->len ? (Str){s->ptr + s->len, 0} : (Str){0}; /* nothing is added to a NULL */
         return head;
     }
     head.len = (size_t)(at - s->ptr);
