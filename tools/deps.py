@@ -20,12 +20,14 @@ FOLDERS: dict[str, list[str]] = {
     "ddl": ["db"],
     "route": ["db"],
     "track": ["decode", "ddl", "db"],
+    "lock": ["track"],
     # stages: threads of their own, never include each other
     "source": ["track", "decode", "ddl", "config", "route"],
     "merge": ["track", "decode", "ddl", "config", "route"],
     "apply": ["track", "decode", "ddl", "config", "route"],
+    "load": ["track", "decode", "ddl", "config", "route"],
     "store": ["track", "decode", "ddl", "config", "route"],
-    "pipeline": ["source", "merge", "apply", "store"],
+    "pipeline": ["source", "merge", "apply", "load", "store", "lock"],
     "ops": ["pipeline"],
     "main": ["ops"],
 }

@@ -14,6 +14,21 @@
 typedef enum TaskMode { TASK_MODE_FULL, TASK_MODE_ALL, TASK_MODE_INCREMENTAL } TaskMode;
 typedef enum ShardMode { SHARD_MODE_NONE, SHARD_MODE_PESSIMISTIC, SHARD_MODE_OPTIMISTIC } ShardMode;
 typedef enum MissPolicy { MISS_STOP, MISS_RECORD } MissPolicy;
+typedef enum LoadConsistency {
+    LOAD_CONSISTENCY_CHUNK,    /* each chunk is reconciled with the stream; no lock that lasts */
+    LOAD_CONSISTENCY_SNAPSHOT, /* all tables of a source from one snapshot; the stream waits for the load */
+} LoadConsistency;
+
+/* The copy of existing rows, modes full and all. */
+typedef struct LoadOptions {
+    unsigned readers;         /* connections per source; default 4 (mydumpers.threads) */
+    uint64_t chunk_rows;      /* most rows of one chunk; default 20000 */
+    uint64_t chunk_bytes;     /* most bytes of one chunk in memory; default 4 MiB */
+    unsigned chunk_ms;        /* a chunk's SELECT shall not take longer; its rows are adapted; default 1000 */
+    uint64_t rows_per_second; /* per source; 0: no bound */
+    unsigned max_lag_ms;      /* no new chunk while the stream is further behind; 0: no bound */
+    LoadConsistency consistency;
+} LoadOptions;
 
 /* One session variable of `session:` maps; value as written. */
 typedef struct SessionVar {
@@ -91,6 +106,7 @@ typedef struct Task {
     bool allow_keyless_tables;   /* default false */
     bool create_tables;          /* default true: a missing target is created when all shards agree */
     uint64_t heartbeat_ms;       /* binlog heartbeat period; default 1000 */
+    LoadOptions load;
     unsigned retry_max_seconds;  /* the same retryable error for longer: failed; default 300 */
     char *private_dir; /* folder (0700) with the TLS texts given inline, or NULL; task_free removes it */
 } Task;

@@ -1,0 +1,41 @@
+/* The key along which a table is cut into chunks, as bytes that memcmp orders like the server orders the key:
+ * the leading integer, temporal and binary columns of the primary key (or of a unique key without NULLs).
+ * Text is never compared here: a table keyed by text alone has no chunk key. Pure.
+ *
+ *   integers   8 bytes big-endian, sign bit flipped when signed
+ *   temporals  the big-endian order of their parts; DATE, DATETIME, TIMESTAMP, TIME, YEAR
+ *   binary     bytes escaped so that a shorter string sorts first (0 → 0 255, end → 0 0); BINARY(n) padded
+ * A key of several columns is their concatenation. Empty bytes stand for "before everything". */
+#ifndef SM_LOAD_CHUNK_KEY_H
+#define SM_LOAD_CHUNK_KEY_H
+
+#include "base/err.h"
+#include "model/table_map.h"
+#include "model/txn.h"
+
+typedef struct ChunkKey ChunkKey;
+
+/* False: the table has no such key (all of it is one unit). Both must outlive the key. */
+bool chunk_key_new(const TableSchema *schema, const TableMap *map, ChunkKey **out);
+void chunk_key_free(ChunkKey *k);
+/* Do the columns identify a row (the whole key is comparable), or may several rows share the bytes? */
+bool chunk_key_is_complete(const ChunkKey *k);
+uint32_t chunk_key_n_columns(const ChunkKey *k);
+/* Appends the key of a row image. map: the image's own (the stream's map may differ from the select's in
+ * metadata, not in columns). False when the image lacks a key column. */
+NODISCARD bool chunk_key_of(const ChunkKey *k, const TableMap *map, const RowImage *image, StrBuf *out);
+/* -1, 0, 1 */
+int chunk_key_cmp(Str a, Str b);
+/* Appends "lo < key AND key <= hi" in a form that MySQL and MariaDB read as one index range, literals in the
+ * columns' types. lo empty: no lower bound; hi empty: no upper bound; both: "TRUE". */
+void chunk_key_where(const ChunkKey *k, Str lo, Str hi, StrBuf *sql);
+/* Appends "`a`,`b`" for ORDER BY. */
+void chunk_key_order(const ChunkKey *k, StrBuf *sql);
+/* Appends a key strictly between the two, near the middle of the values' range (by the first column that
+ * differs); either may be empty only if min/max are not known: then false. False when there is nothing
+ * between. */
+bool chunk_key_middle(const ChunkKey *k, Str lo, Str hi, StrBuf *out);
+/* The key for people: "(17,'2024-01-01')", binary as hex. */
+void chunk_key_format(const ChunkKey *k, Str key, StrBuf *out);
+
+#endif
