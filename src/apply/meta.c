@@ -29,6 +29,7 @@ static const struct {
      "task VARCHAR(128) NOT NULL, stream VARCHAR(64) NOT NULL, point LONGTEXT NOT NULL,"
      " rows_read BIGINT UNSIGNED NOT NULL, rows_applied BIGINT UNSIGNED NOT NULL,"
      " rows_filtered BIGINT UNSIGNED NOT NULL, rows_missed BIGINT UNSIGNED NOT NULL,"
+     " rows_loaded BIGINT UNSIGNED NOT NULL,"
      " transactions BIGINT UNSIGNED NOT NULL, moved DATETIME NOT NULL, PRIMARY KEY (task, stream)"},
     {"sm_missed",
      "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, task VARCHAR(128) NOT NULL,"
@@ -232,8 +233,8 @@ static bool read_floors(Conn *c, const MetaTask *m, const Str *only, bool lock, 
     StrBuf sql = {0};
     Rows rows = {0};
     bool ok = false;
-    sb_c(&sql,
-         "SELECT stream, point, rows_read, rows_applied, rows_filtered, rows_missed, transactions FROM ");
+    sb_c(&sql, "SELECT stream, point, rows_read, rows_applied, rows_filtered, rows_missed, rows_loaded, "
+               "transactions FROM ");
     table(&sql, m, "sm_floor");
     where_task(&sql, m);
     if (only) {
@@ -244,13 +245,13 @@ static bool read_floors(Conn *c, const MetaTask *m, const Str *only, bool lock, 
     if (!conn_query(c, sb_view(&sql), &rows, err)) goto out;
     *out = arena_array(arena, MetaFloor, rows.n_rows + 1);
     *n = 0;
-    for (Str v[7]; rows_next(&rows, v);) {
+    for (Str v[8]; rows_next(&rows, v);) {
         MetaFloor *f = &(*out)[(*n)++];
         f->stream = arena_str(arena, v[0]);
         f->point_json = arena_str(arena, v[1]);
         if (!to_u64(v[2], &f->counts.read, err) || !to_u64(v[3], &f->counts.applied, err) ||
             !to_u64(v[4], &f->counts.filtered, err) || !to_u64(v[5], &f->counts.missed, err) ||
-            !to_u64(v[6], &f->transactions, err))
+            !to_u64(v[6], &f->counts.loaded, err) || !to_u64(v[7], &f->transactions, err))
             goto out;
     }
     ok = true;
@@ -343,11 +344,11 @@ static bool write_floor(Conn *c, const MetaTask *m, const MetaFloor *f, Err *err
     sb_quoted(&values, f->point_json);
     sb_printf(&values,
               ", rows_read = %llu, rows_applied = %llu, rows_filtered = %llu, rows_missed = %llu, "
-              "transactions = %llu,"
+              "rows_loaded = %llu, transactions = %llu,"
               " moved = UTC_TIMESTAMP()",
               (unsigned long long)f->counts.read, (unsigned long long)f->counts.applied,
               (unsigned long long)f->counts.filtered, (unsigned long long)f->counts.missed,
-              (unsigned long long)f->transactions);
+              (unsigned long long)f->counts.loaded, (unsigned long long)f->transactions);
     sb_c(&sql, "UPDATE ");
     table(&sql, m, "sm_floor");
     sb_str(&sql, sb_view(&values));

@@ -12,7 +12,7 @@
  *   file     varint length + server, varint length + file   if NEW_CONTEXT without GTID
  *   number   varint gno / seq / end position
  *   range    varint from, varint length, 4 crc              if PIECE
- *   counts   varint read, filtered, applied, missed */
+ *   counts   varint read, filtered, applied, missed, loaded */
 enum {
     NEW_STREAM = 1,
     HAS_GTID = 2,
@@ -87,6 +87,7 @@ void applied_encode(AppliedEncoder *e, Str stream, const Txn *t)
     sb_varint(&e->out, t->counts.filtered);
     sb_varint(&e->out, t->counts.applied);
     sb_varint(&e->out, t->counts.missed);
+    sb_varint(&e->out, t->counts.loaded);
 }
 
 void txn_identity(const TxnId *id, const char *server, StrBuf *out)
@@ -116,29 +117,12 @@ void applied_set_free(AppliedSet *s)
     free(s);
 }
 
-/* Binlog files of one server are numbered upwards: name.000123. False when the names differ: then nobody can
- * say. */
-static bool file_cmp(Str a, Str b, int *out)
-{
-    Str ea = a, eb = b;
-    while (ea.len && ea.ptr[ea.len - 1] >= '0' && ea.ptr[ea.len - 1] <= '9')
-        ea.len--;
-    while (eb.len && eb.ptr[eb.len - 1] >= '0' && eb.ptr[eb.len - 1] <= '9')
-        eb.len--;
-    uint64_t na = 0, nb = 0;
-    if (!str_eq(ea, eb) || !str_to_u64((Str){a.ptr + ea.len, a.len - ea.len}, &na) ||
-        !str_to_u64((Str){b.ptr + eb.len, b.len - eb.len}, &nb))
-        return false;
-    *out = na < nb ? -1 : na > nb;
-    return true;
-}
-
 bool point_covers(const StreamPoint *p, const TxnId *id)
 {
     if (id->has_gtid) return p->gtids && gtidset_contains(p->gtids, &id->gtid);
     if (!p->file || !p->server || !id->server || strcmp(p->server, id->server) != 0) return false;
     int c = 0;
-    return file_cmp(id->file, str_of(p->file), &c) && (c < 0 || (c == 0 && id->end_pos <= p->pos));
+    return binlog_file_cmp(id->file, str_of(p->file), &c) && (c < 0 || (c == 0 && id->end_pos <= p->pos));
 }
 
 static void add_range(AppliedSet *s, const TxnId *id, const AppliedRange *range, bool whole)
@@ -214,6 +198,7 @@ static bool take_entry(Reader *r, Decoder *d, TxnId *id, AppliedRange *range, bo
     range->counts.filtered = reader_varint(r);
     range->counts.applied = reader_varint(r);
     range->counts.missed = reader_varint(r);
+    range->counts.loaded = reader_varint(r);
     if (*whole) range->to = range->counts.read;
     return reader_ok(r);
 }

@@ -19,6 +19,21 @@ void point_copy(StreamPoint *dst, const StreamPoint *src)
     if (src->server) dst->server = str_dup(str_of(src->server));
 }
 
+bool binlog_file_cmp(Str a, Str b, int *out)
+{
+    Str ea = a, eb = b;
+    while (ea.len && ea.ptr[ea.len - 1] >= '0' && ea.ptr[ea.len - 1] <= '9')
+        ea.len--;
+    while (eb.len && eb.ptr[eb.len - 1] >= '0' && eb.ptr[eb.len - 1] <= '9')
+        eb.len--;
+    uint64_t na = 0, nb = 0;
+    if (!str_eq(ea, eb) || !str_to_u64((Str){a.ptr + ea.len, a.len - ea.len}, &na) ||
+        !str_to_u64((Str){b.ptr + eb.len, b.len - eb.len}, &nb))
+        return false;
+    *out = na < nb ? -1 : na > nb;
+    return true;
+}
+
 void point_set_file(StreamPoint *p, Str file, uint64_t pos)
 {
     if (!p->file || !str_eqc(file, p->file)) {

@@ -33,6 +33,9 @@ const char *server_intern(const char *text);
 
 void point_done(StreamPoint *p);
 void point_copy(StreamPoint *dst, const StreamPoint *src);
+/* Binlog files of one server are numbered upwards: name.000123. *out is -1, 0 or 1. False when the names
+ * differ in more than the number: then nobody can say. */
+bool binlog_file_cmp(Str a, Str b, int *out);
 void point_set_file(StreamPoint *p, Str file, uint64_t pos);
 /* {"flavor","gtid","file","pos","server","evidence":{"pos","size","timestamp","crc"}}; keys absent when not
  * known. */

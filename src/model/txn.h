@@ -44,6 +44,7 @@ typedef struct TxnId {
 /* Every row change read ends in exactly one of these. */
 typedef struct RowCounts {
     uint64_t read, applied, filtered, held, parked, missed, refused;
+    uint64_t loaded; /* the copy of existing rows contains, or will contain, this change */
 } RowCounts;
 
 static inline void row_counts_add(RowCounts *a, const RowCounts *b)
@@ -55,6 +56,7 @@ static inline void row_counts_add(RowCounts *a, const RowCounts *b)
     a->parked += b->parked;
     a->missed += b->missed;
     a->refused += b->refused;
+    a->loaded += b->loaded;
 }
 
 typedef struct TxnTarget {
@@ -66,6 +68,16 @@ typedef struct WaitFor {
     uint32_t applier;
     uint64_t order;
 } WaitFor;
+
+/* A chunk of existing rows on its way to the target: its transaction writes this row beside them. */
+typedef struct TxnChunk {
+    uint64_t id; /* unique in the stream, for ever */
+    const Member *member;
+    Str lo, hi;     /* chunk key bytes: lo < key <= hi; empty: no bound */
+    uint64_t piece; /* of a table copied as one unit: 1, 2, …; 0: a chunk by key */
+    Str point_json; /* the stream's point: what is before it is in the rows */
+    uint64_t rows, bytes;
+} TxnChunk;
 
 /* Owner: whoever holds the pointer. Made by a source thread, freed by txn_free (any thread). A transaction
  * beyond split_transaction_rows comes as several pieces: same id, consecutive row ranges, last_piece on the
@@ -97,7 +109,8 @@ typedef struct Txn {
     WaitFor *waits;
     uint32_t n_waits;
     uint64_t window_slot;
-    int64_t read_mono_ms; /* when its end was read, for latency */
+    int64_t read_mono_ms;  /* when its end was read, for latency */
+    const TxnChunk *chunk; /* these are copied rows, not changes: they move no floor and no counter */
 } Txn;
 
 Txn *txn_new(void);

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "model/point.h"
 #include "ops/check_server.h"
-#include "source/server.h"
+#include "db/server.h"
 #include "source/stream.h"
 #include "base/poison.h"
 

@@ -85,10 +85,10 @@ static json_t *point_json(const StreamPoint *p)
 
 static json_t *counts_json(const RowCounts *n)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "read", (json_int_t)n->read, "applied",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "read", (json_int_t)n->read, "applied",
                      (json_int_t)n->applied, "filtered", (json_int_t)n->filtered, "held", (json_int_t)n->held,
                      "parked", (json_int_t)n->parked, "missed", (json_int_t)n->missed, "refused",
-                     (json_int_t)n->refused);
+                     (json_int_t)n->refused, "loaded", (json_int_t)n->loaded);
 }
 
 /* Milliseconds between the newest thing applied and now; 0 when everything the server has is applied. */

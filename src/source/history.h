@@ -3,7 +3,7 @@
 #ifndef SM_SOURCE_HISTORY_H
 #define SM_SOURCE_HISTORY_H
 
-#include "source/server.h"
+#include "db/server.h"
 #include "source/stream.h"
 
 /* Our set is within the server's executed one and covers its purged one. ERR_SOURCE_HISTORY,

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "source/server.h"
+#include "db/server.h"
 #include "base/poison.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 10000, BACKOFF_JITTER_PERCENT = 25 };

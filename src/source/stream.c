@@ -5,7 +5,7 @@
 #include "source/dump.h"
 #include "source/frame.h"
 #include "source/history.h"
-#include "source/server.h"
+#include "db/server.h"
 #include "base/poison.h"
 
 enum { HEARTBEAT_DEFAULT_MS = 5000, SILENCE_EXTRA_S = 10, CHECKSUM_LEN = 4, FILE_HEAD_LEN = 4 };

@@ -4,7 +4,7 @@
 #ifndef SM_SOURCE_STREAM_H
 #define SM_SOURCE_STREAM_H
 
-#include "db/conn.h"
+#include "db/server.h"
 #include "decode/event.h"
 #include "model/point.h"
 
@@ -52,11 +52,5 @@ void stream_close(Stream *s);
 const FormatDescription *stream_format(const Stream *s);
 const char *stream_server(const Stream *s); /* server_uuid, or "server_id:N" for MariaDB */
 Flavor stream_flavor(const Stream *s);
-
-/* The server's current end as a point (for "caught up" and for starts at the end): executed GTID set and
- * file:pos. */
-NODISCARD bool server_current_point(Conn *c, Flavor flavor, StreamPoint *out, Err *err);
-NODISCARD bool server_detect_flavor(Conn *c, Flavor *out, Err *err);
-NODISCARD bool server_identity(Conn *c, Flavor flavor, char **out, Err *err);
 
 #endif

@@ -337,10 +337,10 @@ static bool put_floor(sqlite3 *db, uint64_t checkpoint, const StoreFloor *f, Err
 {
     const RowCounts *c = &f->counts;
     return sql_run(
-        db, err, "INSERT OR REPLACE INTO source_floor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        db, err, "INSERT OR REPLACE INTO source_floor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         BIND_S(f->source_id), BIND_I(checkpoint), BIND_S(f->point_json), BIND_S(f->state),
         BIND_S(f->error_json), BIND_I(c->read), BIND_I(c->applied), BIND_I(c->filtered), BIND_I(c->held),
-        BIND_I(c->parked), BIND_I(c->missed), BIND_I(c->refused), BIND_I(clock_wall_ms()));
+        BIND_I(c->parked), BIND_I(c->missed), BIND_I(c->refused), BIND_I(clock_wall_ms()), BIND_I(c->loaded));
 }
 
 static bool put_checkpoint(sqlite3 *db, uint64_t checkpoint, uint64_t downstream, const StoreFloor *floors,
@@ -374,7 +374,8 @@ bool store_checkpoint(Store *s, uint64_t checkpoint, uint64_t downstream_checkpo
 static void read_floor(sqlite3_stmt *stmt, Arena *arena, StoreFloor *f)
 {
     uint64_t *const counts[] = {&f->counts.read,   &f->counts.applied, &f->counts.filtered, &f->counts.held,
-                                &f->counts.parked, &f->counts.missed,  &f->counts.refused};
+                                &f->counts.parked, &f->counts.missed,  &f->counts.refused,
+                                &f->counts.loaded};
     f->source_id = arena_str(arena, sql_text(stmt, 0));
     f->point_json = arena_str(arena, sql_text(stmt, 1));
     f->state = arena_str(arena, sql_text(stmt, 2));
@@ -394,7 +395,7 @@ static bool floor_rows(sqlite3 *db, Arena *arena, StoreFloor **out, size_t *n, E
     if (!sql_begin(db,
                    "SELECT source_id, point, state, error, updated_ms, rows_read, rows_applied, "
                    "rows_filtered, rows_held, "
-                   "rows_parked, rows_missed, rows_refused FROM source_floor ORDER BY source_id",
+                   "rows_parked, rows_missed, rows_refused, rows_loaded FROM source_floor ORDER BY source_id",
                    NULL, &stmt, err))
         return false;
     *out = arena_array(arena, StoreFloor, (size_t)count);

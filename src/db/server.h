@@ -1,6 +1,6 @@
 /* What a source says of itself: identity, settings, binlog files, replicas. */
-#ifndef SM_SOURCE_SERVER_H
-#define SM_SOURCE_SERVER_H
+#ifndef SM_DB_SERVER_H
+#define SM_DB_SERVER_H
 
 #include "base/arena.h"
 #include "db/conn.h"
@@ -44,5 +44,11 @@ bool server_log_newer(Str name, Str than);
  * list is not allowed to be read: the server itself tells of clashes later. */
 NODISCARD bool server_id_choose(Conn *c, const ServerFacts *facts, const char *source_id, uint32_t *out,
                                 Err *err);
+
+/* The server's current end as a point (for "caught up" and for starts at the end): executed GTID set and
+ * file:pos. */
+NODISCARD bool server_current_point(Conn *c, Flavor flavor, StreamPoint *out, Err *err);
+NODISCARD bool server_detect_flavor(Conn *c, Flavor *out, Err *err);
+NODISCARD bool server_identity(Conn *c, Flavor flavor, char **out, Err *err);
 
 #endif

@@ -1,9 +1,8 @@
-#include "source/server.h"
+#include "db/server.h"
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 #include "base/check.h"
-#include "source/stream.h"
 #include "base/poison.h"
 
 bool server_facts(Conn *c, ServerFacts *out, Err *err)

@@ -1,0 +1,146 @@
+/* The copy of one source's existing rows, joined to its stream without a lock (design, section 5).
+ *
+ * A table is cut into chunks along its key. A reader thread marks the range of a chunk, reads it with one
+ * SELECT, and learns a position U that the rows are true to; when the stream has come to U, the chunk goes
+ * to the dispatcher as a transaction of its source. The stream asks here about every change before it is
+ * dispatched:
+ *
+ *   range of the row                         what happens to the change
+ *   not yet read                             dropped: the SELECT to come will see it
+ *   being read                               waits until the chunk is read
+ *   read, U contains the change              already in the rows; where the read was not exact, it is put
+ *                                            into the chunk in memory
+ *   sent to the dispatcher, not committed    waits for the commit: a restart must not find it without its
+ *                                            chunk
+ *   committed                                U contains it: dropped; else applied like any other
+ *
+ * So what is dispatched of a transaction is decided when it is read, and nothing is ever mended on the
+ * target. The stream never waits for more than a chunk; of a table without a usable key it waits for the
+ * whole table (a unit).
+ *
+ *   UNREAD ──mark──► MARKED ──read──► READY ──stream at U──► SENT ──committed──► DONE ──floor past U──►
+ * covered └── failed: UNREAD                (merged with its neighbours, downstream too)
+ *
+ * Chunks in memory end with the stream's run; those committed are read back from the meta schema. */
+#ifndef SM_LOAD_LOAD_H
+#define SM_LOAD_LOAD_H
+
+#include "config/task.h"
+#include "db/conn.h"
+#include "model/flavor.h"
+#include "model/txn.h"
+
+typedef struct Load Load;
+
+/* What a shard table needs to be copied; all of it lives as long as the process. */
+typedef struct LoadTableInfo {
+    const TableSchema *schema;
+    const TableMap *map;    /* track/schema_map.h */
+    const Binding *binding; /* by that map */
+} LoadTableInfo;
+
+typedef struct LoadHooks {
+    void *ctx;
+    /* Takes the transaction over; blocks. False: the stream is closed, t stays the caller's. */
+    bool (*deliver)(void *ctx, Txn *t);
+    /* Reader thread; may ask servers. */
+    bool (*table)(void *ctx, const Member *m, LoadTableInfo *out, Err *err);
+    /* The copy cannot go on; the source stops. *err is moved from. Any thread of the load. */
+    void (*failed)(void *ctx, uint32_t source, Err *err);
+    /* Is the stream too far behind for another chunk (max-lag)? */
+    bool (*is_behind)(void *ctx, uint32_t source);
+} LoadHooks;
+
+typedef struct LoadOpts {
+    uint32_t source; /* index */
+    const char *source_id;
+    ConnOpts conn; /* of the source */
+    const LoadOptions *options;
+    size_t memory_bytes; /* for chunks read and not yet committed */
+    const char *dir;     /* where the rows of a unit too large for memory wait */
+    LoadHooks hooks;
+} LoadOpts;
+
+/* A chunk found committed when a run begins. */
+typedef struct LoadDone {
+    TxnChunk chunk; /* member is NULL; point_json empty: the floor has passed it */
+    TableName table;
+} LoadDone;
+
+typedef struct LoadRun {
+    uint32_t run;
+    const StreamPoint *from; /* the floor */
+    bool use_gtid;
+    const Member *const *members; /* of this source */
+    size_t n_members;
+    const LoadDone *done;
+    size_t n_done;
+} LoadRun;
+
+Load *load_new(const LoadOpts *opts);
+void load_free(Load *l); /* after load_join */
+/* A run of the stream begins: takes up what is done, starts the readers. Coordinator; before the stream
+ * delivers. */
+NODISCARD bool load_begin(Load *l, const LoadRun *run, Err *err);
+/* The run ends: wakes everything that waits here or on the network. Any thread; does not wait. */
+void load_stop(Load *l);
+/* Waits for the readers. Coordinator. */
+void load_join(Load *l);
+
+/* The stream's thread: everything it delivers goes through here. Blocks. False: stopping; t stays the
+ * caller's. */
+NODISCARD bool load_deliver(Load *l, Txn *t);
+/* A table that was not there at the begin: it will be copied. Any thread. */
+void load_add_member(Load *l, const Member *m);
+/* Its transaction is committed downstream. slot: of the window. Applier threads. */
+void load_committed(Load *l, const TxnChunk *chunk, uint64_t slot);
+
+/* Chunks that the floor covers are merged, here and downstream, in two steps around the write. */
+typedef struct LoadMerge {
+    uint64_t keep; /* chunk id */
+    Str hi;        /* view until load_merged */
+    uint64_t rows, bytes;
+    uint64_t *gone;
+    size_t n_gone;
+} LoadMerge;
+/* What may be merged, given the floor that will be written; *out is heap, freed by load_merged. Coordinator.
+ */
+void load_mergeable(Load *l, const StreamPoint *floor, uint64_t window_first, LoadMerge **out, size_t *n);
+/* written: the merge is durable. */
+void load_merged(Load *l, LoadMerge *merges, size_t n, bool written);
+
+/* Is every table copied and committed, so that the stream alone goes on? */
+bool load_is_complete(Load *l);
+/* Ends a collision's grace: has a chunk of this member been committed since the run began? */
+bool load_member_moved(Load *l, const Member *m);
+
+typedef enum LoadPhase { LOAD_WAITING, LOAD_COPYING, LOAD_UNIT, LOAD_FOLLOWING } LoadPhase;
+const char *load_phase_name(LoadPhase p); /* "waiting", … */
+
+typedef struct LoadTableProgress {
+    const Member *member;
+    LoadPhase phase;
+    uint64_t rows, bytes;    /* copied and committed */
+    uint64_t rows_estimated; /* by the server's statistics; at least rows */
+    uint64_t bytes_estimated;
+} LoadTableProgress;
+
+typedef struct LoadReaderProgress {
+    const Member *member; /* NULL: idle */
+    const char *doing;    /* "idle", "waiting for room", "reading", … */
+    uint64_t chunks;
+} LoadReaderProgress;
+
+typedef struct LoadProgress {
+    bool begun, complete;
+    LoadTableProgress *tables; /* heap */
+    size_t n_tables;
+    LoadReaderProgress *readers; /* heap */
+    size_t n_readers;
+    uint64_t rows, bytes, rows_estimated, bytes_estimated;
+} LoadProgress;
+/* Any thread; the caller calls load_progress_done. */
+void load_progress(Load *l, LoadProgress *out);
+void load_progress_done(LoadProgress *p);
+
+#endif
