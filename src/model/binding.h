@@ -33,6 +33,7 @@ typedef struct TargetKey {
     bool primary;
     bool all_not_null;
     bool hashable; /* false: a write of this key makes the row exclusive on its table */
+    bool logical;  /* no unique index stands behind it: provenance and the shard's own key, see plain-index */
     TargetKeyPart *parts;
     uint32_t n_parts;
 } TargetKey;
@@ -63,6 +64,17 @@ typedef struct Shape {
                         key */
 } Shape;
 
+/* How an id of a shard becomes the target's: id × multiply + add, for ids from low to high. Different shards
+ * have different shares of the target's numbers, so that no two ids meet; ids outside would leave the share
+ * and are refused. */
+typedef struct KeyRewrite {
+    uint64_t multiply, add;
+    int64_t low;
+    uint64_t high;
+    bool keep_zero;       /* a reference whose 0 means "none" */
+    const char *strategy; /* for messages */
+} KeyRewrite;
+
 typedef struct BoundColumn {
     ColumnCodec codec;
     uint32_t target_column; /* NO_COLUMN: not written (generated downstream) */
@@ -70,6 +82,7 @@ typedef struct BoundColumn {
     bool default_differs; /* an INSERT image without this column would get another value downstream: refuse it
                            */
     bool on_update_now;   /* the target sets it by itself: an UPDATE whose image lacks it adds `c`=`c` */
+    const KeyRewrite *rewrite; /* an integer column whose values are written as others; NULL: as they are */
 } BoundColumn;
 
 /* One shard table: the durable identity of a member of its target's group. */
@@ -85,9 +98,14 @@ typedef struct Binding {
     Target *target;
     const TableMap *map;
     const TableSchema *schema; /* of the shard table at this map */
-    BoundColumn *columns;      /* one per map column */
-    uint32_t n_columns;
-    /* key_columns[k][p]: the map column that feeds part p of the target's key k; NO_COLUMN if none does */
+    BoundColumn *columns;      /* one per map column, then one per constant */
+    uint32_t n_columns;        /* of the map */
+    /* Provenance: values that every row of this shard table gets. Columns n_columns … n_columns + n_constants
+     * - 1 of `columns` are theirs, wherever a map column is asked for. */
+    const Field *constants;
+    uint32_t n_constants;
+    /* key_columns[k][p]: the map column (or constant) that feeds part p of the target's key k; NO_COLUMN if
+     * none does */
     uint32_t **key_columns;
     /* columns of the shard table's own row key, when no target key consists of the same columns; n = 0: not
      * needed */
@@ -98,5 +116,9 @@ typedef struct Binding {
     const struct KeyPlan *key_plans; /* one per target key, then the source key's; track/keyplan.h */
     uint32_t n_key_plans;
 } Binding;
+
+/* Applies r to a value as it stands in an image (two's complement in 64 bits, negative says how to read
+ * them). False: outside low … high; nothing is changed then. */
+bool key_rewrite(const KeyRewrite *r, bool *negative, uint64_t *value);
 
 #endif

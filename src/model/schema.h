@@ -60,6 +60,14 @@ typedef struct KeyDef {
     uint32_t n_parts;
 } KeyDef;
 
+/* A foreign key of this table: its columns hold values of the parent's. */
+typedef struct ForeignKey {
+    TableName parent; /* on the same server */
+    uint32_t *columns;
+    Str *parent_columns;
+    uint32_t n_columns;
+} ForeignKey;
+
 typedef struct TableSchema {
     Arena arena;
     TableName name;
@@ -70,6 +78,8 @@ typedef struct TableSchema {
     Str engine, collation, comment;
     bool has_triggers, has_foreign_keys, has_cascade; /* has_cascade: a child of ON … CASCADE / SET NULL */
     bool is_view;
+    ForeignKey *foreign_keys; /* as far as the user may see them; for finding references, never for checks */
+    uint32_t n_foreign_keys;
 } TableSchema;
 
 void schema_free(TableSchema *s);
