@@ -44,11 +44,16 @@ typedef struct ColumnDef {
     Str comment;
     const Str *members; /* ENUM, SET */
     uint32_t n_members;
+    bool has_srid; /* spatial, MySQL 8+ */
+    uint32_t srid;
+    bool unversioned; /* MariaDB: WITHOUT SYSTEM VERSIONING in a versioned table */
 } ColumnDef;
 
 typedef struct KeyPart {
     uint32_t column; /* index into columns; UINT32_MAX for an expression part */
     uint32_t prefix; /* characters (bytes for binary); 0 = whole column */
+    bool descending;
+    Str expression; /* of an expression part (MySQL 8+), as the server or the statement wrote it */
 } KeyPart;
 
 typedef struct KeyDef {
@@ -58,7 +63,47 @@ typedef struct KeyDef {
     Str index_type; /* BTREE, HASH, FULLTEXT, SPATIAL */
     KeyPart *parts;
     uint32_t n_parts;
+    bool invisible; /* MySQL INVISIBLE, MariaDB IGNORED */
+    Str comment;
 } KeyDef;
+
+/* CHECK constraint. */
+typedef struct CheckDef {
+    Str name; /* MariaDB: of a column's own CHECK its column */
+    Str expr;
+    bool column_level; /* MariaDB: written with its column, goes with it */
+    bool not_enforced; /* MySQL */
+} CheckDef;
+
+typedef struct ForeignKeyDef {
+    Str name;
+    const Str *columns, *ref_columns;
+    uint32_t n_columns;
+    TableName ref;
+    Str on_update, on_delete; /* "CASCADE", "SET NULL", "RESTRICT", "NO ACTION", "SET DEFAULT" */
+} ForeignKeyDef;
+
+/* One option of a table beyond engine, collation and comment, as CREATE_OPTIONS names it: lower case,
+ * ("row_format", "COMPRESSED"). */
+typedef struct TableOption {
+    Str name, value;
+} TableOption;
+
+typedef struct PartitionDef {
+    Str name;
+    Str values; /* RANGE: the bound; LIST: the members; as PARTITION_DESCRIPTION shows them; HASH, KEY: empty
+                 */
+    Str comment;
+    const Str *subpartitions; /* names */
+    uint32_t n_subpartitions;
+} PartitionDef;
+
+typedef struct Partitioning {
+    Str method, expr;         /* "RANGE COLUMNS", "`a`,`b`"; empty method: not partitioned */
+    Str sub_method, sub_expr; /* empty: no subpartitions */
+    PartitionDef *parts;
+    uint32_t n_parts;
+} Partitioning;
 
 /* A foreign key of this table: its columns hold values of the parent's. */
 typedef struct ForeignKey {
