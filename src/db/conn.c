@@ -1,7 +1,6 @@
-#include "db/conn.h"
+#include "db/conn_internal.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <mysql.h>
 #include <errmsg.h>
 #include <poll.h>
 #include <pthread.h>
@@ -120,12 +119,18 @@ void conn_kill_socket(Conn *c)
 
 /* -- errors -- */
 
+/* What the library says went wrong, on a connection or a statement of it. */
+typedef struct Said {
+    unsigned number;
+    const char *text, *state;
+} Said;
+
 /* connecting: where to, or NULL once connected. */
-static bool set_error(Conn *c, const char *connecting, Err *err)
+static bool set_error_said(const Conn *c, const Said *said, const char *connecting, Err *err)
 {
     if (err_is_set(err)) return false;
-    unsigned number = mysql_errno(c->my);
-    Str text = str_of(mysql_error(c->my));
+    unsigned number = said->number;
+    Str text = str_of(said->text);
     ErrCode code = conn_classify(number, text);
     if (connecting && (code == ERR_DB_LOST || code == ERR_DB_RETRY)) code = ERR_DB_CONNECT;
     StrBuf shown = {0};
@@ -134,12 +139,34 @@ static bool set_error(Conn *c, const char *connecting, Err *err)
             connecting ? ": " : "", STR_ARG(sb_view(&shown)), number);
     sb_done(&shown);
     err->server_errno = number;
-    const char *state = mysql_sqlstate(c->my);
+    const char *state = said->state;
     for (size_t i = 0; i < 5 && state && state[i]; i++) {
         err->sqlstate[i] = state[i];
         err->sqlstate[i + 1] = 0;
     }
     return false;
+}
+
+static bool set_error(Conn *c, const char *connecting, Err *err)
+{
+    Said said = {mysql_errno(c->my), mysql_error(c->my), mysql_sqlstate(c->my)};
+    return set_error_said(c, &said, connecting, err);
+}
+
+MYSQL *conn_handle(Conn *c)
+{
+    return c->my;
+}
+
+const char *conn_role(const Conn *c)
+{
+    return c->role;
+}
+
+bool conn_stmt_error(const Conn *c, MYSQL_STMT *stmt, Err *err)
+{
+    Said said = {mysql_stmt_errno(stmt), mysql_stmt_error(stmt), mysql_stmt_sqlstate(stmt)};
+    return set_error_said(c, &said, NULL, err);
 }
 
 /* -- opening and closing -- */
