@@ -214,6 +214,9 @@ static void codec_fill(OwnedBinding *o, const ColumnDef *s, const ColumnDef *t, 
         codec->text = TEXT_BINARY;
         if (str_ieq(s->data_type, STR("binary"))) codec->pad_to = (uint32_t)s->char_length;
         break;
+    case FAMILY_JSON: /* as text where it was read by SELECT */
+        if (m->type != COLTYPE_JSON) codec->text = TEXT_UTF8;
+        break;
     case FAMILY_ENUM:
     case FAMILY_SET:
         if (t && (family_of(t) != family_of(s) || !members_equal(s, t))) {

@@ -39,7 +39,7 @@ static const TypeRow types[] = {
     {"longblob", FAMILY_BINARY, {COLTYPE_BLOB}, 4},
     {"enum", FAMILY_ENUM, {COLTYPE_ENUM}, 0},
     {"set", FAMILY_SET, {COLTYPE_SET}, 0},
-    {"json", FAMILY_JSON, {COLTYPE_JSON}, 0},
+    {"json", FAMILY_JSON, {COLTYPE_JSON, COLTYPE_BLOB}, 0}, /* a SELECT gives its text */
 };
 
 static const TypeRow *row_of(const ColumnDef *c)
@@ -53,6 +53,15 @@ TypeFamily family_of(const ColumnDef *c)
 {
     const TypeRow *r = row_of(c);
     return r ? r->family : FAMILY_UNKNOWN;
+}
+
+bool family_wire(const ColumnDef *c, uint8_t *type, uint8_t *size)
+{
+    const TypeRow *r = row_of(c);
+    if (!r) return false;
+    *type = r->wire[0];
+    *size = r->size;
+    return true;
 }
 
 uint32_t member_index(const ColumnDef *c, Str member)

@@ -25,6 +25,9 @@ typedef enum TypeFamily {
 
 /* By DATA_TYPE. */
 TypeFamily family_of(const ColumnDef *c);
+/* The wire type that servers of today write for such a column, and the bytes of an integer or of a TEXT's or
+ * BLOB's length (else 0 or a rank). False: not known. */
+bool family_wire(const ColumnDef *c, uint8_t *type, uint8_t *size);
 /* May values of this wire type come from a column of this definition? NULL; else what does not fit, in words.
  */
 const char *family_wire_mismatch(const ColumnDef *c, const MapColumn *m);
