@@ -95,7 +95,14 @@ static bool make_routers(Builder *b, Err *err)
     p->routers = arena_array(&p->arena, Router *, o->n_sources);
     for (size_t i = 0; i < o->n_sources; i++) {
         const PlanSource *s = &o->sources[i];
-        RouterOpts opts = {s->allow_list, s->rules, s->n_rules, o->case_sensitive, o->meta_schema};
+        RouterOpts opts = {.allow_list = s->allow_list,
+                           .rules = s->rules,
+                           .n_rules = s->n_rules,
+                           .case_sensitive = o->case_sensitive,
+                           .meta_schema = o->meta_schema,
+                           .source_id = s->id,
+                           .mappings = s->mappings,
+                           .n_mappings = s->n_mappings};
         if (!router_new(&opts, &p->routers[i], err)) return false;
         p->n_routers++;
     }

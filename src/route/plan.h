@@ -13,6 +13,8 @@ typedef struct PlanSource {
     size_t n_rules;
     const TableName *tables; /* what the source has, any order */
     size_t n_tables;
+    MappingRule *const *mappings; /* DM's column mappings */
+    size_t n_mappings;
     ConfigPlace place;
 } PlanSource;
 

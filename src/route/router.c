@@ -6,17 +6,32 @@
 
 enum { N_KINDS = ROUTER_RULE + 1 };
 
+/* How one provenance column's value is made: by one of the two. */
+typedef struct ProvenanceValue {
+    Template *text;
+    Pattern *regex;
+} ProvenanceValue;
+
 typedef struct Entry {
     RouterPattern pub;
-    Str list;                /* of the allow-list: "allow-list bw1: do-dbs" */
-    Pattern *schema, *table; /* table NULL: databases, schema-level rules */
-    Template *target[2];     /* rules; indexed by TemplateSide; NULL: the source's name */
+    Str list;                    /* of the allow-list: "allow-list bw1: do-dbs" */
+    Pattern *schema, *table;     /* table NULL: databases, schema-level rules */
+    Template *target[2];         /* rules; indexed by TemplateSide; NULL: the source's name */
+    ProvenanceValue *provenance; /* rules; one per rule->key.provenance */
+    Template **reference_of;     /* rules; one per rule->key.references, NULL where `of` is not given */
 } Entry;
+
+typedef struct Mapping {
+    const MappingRule *rule;
+    Pattern *schema, *table; /* table NULL: the whole schema */
+} Mapping;
 
 struct Router {
     Arena arena;
-    Str meta_schema;
+    Str meta_schema, source_id;
     bool case_sensitive;
+    Mapping *mappings;
+    size_t n_mappings;
     Entry *entries; /* by kind, in the order of the file */
     size_t n;
     size_t first[N_KINDS + 1]; /* entries[first[k] .. first[k+1]) are of kind k */
@@ -94,6 +109,45 @@ static bool add_target(Router *r, Entry *e, TemplateSide side, Str text, Err *er
            place_error(&e->pub, side == TEMPLATE_SCHEMA ? "target-schema" : "target-table", text, err);
 }
 
+/* DM's extract rules are regular expressions in Go's way: case counts. */
+static bool add_provenance(Router *r, Entry *e, const ProvenanceRule *rule, ProvenanceValue *out, Err *err)
+{
+    const Pattern *const patterns[2] = {e->schema, e->table};
+    bool ok;
+    if (rule->kind == PROVENANCE_TEMPLATE)
+        ok = template_new_value(rule->text, patterns, &r->arena, &out->text, err);
+    else
+        ok = pattern_new(arena_printf(&r->arena, "~" STR_FMT, STR_ARG(rule->text)), true, &out->regex, err);
+    return ok || place_error(&e->pub, "provenance column", rule->column, err);
+}
+
+static bool add_key(Router *r, Entry *e, const KeyRule *key, Err *err)
+{
+    const Pattern *const patterns[2] = {e->schema, e->table};
+    e->provenance = arena_array(&r->arena, ProvenanceValue, key->n_provenance + 1);
+    e->reference_of = arena_array(&r->arena, Template *, key->n_references + 1);
+    for (size_t i = 0; i < key->n_provenance; i++)
+        if (!add_provenance(r, e, &key->provenance[i], &e->provenance[i], err)) return false;
+    for (size_t i = 0; i < key->n_references; i++) {
+        Str of = key->references[i].of;
+        if (of.len && !template_new_value(of, patterns, &r->arena, &e->reference_of[i], err))
+            return place_error(&e->pub, "reference", of, err);
+    }
+    return true;
+}
+
+static bool add_mapping(Router *r, const MappingRule *rule, Err *err)
+{
+    Mapping *m = &r->mappings[r->n_mappings++];
+    m->rule = rule;
+    bool ok =
+        pattern_new(rule->schema_pattern, r->case_sensitive, &m->schema, err) &&
+        (!rule->table_pattern.len || pattern_new(rule->table_pattern, r->case_sensitive, &m->table, err));
+    if (ok) return true;
+    return err_wrap(err, "%s:%u:%u: column mapping " STR_FMT, rule->place.file ? rule->place.file : "",
+                    rule->place.line, rule->place.column, STR_ARG(rule->name));
+}
+
 static bool add_rule(Router *r, const RouteRule *rule, Err *err)
 {
     Entry *e = add_entry(r, ROUTER_RULE, rule->schema_pattern, rule->table_pattern, rule->place);
@@ -104,7 +158,7 @@ static bool add_rule(Router *r, const RouteRule *rule, Err *err)
         !compile_pattern(r, e, "table-pattern", rule->table_pattern, &e->table, err))
         return false;
     return add_target(r, e, TEMPLATE_SCHEMA, rule->target_schema, err) &&
-           add_target(r, e, TEMPLATE_TABLE, rule->target_table, err);
+           add_target(r, e, TEMPLATE_TABLE, rule->target_table, err) && add_key(r, e, &rule->key, err);
 }
 
 static bool add_allow_list(Router *r, const AllowList *list, Err *err)
@@ -119,6 +173,8 @@ bool router_new(const RouterOpts *opts, Router **out, Err *err)
     const AllowList *list = opts->allow_list;
     Router *r = mem_zalloc(sizeof *r);
     r->meta_schema = arena_str(&r->arena, opts->meta_schema);
+    r->source_id = arena_str(&r->arena, opts->source_id);
+    r->mappings = arena_array(&r->arena, Mapping, opts->n_mappings + 1);
     r->case_sensitive = opts->case_sensitive;
     size_t n = opts->n_rules;
     if (list) n += list->n_do_dbs + list->n_ignore_dbs + list->n_do_tables + list->n_ignore_tables;
@@ -126,6 +182,8 @@ bool router_new(const RouterOpts *opts, Router **out, Err *err)
     bool ok = !list || add_allow_list(r, list, err);
     for (size_t i = 0; ok && i < opts->n_rules; i++)
         ok = add_rule(r, opts->rules[i], err);
+    for (size_t i = 0; ok && i < opts->n_mappings; i++)
+        ok = add_mapping(r, opts->mappings[i], err);
     if (!ok) {
         router_free(r);
         return false;
@@ -140,8 +198,15 @@ void router_free(Router *r)
 {
     if (!r) return;
     for (size_t i = 0; i < r->n; i++) {
-        pattern_free(r->entries[i].schema);
-        pattern_free(r->entries[i].table);
+        const Entry *e = &r->entries[i];
+        pattern_free(e->schema);
+        pattern_free(e->table);
+        for (size_t p = 0; e->provenance && p < e->pub.rule->key.n_provenance; p++)
+            pattern_free(e->provenance[p].regex);
+    }
+    for (size_t i = 0; i < r->n_mappings; i++) {
+        pattern_free(r->mappings[i].schema);
+        pattern_free(r->mappings[i].table);
     }
     arena_done(&r->arena);
     free(r);
@@ -277,6 +342,47 @@ static void copy_captures(const PatternGroups groups[2], Arena *arena, RouteAnsw
             out->captures[n++] = arena_str(arena, groups[order[k]].groups[i]);
 }
 
+/* All groups of the first match, one after the other. */
+static Str extract(const Pattern *p, Str name, Arena *arena)
+{
+    PatternGroups groups = {0};
+    StrBuf b = {0};
+    if (pattern_match(p, name, arena, &groups) == PATTERN_HIT)
+        for (size_t i = 0; i < groups.n; i++)
+            sb_str(&b, groups.groups[i]);
+    Str out = arena_str(arena, sb_view(&b));
+    sb_done(&b);
+    return out;
+}
+
+/* What the rule's `key` says of this table. */
+static void answer_key(const Router *r, const Entry *e, const PatternGroups groups[2], TableName source,
+                       Arena *arena, RouteAnswer *out)
+{
+    const KeyRule *key = &e->pub.rule->key;
+    out->provenance = arena_array(arena, Str, key->n_provenance + 1);
+    out->reference_of = arena_array(arena, Str, key->n_references + 1);
+    for (size_t i = 0; i < key->n_provenance; i++) {
+        const ProvenanceValue *v = &e->provenance[i];
+        Str from = key->provenance[i].kind == PROVENANCE_TABLE    ? source.table
+                   : key->provenance[i].kind == PROVENANCE_SCHEMA ? source.schema
+                                                                  : r->source_id;
+        out->provenance[i] = v->text ? template_expand_value(v->text, groups, r->source_id, source, arena)
+                                     : extract(v->regex, from, arena);
+    }
+    for (size_t i = 0; i < key->n_references; i++)
+        if (e->reference_of[i])
+            out->reference_of[i] =
+                template_expand_value(e->reference_of[i], groups, r->source_id, source, arena);
+}
+
+/* Does a second rule to the same target say more? DM takes the first rule that extracts anything. */
+static bool adds_key(const RouteRule *first, const RouteRule *second)
+{
+    return !first->key.n_provenance && first->key.strategy == KEY_STRATEGY_ERROR &&
+           (second->key.n_provenance || second->key.strategy != KEY_STRATEGY_ERROR);
+}
+
 /* Rules of one level (with or without table pattern). False when none matches; else *out is the answer. */
 static bool decide_level(const Router *r, bool table_level, TableName source, Arena *arena, RouteAnswer *out)
 {
@@ -301,16 +407,37 @@ static bool decide_level(const Router *r, bool table_level, TableName source, Ar
             answer_failed(e, fault, arena, out);
             return true;
         }
-        if (any && table_name_eq(target, out->target)) continue;
-        if (any) {
+        bool same = any && table_name_eq(target, out->target);
+        if (same && !adds_key(out->rule, e->pub.rule)) continue;
+        if (any && !same) {
             *out = (RouteAnswer){.outcome = ROUTE_AMBIGUOUS, .rule = out->rule, .other = e->pub.rule};
             return true;
         }
         any = true;
         *out = (RouteAnswer){.outcome = ROUTE_MATCHED, .target = target, .rule = e->pub.rule};
         copy_captures(groups, arena, out);
+        answer_key(r, e, groups, source, arena, out);
     }
     return any;
+}
+
+/* DM's column mapping of the table: table level before schema level; two of one level are an error. */
+static void answer_mapping(const Router *r, TableName source, Arena *arena, RouteAnswer *out)
+{
+    for (int table_level = 1; table_level >= 0 && !out->mapping; table_level--)
+        for (size_t i = 0; i < r->n_mappings; i++) {
+            const Mapping *m = &r->mappings[i];
+            if ((m->table != NULL) != table_level) continue;
+            if (pattern_match(m->schema, source.schema, NULL, NULL) != PATTERN_HIT) continue;
+            if (m->table && pattern_match(m->table, source.table, NULL, NULL) != PATTERN_HIT) continue;
+            if (out->mapping) {
+                Str by = arena_printf(arena, "column mappings " STR_FMT " and " STR_FMT " both match",
+                                      STR_ARG(out->mapping->name), STR_ARG(m->rule->name));
+                *out = (RouteAnswer){.outcome = ROUTE_FAILED, .rule = out->rule, .by = by};
+                return;
+            }
+            out->mapping = m->rule;
+        }
 }
 
 void router_table(const Router *r, TableName source, Arena *arena, RouteAnswer *out)
@@ -324,8 +451,14 @@ void router_table(const Router *r, TableName source, Arena *arena, RouteAnswer *
     if (!answer_allowed(r, allow_schema(r, source.schema), arena, out)) return;
     if (!answer_allowed(r, allow_table(r, source), arena, out)) return;
     TableName own = {arena_str(arena, source.schema), arena_str(arena, source.table)};
-    if (decide_level(r, true, own, arena, out) || decide_level(r, false, own, arena, out)) return;
-    *out = (RouteAnswer){.outcome = ROUTE_UNMATCHED, .target = own};
+    if (!decide_level(r, true, own, arena, out) && !decide_level(r, false, own, arena, out))
+        *out = (RouteAnswer){.outcome = ROUTE_UNMATCHED, .target = own};
+    if (out->outcome == ROUTE_MATCHED || out->outcome == ROUTE_UNMATCHED) answer_mapping(r, own, arena, out);
+}
+
+Str router_source_id(const Router *r)
+{
+    return r->source_id;
 }
 
 bool router_schema_wanted(const Router *r, Str schema)

@@ -15,6 +15,9 @@ typedef struct RouterOpts {
     size_t n_rules;
     bool case_sensitive;
     Str meta_schema; /* never replicated, like the system schemas */
+    Str source_id;   /* for values that say where a row came from */
+    MappingRule *const *mappings;
+    size_t n_mappings;
 } RouterOpts;
 
 /* Compiles patterns. ERR_ROUTE_PATTERN with file:line:column for a bad one; a capture in a target that the
@@ -39,12 +42,16 @@ typedef struct RouteAnswer {
     Str by; /* FILTERED: "system schema", "allow-list bw1: ignore-tables[2]", …; FAILED: why; in arena */
     Str *captures; /* groups of the deciding regexes, table's first; in arena */
     size_t n_captures;
+    Str *provenance;            /* MATCHED: values of rule->key.provenance, one each; in arena */
+    Str *reference_of;          /* MATCHED: `of` of rule->key.references filled in, one each; in arena */
+    const MappingRule *mapping; /* MATCHED and UNMATCHED: DM's column mapping of the table, or NULL */
 } RouteAnswer;
 
 /* Decides one table. Pure; any thread; work is bounded for any pattern. Answers by DM's rules: system schemas
  * and the meta schema are out, then the allow-list, then table-level rules before schema-level ones. A caller
  * must treat AMBIGUOUS and FAILED as errors, never as the table's own name. */
 void router_table(const Router *r, TableName source, Arena *arena, RouteAnswer *out);
+Str router_source_id(const Router *r);
 /* For DDL on databases: may any table of this schema be routed (allow-list keeps the schema)? */
 bool router_schema_wanted(const Router *r, Str schema);
 

@@ -1,9 +1,11 @@
 #include "route/template.h"
 #include "base/poison.h"
 
+typedef enum PieceKind { PIECE_LITERAL, PIECE_GROUP, PIECE_SOURCE, PIECE_SCHEMA, PIECE_TABLE } PieceKind;
+
 typedef struct Piece {
-    Str literal; /* before the reference */
-    bool reference;
+    Str literal;    /* before the reference */
+    PieceKind kind; /* of the reference; LITERAL: there is none */
     TemplateSide side;
     size_t group; /* from 1 */
 } Piece;
@@ -49,13 +51,29 @@ static bool resolve(Piece *piece, Str what, Str name, const Pattern *p, Err *err
     return true;
 }
 
+/* What a template is for. */
+typedef struct Use {
+    TemplateSide own;
+    bool value; /* of a row, not a name */
+    const Pattern *const *patterns;
+} Use;
+
+/* ${source} and so on, in values. */
+static bool whole_name(Str name, PieceKind *kind)
+{
+    static const char *const names[] = {
+        [PIECE_SOURCE] = "source", [PIECE_SCHEMA] = "schema", [PIECE_TABLE] = "table"};
+    for (PieceKind k = PIECE_SOURCE; k <= PIECE_TABLE; k++)
+        if (str_eqc(name, names[k])) return *kind = k, true;
+    return false;
+}
+
 /* Reads the reference at the head of *rest (a $ and a digit, or ${…}). */
-static bool read_reference(Str *rest, TemplateSide own, const Pattern *const patterns[2], Piece *piece,
-                           Err *err)
+static bool read_reference(Str *rest, const Use *use, Piece *piece, Err *err)
 {
     Str what, name;
-    piece->reference = true;
-    piece->side = own;
+    piece->kind = PIECE_GROUP;
+    piece->side = use->own;
     if (rest->ptr[1] != '{') {
         what = (Str){rest->ptr, 2};
         name = (Str){rest->ptr + 1, 1};
@@ -66,6 +84,10 @@ static bool read_reference(Str *rest, TemplateSide own, const Pattern *const pat
                                   "${ is not closed");
         what = (Str){rest->ptr, close + 1};
         name = (Str){rest->ptr + 2, close - 2};
+        if (use->value && whole_name(name, &piece->kind)) {
+            *rest = (Str){rest->ptr + what.len, rest->len - what.len};
+            return true;
+        }
         Str tail = name;
         Str head = str_split(&tail, ':');
         if (head.len < name.len) {
@@ -78,7 +100,7 @@ static bool read_reference(Str *rest, TemplateSide own, const Pattern *const pat
         }
     }
     *rest = (Str){rest->ptr + what.len, rest->len - what.len};
-    return resolve(piece, what, name, patterns[piece->side], err);
+    return resolve(piece, what, name, use->patterns[piece->side], err);
 }
 
 static bool is_reference(Str s)
@@ -86,8 +108,7 @@ static bool is_reference(Str s)
     return s.len >= 2 && s.ptr[0] == '$' && (s.ptr[1] == '{' || (s.ptr[1] >= '0' && s.ptr[1] <= '9'));
 }
 
-bool template_new(Str text, TemplateSide own, const Pattern *const patterns[2], Arena *arena, Template **out,
-                  Err *err)
+static bool compile(Str text, const Use *use, Arena *arena, Template **out, Err *err)
 {
     *out = NULL;
     Template *t = arena_new(arena, Template);
@@ -100,7 +121,7 @@ bool template_new(Str text, TemplateSide own, const Pattern *const patterns[2], 
             Piece *piece = &t->pieces[t->n++];
             piece->literal = arena_str(arena, sb_view(&literal));
             sb_clear(&literal);
-            ok = read_reference(&rest, own, patterns, piece, err);
+            ok = read_reference(&rest, use, piece, err);
             continue;
         }
         size_t skip = rest.len >= 2 && rest.ptr[0] == '$' && rest.ptr[1] == '$' ? 2 : 1;
@@ -110,7 +131,7 @@ bool template_new(Str text, TemplateSide own, const Pattern *const patterns[2], 
     t->pieces[t->n++].literal = arena_str(arena, sb_view(&literal));
     sb_done(&literal);
     if (!ok) return false;
-    if (t->n == 1 && name_chars(t->pieces[0].literal) > NAME_CHARS_MAX)
+    if (!use->value && t->n == 1 && name_chars(t->pieces[0].literal) > NAME_CHARS_MAX)
         return err_set_remedy(err, ERR_ROUTE_PATTERN, "choose a shorter name",
                               "the name has %zu characters, at most %d fit", name_chars(t->pieces[0].literal),
                               NAME_CHARS_MAX);
@@ -118,17 +139,41 @@ bool template_new(Str text, TemplateSide own, const Pattern *const patterns[2], 
     return true;
 }
 
-Str template_expand(const Template *t, const PatternGroups groups[2], Arena *arena)
+bool template_new(Str text, TemplateSide own, const Pattern *const patterns[2], Arena *arena, Template **out,
+                  Err *err)
+{
+    return compile(text, &(Use){.own = own, .patterns = patterns}, arena, out, err);
+}
+
+bool template_new_value(Str text, const Pattern *const patterns[2], Arena *arena, Template **out, Err *err)
+{
+    return compile(text, &(Use){TEMPLATE_TABLE, true, patterns}, arena, out, err);
+}
+
+Str template_expand_value(const Template *t, const PatternGroups groups[2], Str source_id, TableName shard,
+                          Arena *arena)
 {
     StrBuf b = {0};
     for (size_t i = 0; i < t->n; i++) {
         const Piece *piece = &t->pieces[i];
-        sb_str(&b, piece->literal);
-        if (!piece->reference) continue;
         const PatternGroups *g = &groups[piece->side];
-        if (piece->group <= g->n) sb_str(&b, g->groups[piece->group - 1]);
+        sb_str(&b, piece->literal);
+        switch (piece->kind) {
+        case PIECE_LITERAL: break;
+        case PIECE_GROUP:
+            if (piece->group <= g->n) sb_str(&b, g->groups[piece->group - 1]);
+            break;
+        case PIECE_SOURCE: sb_str(&b, source_id); break;
+        case PIECE_SCHEMA: sb_str(&b, shard.schema); break;
+        case PIECE_TABLE: sb_str(&b, shard.table); break;
+        }
     }
-    Str name = arena_str(arena, sb_view(&b));
+    Str out = arena_str(arena, sb_view(&b));
     sb_done(&b);
-    return name;
+    return out;
+}
+
+Str template_expand(const Template *t, const PatternGroups groups[2], Arena *arena)
+{
+    return template_expand_value(t, groups, (Str){0}, (TableName){{0}, {0}}, arena);
 }

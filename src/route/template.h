@@ -8,6 +8,7 @@
 #ifndef SM_ROUTE_TEMPLATE_H
 #define SM_ROUTE_TEMPLATE_H
 
+#include "model/schema.h"
 #include "route/pattern.h"
 
 typedef enum TemplateSide { TEMPLATE_SCHEMA, TEMPLATE_TABLE } TemplateSide;
@@ -21,6 +22,13 @@ NODISCARD bool template_new(Str text, TemplateSide own, const Pattern *const pat
                             Template **out, Err *err);
 /* The name for these groups (indexed by TemplateSide); a group that took no part adds nothing. In arena. */
 Str template_expand(const Template *t, const PatternGroups groups[2], Arena *arena);
+
+/* The same language for a value that a row gets from its shard table: $1 is a group of the table-pattern, and
+ * ${source}, ${schema}, ${table} are the source's id and the whole names. Any length. */
+NODISCARD bool template_new_value(Str text, const Pattern *const patterns[2], Arena *arena, Template **out,
+                                  Err *err);
+Str template_expand_value(const Template *t, const PatternGroups groups[2], Str source_id, TableName shard,
+                          Arena *arena);
 
 /* Longest name of a schema or table, in characters. */
 enum { NAME_CHARS_MAX = 64 };
