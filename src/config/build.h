@@ -15,6 +15,9 @@ typedef struct Build {
     Map routes;  /* name → RouteRule in the task */
     Map named;   /* "section/name" → Node of that key, for every entry of the task file's named sections */
     Map used;    /* those of `named` that an instance refers to */
+    /* what mydumpers say, over all instances */
+    uint64_t dump_threads; /* the most; 0: nothing said */
+    bool dump_snapshot;    /* any asks for one point of time */
 } Build;
 
 /* Reports a missing key of a map, unless it is there but bad (that was reported); owner "" when the place
@@ -42,6 +45,11 @@ const AllowList *rules_allow_list(const Build *b, Str name);
 void sources_collect(Build *b);
 /* One source's own keys into *out. */
 void source_build(Build *b, Node *map, SourceConfig *out);
+
+/* load_options.c: the dump and load unit of one instance (either may be NULL): noted, or refused. */
+void load_options_instance(Build *b, const Node *inst, const Node *mydumper, const Node *loader);
+/* Fills task->load; after the instances and the memory limit. */
+void load_options_build(Build *b);
 
 /* instances.c: mysql-instances, the syncers' settings and what refers to what. Fills task->sources. */
 void instances_build(Build *b);

@@ -204,6 +204,11 @@ static void start_build(Build *b, const Node *inst, const Node *source, SourceCo
                           .place = keys_place(inst, "meta")};
     if (start->binlog_pos < 4) start->binlog_pos = 4;
     if (start->binlog_gtid.len) gtid_check(b, meta, out);
+    if (b->task->mode != TASK_MODE_INCREMENTAL) {
+        if (start->binlog_name.len) binlog_name_check(b, meta, start->binlog_name);
+        start->set = false; /* the copy decides, as in DM */
+        return;
+    }
     if (start->binlog_name.len) {
         binlog_name_check(b, meta, start->binlog_name);
         return;
@@ -264,8 +269,9 @@ static void instance_build(Build *b, const Node *inst, Map *seen, SyncerSettings
     else if (id && id->text.len)
         source_unknown(b, id);
     b->task->n_sources++;
-    group_refer(b, inst, "mydumpers", "mydumper-config-name", "mydumper");
-    group_refer(b, inst, "loaders", "loader-config-name", "loader");
+    const Node *mydumper = group_refer(b, inst, "mydumpers", "mydumper-config-name", "mydumper");
+    const Node *loader = group_refer(b, inst, "loaders", "loader-config-name", "loader");
+    load_options_instance(b, inst, mydumper, loader);
     group_refer(b, inst, "validators", "validator-config-name", NULL);
     syncer_merge(inst, group_refer(b, inst, "syncers", "syncer-config-name", "syncer"), settings, out);
     routes_refer(b, inst, out);

@@ -168,7 +168,9 @@ static bool enum_check(const KeyRow *row, Node *value, Problems *ps)
     bool ok = value->text.len == 0;
     for (Str rest = str_of(row->arg); rest.len && !ok;) {
         Str choice = str_split(&rest, '|');
-        bool same = row->verdict == KEY_ACCEPTED ? str_ieq(choice, value->text) : str_eq(choice, value->text);
+        /* DM takes the words of the load unit in any case */
+        bool any_case = row->verdict == KEY_ACCEPTED || row->section == SECTION_LOADER;
+        bool same = any_case ? str_ieq(choice, value->text) : str_eq(choice, value->text);
         ok = ok || same;
     }
     if (ok) return true;

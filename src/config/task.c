@@ -30,12 +30,15 @@ static void task_mode_build(Build *b)
 {
     build_require(b, b->root, "task-mode", STR(""));
     Str mode = keys_str(SECTION_TASK, b->root, "task-mode");
-    b->task->mode = TASK_MODE_INCREMENTAL;
-    if (!mode.len || str_eq(mode, STR("incremental"))) return;
+    b->task->mode = str_eq(mode, STR("full"))  ? TASK_MODE_FULL
+                    : str_eq(mode, STR("all")) ? TASK_MODE_ALL
+                                               : TASK_MODE_INCREMENTAL;
+    if (!mode.len || str_eq(mode, STR("incremental")) || b->task->mode != TASK_MODE_INCREMENTAL) return;
     problem_add(
         &b->problems, ERR_NOT_SUPPORTED, node_get(b->root, "task-mode")->place,
-        "load the existing rows by other means and use task-mode: incremental with a start point in meta",
-        "task-mode: " STR_FMT " is not supported yet", STR_ARG(mode));
+        "use full (copy, then end), all (copy, then follow) or incremental: nothing is written to files "
+        "in between",
+        "task-mode: " STR_FMT " cannot be had alone", STR_ARG(mode));
 }
 
 static void shard_mode_build(Build *b)
@@ -134,6 +137,7 @@ static void task_build(Build *b)
     build_require(b, b->root, "mysql-instances", STR(""));
     sources_collect(b);
     instances_build(b);
+    load_options_build(b);
 }
 
 bool task_load(const char *path, const TaskOpts *opts, Task **out, StrBuf *problems, Err *err)

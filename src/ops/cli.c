@@ -75,6 +75,13 @@ static bool is_offline(const CliOpts *opts)
     }
 }
 
+/* What the command line says wins over the task file. */
+static void throttle(Task *task, const CliOpts *opts)
+{
+    if (opts->max_lag_ms >= 0) task->load.max_lag_ms = (unsigned)opts->max_lag_ms;
+    if (opts->rows_per_second >= 0) task->load.rows_per_second = (uint64_t)opts->rows_per_second;
+}
+
 static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
 {
     StrBuf *out = &a->out;
@@ -92,6 +99,7 @@ static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
         sb_str(&dir, task->state_dir);
     switch (opts->verb) {
     case VERB_RUN:
+        throttle(task, opts);
         status = run_verb(task, opts, out, err);
         a->logged = true;
         break;

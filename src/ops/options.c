@@ -1,5 +1,6 @@
 #include "ops/options.h"
 #include <stdlib.h>
+#include "config/value.h"
 #include "ops/text_table.h"
 #include "base/poison.h"
 
@@ -124,6 +125,23 @@ static bool set_source(CliOpts *o, const char *value, Err *err)
     return true;
 }
 
+static bool set_throttle(CliOpts *o, OptId id, const char *value, Err *err)
+{
+    const uint64_t longest_ms = 3600000000; /* as the task file's key */
+    uint64_t n;
+    if (id == OPT_MAX_LAG) {
+        if (!value_seconds_ms(str_of(value), &n) || n > longest_ms)
+            return err_set(err, ERR_USAGE, "--max-lag: '%s' is not seconds or a duration such as 30s or 5m",
+                           value);
+        o->max_lag_ms = (int64_t)n;
+        return true;
+    }
+    if (!str_to_u64(str_of(value), &n) || n > INT64_MAX)
+        return err_set(err, ERR_USAGE, "--rows-per-second: '%s' is not a whole number", value);
+    o->rows_per_second = (int64_t)n;
+    return true;
+}
+
 static bool set_option(CliOpts *o, OptId id, const char *value, Err *err)
 {
     static const char *const formats[] = {"human", "json"};
@@ -155,6 +173,8 @@ static bool set_option(CliOpts *o, OptId id, const char *value, Err *err)
             return err_set(err, ERR_USAGE, "--timeout: '%s' is not a number of seconds", value);
         o->timeout_ms = (int64_t)seconds * 1000;
         return true;
+    case OPT_MAX_LAG:
+    case OPT_ROWS_PER_SECOND: return set_throttle(o, id, value, err);
     case OPT_COUNT: break;
     }
     return err_set(err, ERR_BUG, "option %s is not handled", name);
@@ -192,7 +212,7 @@ static bool check_whole(const CliOpts *o, Err *err)
 
 bool options_parse(int argc, char *const *argv, CliOpts *out, Err *err)
 {
-    *out = (CliOpts){.timeout_ms = -1, .log_level = LOG_INFO};
+    *out = (CliOpts){.timeout_ms = -1, .max_lag_ms = -1, .rows_per_second = -1, .log_level = LOG_INFO};
     if (argc < 2) return err_set(err, ERR_USAGE, "no verb given");
     if (!parse_verb(argv[1], &out->verb, err)) return false;
     for (int i = 2; i < argc; i++) {
@@ -285,9 +305,10 @@ static void help_verbs(StrBuf *out, bool supported)
 
 void options_help(StrBuf *out)
 {
-    sb_c(out, "usage: shardmerge VERB TASK.yaml [options]\n\n"
-              "Merges the binlog streams of many MySQL and MariaDB shards into one table per target, exactly "
-              "once.\n\nverbs:\n");
+    sb_c(out,
+         "usage: shardmerge VERB TASK.yaml [options]\n\n"
+         "Merges the rows and binlog streams of many MySQL and MariaDB shards into one table per target, "
+         "exactly once.\n\nverbs:\n");
     help_verbs(out, true);
     sb_c(out, "\nverbs that are not supported yet:\n");
     help_verbs(out, false);

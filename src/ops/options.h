@@ -22,7 +22,9 @@ typedef struct CliOpts {
     const char *state_dir; /* NULL: the task file's */
     const char *tables;
     bool json, all, plain, until_caught_up, wait_caught_up;
-    int64_t timeout_ms; /* -1: none */
+    int64_t timeout_ms;      /* -1: none */
+    int64_t max_lag_ms;      /* -1: the task file's */
+    int64_t rows_per_second; /* -1: the task file's */
     LogFormat log_format;
     LogLevel log_level;
 } CliOpts;

@@ -28,6 +28,7 @@ static const Good good_lines[] = {
     {"run --until caught-up task.yaml", VERB_RUN, "task.yaml"},
     {"run task.yaml --until=caught-up --log-format=json --log-level=debug --plain --json", VERB_RUN,
      "task.yaml"},
+    {"run task.yaml --max-lag 1m30s --rows-per-second=5000", VERB_RUN, "task.yaml"},
     {"status task.yaml --json --wait caught-up --timeout 30", VERB_STATUS, "task.yaml"},
     {"status --state-dir /var/lib/x", VERB_STATUS, NULL},
     {"pause task.yaml --source s1", VERB_PAUSE, "task.yaml"},
@@ -77,6 +78,9 @@ static const Bad bad_lines[] = {
     {"run a.yaml --json=yes", ERR_USAGE, "--json takes no value"},
     {"run a.yaml --log-level loud", ERR_USAGE, "is not one of: debug, info, warn, error"},
     {"run a.yaml --log-format xml", ERR_USAGE, "is not one of: human, json"},
+    {"run a.yaml --max-lag soon", ERR_USAGE, "--max-lag: 'soon' is not seconds or a duration"},
+    {"run a.yaml --rows-per-second -1", ERR_USAGE, "not a whole number"},
+    {"check a.yaml --max-lag 5s", ERR_USAGE, "--max-lag does not go with check, only with run"},
     {"status a.yaml --timeout 5", ERR_USAGE, "--wait"},
     {"status a.yaml --wait caught-up --timeout -5", ERR_USAGE, "not a number of seconds"},
     {"status a.yaml --wait caught-up --timeout 99999999999", ERR_USAGE, "not a number of seconds"},
@@ -115,6 +119,10 @@ START_TEST(values_arrive)
     ck_assert_str_eq(o.source_files[2], "c");
     ck_assert_ptr_null(o.source_id);
     ck_assert(o.log_format == LOG_FORMAT_JSON && o.log_level == LOG_WARN && !o.until_caught_up);
+    ck_assert(o.max_lag_ms == -1 && o.rows_per_second == -1);
+    options_done(&o);
+    ck_assert(parse("run t.yaml --max-lag 90 --rows-per-second 0", &o, &err));
+    ck_assert(o.max_lag_ms == 90000 && o.rows_per_second == 0);
     options_done(&o);
     ck_assert(parse("stop t.yaml --source s1 --source-file a", &o, &err));
     ck_assert_str_eq(o.source_id, "s1");
