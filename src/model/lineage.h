@@ -8,16 +8,17 @@
 typedef enum FillKind {
     FILL_NONE,     /* the column was there before */
     FILL_NULL,     /* rows that existed got NULL */
-    FILL_VALUE,    /* … this value, the same on every server (literal default, or the type's zero) */
-    FILL_COMPUTED, /* … a value that depends on the row alone (generated column, default from other columns) */
-    FILL_VOLATILE, /* … values nobody else can compute: now(), uuid(), rand(), AUTO_INCREMENT numbering */
+    FILL_VALUE,    /* … this value: a literal default, the type's zero, what now() was for the statement */
+    FILL_COMPUTED, /* … a value of the row itself (generated column, default from other columns) */
+    FILL_VOLATILE, /* … values nobody else can compute: uuid(), rand(), AUTO_INCREMENT numbering */
 } FillKind;
 
 typedef struct ColumnLineage {
     uint32_t from;  /* index in before; UINT32_MAX: added */
     bool renamed;   /* kept its values under another name */
     bool converted; /* its values may have changed with the type, charset or nullability */
-    bool lossy;     /* converted, and some value of the old type does not fit the new one */
+    bool lossy;     /* converted, and stored values may have been changed by it. Not lossy: a wider type, or a
+                       narrower one under a sql_mode that would refuse rather than change a value */
     FillKind fill;
     Str fill_text; /* FILL_VALUE: the value as SQL literal; COMPUTED, VOLATILE: the expression */
 } ColumnLineage;
@@ -37,6 +38,8 @@ typedef struct SchemaStep {
     bool *dropped;                     /* one per column of before: it has no successor */
     TableName name_before, name_after; /* differ after RENAME */
     RowsChange rows;
+    Str rows_what; /* unless ROWS_KEPT: what went, in words that are equal when the same went, without the
+                      table's name: "truncate", "drop partition p0,p1" */
     Str statement; /* as it stood in the binlog */
 } SchemaStep;
 

@@ -1,4 +1,4 @@
-#include "model/charset.h"
+#include "track/column.h"
 #include "track/schema_json.h"
 #include "base/poison.h"
 
@@ -12,77 +12,6 @@ typedef struct Diff {
     StrBuf *out;
     size_t lines;
 } Diff;
-
-/* Width of display is no part of an integer's type, nor year(4) of YEAR; ZEROFILL stays written as it is. */
-static void normal_type(const ColumnDef *c, StrBuf *out)
-{
-    static const char *const plain[] = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"};
-    for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
-        if (!str_ieq(c->data_type, str_of(plain[i])) || str_find(c->column_type, STR("zerofill")) != SIZE_MAX)
-            continue;
-        sb_c(out, plain[i]);
-        if (c->is_unsigned) sb_c(out, " unsigned");
-        return;
-    }
-    sb_str(out, c->column_type);
-}
-
-static bool same_type(const ColumnDef *a, const ColumnDef *b)
-{
-    StrBuf x = {0}, y = {0};
-    normal_type(a, &x);
-    normal_type(b, &y);
-    bool same = str_ieq(sb_view(&x), sb_view(&y));
-    sb_done(&x);
-    sb_done(&y);
-    return same;
-}
-
-/* utf8 and utf8mb3 are one. */
-static bool same_collation(const ColumnDef *a, const ColumnDef *b)
-{
-    if (!a->collation.len || !b->collation.len) return true; /* the types differ, which says enough */
-    const Collation *x = charset_collation_by_name(a->collation),
-                    *y = charset_collation_by_name(b->collation);
-    return x && y ? x == y : str_ieq(a->collation, b->collation);
-}
-
-/* Does the bracket that opens s close at its end? */
-static bool is_bracketed(Str s)
-{
-    size_t depth = 0;
-    if (s.len < 2 || s.ptr[0] != '(' || s.ptr[s.len - 1] != ')') return false;
-    for (size_t i = 0; i + 1 < s.len; i++) {
-        if (s.ptr[i] == '(') depth++;
-        if (s.ptr[i] == ')' && --depth == 0) return false;
-    }
-    return true;
-}
-
-/* MySQL puts brackets around what MariaDB does not. */
-static Str without_brackets(Str s)
-{
-    while (is_bracketed(s))
-        s = (Str){s.ptr + 1, s.len - 2};
-    return s;
-}
-
-/* current_timestamp() and CURRENT_TIMESTAMP are one. */
-static Str normal_default(const ColumnDef *c)
-{
-    if (c->default_kind != DEFAULT_EXPR) return c->default_text;
-    Str s = without_brackets(c->default_text);
-    if (s.len > 2 && memcmp(s.ptr + s.len - 2, "()", 2) == 0) s.len -= 2;
-    return s;
-}
-
-static bool same_default(const ColumnDef *a, const ColumnDef *b)
-{
-    if (a->auto_increment || b->auto_increment) return true;
-    if (a->default_kind != b->default_kind) return false;
-    Str x = normal_default(a), y = normal_default(b);
-    return a->default_kind == DEFAULT_EXPR ? str_ieq(x, y) : str_eq(x, y);
-}
 
 static void default_words(const ColumnDef *c, StrBuf *out)
 {
@@ -121,8 +50,7 @@ static void generation_diff(Diff *d, const ColumnDef *x, const ColumnDef *y)
 {
     if (x->generated != y->generated)
         line_two(d, x, x->generated ? "generated" : "ordinary", y->generated ? "generated" : "ordinary");
-    else if (x->generated &&
-             !str_eq(without_brackets(x->generation_expr), without_brackets(y->generation_expr))) {
+    else if (x->generated && !column_same_generation(x, y)) {
         line_begin(d, x);
         sb_printf(d->out, "generated as (" STR_FMT ") in %s against (" STR_FMT ") in %s",
                   STR_ARG(x->generation_expr), d->a.name, STR_ARG(y->generation_expr), d->b.name);
@@ -132,13 +60,13 @@ static void generation_diff(Diff *d, const ColumnDef *x, const ColumnDef *y)
 
 static void column_diff(Diff *d, const ColumnDef *x, const ColumnDef *y)
 {
-    if (!same_type(x, y)) {
+    if (!column_same_type(x, y)) {
         line_begin(d, x);
         sb_printf(d->out, STR_FMT " in %s against " STR_FMT " in %s", STR_ARG(x->column_type), d->a.name,
                   STR_ARG(y->column_type), d->b.name);
         line_end(d);
     }
-    if (!same_collation(x, y)) {
+    if (!column_same_collation(x, y)) {
         line_begin(d, x);
         sb_printf(d->out, "collation " STR_FMT " in %s against " STR_FMT " in %s", STR_ARG(x->collation),
                   d->a.name, STR_ARG(y->collation), d->b.name);
@@ -146,7 +74,7 @@ static void column_diff(Diff *d, const ColumnDef *x, const ColumnDef *y)
     }
     if (x->not_null != y->not_null)
         line_two(d, x, x->not_null ? "NOT NULL" : "NULL", y->not_null ? "NOT NULL" : "NULL");
-    if (!x->generated && !y->generated && !same_default(x, y) && x->not_null == y->not_null) {
+    if (!x->generated && !y->generated && !column_same_default(x, y) && x->not_null == y->not_null) {
         line_begin(d, x);
         default_words(x, d->out);
         sb_printf(d->out, " in %s against ", d->a.name);
