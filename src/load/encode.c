@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "load/pack.h"
 #include "model/charset.h"
+#include "track/family.h"
 #include "base/poison.h"
 
 /* How a value becomes bytes. */
@@ -83,6 +84,8 @@ static Column column_of(const MapColumn *m)
         c.size = m->meta > 255 ? 2 : 1;
         break;
     case COLTYPE_BLOB:
+    case COLTYPE_GEOMETRY:
+    case COLTYPE_VECTOR:
         c.form = FORM_TEXT, c.expects = STMT_BYTES;
         c.most = (uint32_t)(UINT64_MAX >> (64 - 8 * m->meta));
         c.size = (uint8_t)m->meta;
@@ -97,13 +100,20 @@ static bool is_text(const Column *c)
     return c->form == FORM_TEXT || c->form == FORM_PADDED;
 }
 
-static void add_expression(StrBuf *list, const MapColumn *m)
+/* ENUM and SET: with + 0 it would be a DOUBLE, and a SET has 64 bits. Types that SELECT gives as text or that
+ * the client library does not know come as the bytes that are stored. */
+static void add_expression(StrBuf *list, const MapColumn *m, const ColumnDef *def)
 {
     bool numbered = m->type == COLTYPE_ENUM || m->type == COLTYPE_SET;
+    bool bytes = family_of(def) >= FAMILY_GEOMETRY;
     if (list->len) sb_ch(list, ',');
-    if (numbered) sb_c(list, "CAST(");
+    if (numbered || bytes) sb_c(list, "CAST(");
     sb_ident(list, m->name);
-    if (numbered) sb_c(list, " AS UNSIGNED)"); /* with + 0 it would be a DOUBLE, and a SET has 64 bits */
+    if (numbered) sb_c(list, " AS UNSIGNED)");
+    if (bytes && m->type == COLTYPE_STRING)
+        sb_printf(list, " AS BINARY(%u))", m->meta);
+    else if (bytes)
+        sb_c(list, " AS BINARY)");
 }
 
 bool row_encoder_new(const TableSchema *schema, const TableMap *map, Flavor flavor, RowEncoder **out,
@@ -135,7 +145,7 @@ bool row_encoder_new(const TableSchema *schema, const TableMap *map, Flavor flav
         }
         e->fixed += c->size;
         if (is_text(c)) e->texts[e->n_texts++] = i;
-        add_expression(&e->select_list, &map->columns[i]);
+        add_expression(&e->select_list, &map->columns[i], &schema->columns[i]);
     }
     *out = e;
     return true;
