@@ -28,6 +28,7 @@ enum {
 typedef struct JsonWalk {
     StrBuf *out;
     size_t left;
+    bool decimals;
 } JsonWalk;
 
 static bool json_value(JsonWalk *w, uint8_t type, Str data, unsigned depth);
@@ -114,6 +115,7 @@ static bool json_opaque(JsonWalk *w, Reader *r)
     switch (type) {
     case COLTYPE_NEWDECIMAL: {
         uint8_t precision = reader_u8(&v), scale = reader_u8(&v);
+        w->decimals = true;
         return reader_ok(&v) && decimal_text(w->out, v.at, (uint32_t)reader_left(&v), precision, scale);
     }
     case COLTYPE_DATE:
@@ -249,10 +251,20 @@ static bool json_value(JsonWalk *w, uint8_t type, Str data, unsigned depth)
 
 bool json_binary_text(Str bytes, StrBuf *out, Err *err)
 {
+    bool decimals;
+    return json_binary_text_of(bytes, out, &decimals, err);
+}
+
+bool json_binary_text_of(Str bytes, StrBuf *out, bool *decimals, Err *err)
+{
+    *decimals = false;
     if (bytes.len == 0) return err_set(err, ERR_DECODE_VALUE, "JSON value without any byte");
     size_t start = out->len;
     JsonWalk w = {.out = out, .left = bytes.len};
-    if (json_value(&w, (uint8_t)bytes.ptr[0], str_make(bytes.ptr + 1, bytes.len - 1), 1)) return true;
+    if (json_value(&w, (uint8_t)bytes.ptr[0], str_make(bytes.ptr + 1, bytes.len - 1), 1)) {
+        *decimals = w.decimals;
+        return true;
+    }
     out->len = start;
     if (out->ptr) out->ptr[start] = 0;
     return err_set(err, ERR_DECODE_VALUE, "JSON value of %zu bytes: its binary form is broken", bytes.len);

@@ -9,5 +9,7 @@
 
 /* An empty value (0 bytes; written by old servers for failed generated columns) is ERR_DECODE_VALUE. */
 NODISCARD bool json_binary_text(Str bytes, StrBuf *out, Err *err);
+/* The same; *decimals: the document holds a DECIMAL, which no server reads back from the text as such. */
+NODISCARD bool json_binary_text_of(Str bytes, StrBuf *out, bool *decimals, Err *err);
 
 #endif

@@ -12,10 +12,6 @@ bool decode_type_supported(const MapColumn *column, const char **why)
     case COLTYPE_DECIMAL_OLD: *why = "DECIMAL of before MySQL 5.0"; break;
     case COLTYPE_VAR_STRING: *why = "VARCHAR of before MySQL 5.0"; break;
     case COLTYPE_NULL: *why = "NULL as a column type"; break;
-    case COLTYPE_GEOMETRY: *why = "spatial type"; break;
-    case COLTYPE_VECTOR: *why = "VECTOR"; break;
-    case COLTYPE_BLOB_COMPRESSED:
-    case COLTYPE_VARCHAR_COMPRESSED: *why = "COMPRESSED column"; break;
     default: break;
     }
     return *why == NULL;

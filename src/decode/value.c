@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "decode/decode_internal.h"
 #include "decode/json_binary.h"
+#include "decode/json_sql.h"
+#include "decode/native.h"
 #include "decode/temporal.h"
 #include "model/coltype.h"
 #include "base/poison.h"
@@ -236,6 +238,24 @@ static void put_zeros(StrBuf *out, char zero, size_t n)
     sb_wrote(out, n);
 }
 
+/* UUID, INET4, INET6: 16 or 4 bytes whose zeros at the end are not in the image. */
+static bool put_native(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
+{
+    uint8_t whole[16] = {0};
+    size_t n = codec->text == TEXT_INET4 ? 4 : sizeof whole;
+    if (f.len > n) return impossible(codec, f, err);
+    if (f.len) memcpy(whole, f.ptr, f.len);
+    if (style == STYLE_SQL) sb_ch(out, '\'');
+    if (codec->text == TEXT_UUID)
+        native_uuid_text(out, whole);
+    else if (codec->text == TEXT_INET4)
+        native_inet4_text(out, whole);
+    else
+        native_inet6_text(out, whole);
+    if (style == STYLE_SQL) sb_ch(out, '\'');
+    return true;
+}
+
 static void put_text_sql(StrBuf *out, const ColumnCodec *codec, Field f)
 {
     switch (codec->text) {
@@ -256,6 +276,9 @@ static void put_text_sql(StrBuf *out, const ColumnCodec *codec, Field f)
         put_quoted(out, f.ptr, f.len, pad);
         return;
     }
+    case TEXT_UUID:
+    case TEXT_INET4:
+    case TEXT_INET6:
     case TEXT_NONE: break;
     }
     CHECK(false, "a text column's codec says what kind of text it is");
@@ -270,6 +293,44 @@ static void put_text_plain(StrBuf *out, const ColumnCodec *codec, Field f)
     } else {
         sb_add(out, f.ptr, f.len);
     }
+}
+
+/* GEOMETRY (SRID, then WKB) and VECTOR (floats): both servers take the bytes that they store. */
+static void put_bytes(StrBuf *out, Field f, Style style)
+{
+    if (style == STYLE_SQL) {
+        sb_add(out, "_binary", 7);
+        put_quoted(out, f.ptr, f.len, 0);
+    } else {
+        sb_add(out, "0x", 2);
+        sb_hex(out, f.ptr, f.len);
+    }
+}
+
+static inline bool put_text(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
+{
+    if (codec->text >= TEXT_UUID) return put_native(out, codec, f, style, err);
+    if (style == STYLE_SQL && codec->json != JSON_TEXT && codec->text == TEXT_UTF8)
+        return json_sql(str_make(f.ptr, f.len), codec->json, out, err);
+    if (style == STYLE_SQL)
+        put_text_sql(out, codec, f);
+    else
+        put_text_plain(out, codec, f);
+    return true;
+}
+
+static bool put_compressed(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
+{
+    StrBuf plain = {0};
+    bool ok = native_inflate(str_make(f.ptr, f.len), &plain, err);
+    if (ok) {
+        Str s = sb_view(&plain);
+        ok = s.len <= UINT32_MAX || impossible(codec, f, err);
+        Field whole = {(const uint8_t *)s.ptr, (uint32_t)s.len, FIELD_VALUE};
+        ok = ok && put_text(out, codec, whole, style, err);
+    }
+    sb_done(&plain);
+    return ok;
 }
 
 /* Turns out's bytes from `start` on into a quoted literal, in place. */
@@ -293,12 +354,23 @@ static void quote_tail(StrBuf *out, size_t start)
     sb_wrote(out, extra);
 }
 
-static bool put_json(StrBuf *out, Field f, Style style, Err *err)
+static bool put_json(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
 {
     size_t start = out->len;
-    if (!json_binary_text(str_make(f.ptr, f.len), out, err)) return false;
-    if (style == STYLE_SQL) quote_tail(out, start);
-    return true;
+    bool decimals;
+    if (!json_binary_text_of(str_make(f.ptr, f.len), out, &decimals, err)) return false;
+    if (style != STYLE_SQL) return true;
+    if (!decimals || codec->json == JSON_TEXT) {
+        quote_tail(out, start);
+        return true;
+    }
+    StrBuf text = {0};
+    sb_add(&text, out->ptr + start, out->len - start);
+    out->len = start;
+    out->ptr[start] = 0;
+    bool ok = json_sql(sb_view(&text), codec->json, out, err);
+    sb_done(&text);
+    return ok;
 }
 
 /* -- the others -- */
@@ -311,15 +383,30 @@ static void put_member(StrBuf *out, Str s, Style style)
         sb_str(out, s);
 }
 
-/* Index 0 is the server's "not a member"; it and indexes beyond the known members are written as numbers. */
+static COLD bool enum_error_value(Err *err)
+{
+    return err_set_remedy(
+        err, ERR_DECODE_VALUE,
+        "give the rows a member of the list on the shard (UPDATE … WHERE column = 0), or NULL",
+        "an ENUM holds the error value (number 0, read as ''), which a server stores only "
+        "outside of strict mode");
+}
+
+/* Number 0 is the server's "not a member", read as ''; no server takes it from a statement in strict mode.
+ * Without a list of members the number is written. */
 static bool put_enum(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
 {
     if (f.len < 1 || f.len > 2) return impossible(codec, f, err);
     uint64_t v = load_le(f.ptr, f.len);
-    if (codec->members && v >= 1 && v <= codec->n_members)
+    if (style == STYLE_SQL && v == 0 && !codec->as_text) return enum_error_value(err);
+    if (!codec->members)
+        put_u64(out, v, false);
+    else if (v == 0)
+        put_member(out, STR(""), style);
+    else if (v <= codec->n_members)
         put_member(out, codec->members[v - 1], style);
     else
-        put_u64(out, v, false);
+        return impossible(codec, f, err);
     return true;
 }
 
@@ -328,10 +415,11 @@ static bool put_set(StrBuf *out, const ColumnCodec *codec, Field f, Style style,
     if (f.len < 1 || f.len > 8) return impossible(codec, f, err);
     uint64_t v = load_le(f.ptr, f.len);
     uint64_t known = codec->n_members >= 64 ? UINT64_MAX : (1ull << codec->n_members) - 1;
-    if (!codec->members || (v & ~known)) {
+    if (!codec->members) {
         put_u64(out, v, false);
         return true;
     }
+    if (v & ~known) return impossible(codec, f, err);
     size_t start = out->len;
     for (uint64_t rest = v; rest; rest &= rest - 1) {
         if (out->len > start) sb_ch(out, ',');
@@ -405,18 +493,17 @@ static inline __attribute__((always_inline)) bool put_value(StrBuf *out, const C
     case COLTYPE_TIME2: return put_temporal(out, codec, f, style, err);
     case COLTYPE_ENUM: return put_enum(out, codec, f, style, err);
     case COLTYPE_SET: return put_set(out, codec, f, style, err);
-    case COLTYPE_JSON: return put_json(out, f, style, err);
+    case COLTYPE_JSON: return put_json(out, codec, f, style, err);
+    case COLTYPE_GEOMETRY:
+    case COLTYPE_VECTOR: put_bytes(out, f, style); return true;
+    case COLTYPE_VARCHAR_COMPRESSED:
+    case COLTYPE_BLOB_COMPRESSED: return put_compressed(out, codec, f, style, err);
     case COLTYPE_STRING:
     case COLTYPE_VARCHAR:
     case COLTYPE_TINY_BLOB:
     case COLTYPE_MEDIUM_BLOB:
     case COLTYPE_LONG_BLOB:
-    case COLTYPE_BLOB:
-        if (style == STYLE_SQL)
-            put_text_sql(out, codec, f);
-        else
-            put_text_plain(out, codec, f);
-        return true;
+    case COLTYPE_BLOB: return put_text(out, codec, f, style, err);
     default: return unsupported(codec, err);
     }
 }

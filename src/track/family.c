@@ -7,7 +7,8 @@ typedef struct TypeRow {
     const char *data_type;
     TypeFamily family;
     uint8_t wire[2];
-    uint8_t size; /* INT: bytes; TEXT and BLOB: bytes of the length; DOUBLE above FLOAT */
+    uint8_t size; /* INT: bytes; TEXT and BLOB: bytes of the length; DOUBLE above FLOAT; GEOMETRY: kind, 0 =
+                     any; UUID, INET: bytes */
 } TypeRow;
 
 static const TypeRow types[] = {
@@ -71,29 +72,68 @@ uint32_t member_index(const ColumnDef *c, Str member)
     return UINT32_MAX;
 }
 
+const char *family_elsewhere(const ColumnDef *c)
+{
+    switch (family_of(c)) {
+    case FAMILY_GEOMETRY: return "LONGBLOB (SRID and WKB)";
+    case FAMILY_VECTOR: return "BLOB (the floats as bytes)";
+    case FAMILY_UUID: return "CHAR(36) CHARACTER SET ascii (text) or BINARY(16)";
+    case FAMILY_INET4: return "VARCHAR(15) CHARACTER SET ascii (text) or BINARY(4)";
+    case FAMILY_INET6: return "VARCHAR(45) CHARACTER SET ascii (text) or BINARY(16)";
+    default: return NULL;
+    }
+}
+
+uint64_t family_dimensions(const ColumnDef *c)
+{
+    enum { WITHOUT = 2048 }; /* what MySQL takes VECTOR for */
+    uint64_t n;
+    Str text = c->column_type;
+    size_t open = str_find(text, STR("(")), close = str_find(text, STR(")"));
+    if (open == SIZE_MAX || close == SIZE_MAX || close < open) return WITHOUT;
+    return str_to_u64(str_make(text.ptr + open + 1, close - open - 1), &n) ? n : WITHOUT;
+}
+
+bool family_is_compressed(const ColumnDef *c)
+{
+    TypeFamily f = family_of(c);
+    return (f == FAMILY_TEXT || f == FAMILY_BINARY) &&
+           str_find(c->column_type, STR("COMPRESSED")) != SIZE_MAX;
+}
+
 static bool is_temporal2(uint8_t type)
 {
     return type == COLTYPE_TIME2 || type == COLTYPE_DATETIME2 || type == COLTYPE_TIMESTAMP2;
 }
 
-/* Character columns: the map tells their greatest length in bytes. */
+/* A COMPRESSED column has a wire type of its own; rows that were copied have the ordinary one. */
+static bool is_compressed_twin(const ColumnDef *c, uint8_t wire, const TypeRow *r)
+{
+    if (!family_is_compressed(c)) return false;
+    return wire == (r->wire[0] == COLTYPE_BLOB ? COLTYPE_BLOB_COMPRESSED : COLTYPE_VARCHAR_COMPRESSED);
+}
+
+/* Character columns: the map tells their greatest length in bytes; VARCHAR COMPRESSED with its first byte. */
 static const char *text_wire_mismatch(const ColumnDef *c, const MapColumn *m, const TypeRow *r)
 {
-    if (m->type == COLTYPE_BLOB) return m->meta == r->size ? NULL : "another TEXT or BLOB size";
+    if (m->type == COLTYPE_BLOB || m->type == COLTYPE_BLOB_COMPRESSED)
+        return m->meta == r->size ? NULL : "another TEXT or BLOB size";
     uint64_t per_char = 1;
     if (r->family == FAMILY_TEXT) {
         const Charset *cs = charset_by_name(c->charset);
         if (!cs) return NULL;
         per_char = cs->max_len;
     }
-    return m->meta == c->char_length * per_char ? NULL : "another length";
+    return m->meta == c->char_length * per_char + (m->type == COLTYPE_VARCHAR_COMPRESSED) ? NULL
+                                                                                          : "another length";
 }
 
 const char *family_wire_mismatch(const ColumnDef *c, const MapColumn *m)
 {
     const TypeRow *r = row_of(c);
     if (!r) return NULL;
-    if (m->type != r->wire[0] && (!r->wire[1] || m->type != r->wire[1])) return "another type";
+    if (m->type != r->wire[0] && (!r->wire[1] || m->type != r->wire[1]) && !is_compressed_twin(c, m->type, r))
+        return "another type";
     if (m->nullable == c->not_null)
         return m->nullable ? "NULL allowed in the binlog" : "NOT NULL in the binlog";
     if (m->has_sign && m->is_unsigned != c->is_unsigned &&
@@ -110,6 +150,11 @@ const char *family_wire_mismatch(const ColumnDef *c, const MapColumn *m)
     case FAMILY_BINARY: return text_wire_mismatch(c, m, r);
     case FAMILY_ENUM:
     case FAMILY_SET: return !m->members || m->n_members == c->n_members ? NULL : "another list of members";
+    case FAMILY_VECTOR:
+        return m->type != COLTYPE_VARCHAR || m->meta == family_dimensions(c) * 4 ? NULL : "other dimensions";
+    case FAMILY_UUID:
+    case FAMILY_INET4:
+    case FAMILY_INET6: return m->meta == r->size ? NULL : "another length";
     default: return NULL;
     }
 }
@@ -210,6 +255,25 @@ static uint64_t utf8_length(Str s)
     return n;
 }
 
+/* What only some servers have goes elsewhere as its bytes, UUID and INET also as the text that SELECT gives.
+ */
+static bool native_fits(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
+{
+    TypeFamily from = family_of(s), to = family_of(t);
+    uint64_t bytes = from == FAMILY_VECTOR     ? family_dimensions(s) * 4
+                     : from == FAMILY_GEOMETRY ? UINT32_MAX
+                                               : row_of(s)->size;
+    bool has_text = from == FAMILY_UUID || from == FAMILY_INET4 || from == FAMILY_INET6;
+    if (to == FAMILY_BINARY && is_fixed(t) && (!has_text || t->char_length != bytes))
+        return says(why, "BINARY pads to another length");
+    if (to == FAMILY_BINARY) return t->char_length >= bytes ? true : says(why, "it is shorter");
+    if (to != FAMILY_TEXT || !has_text) return says(why, "it is of another kind");
+    const Charset *cs = charset_by_name(t->charset);
+    if (!cs || cs->form == CHARSET_BINARY) return says(why, "its character set is not known here");
+    uint64_t chars = from == FAMILY_UUID ? 36 : from == FAMILY_INET4 ? 15 : 39;
+    return t->char_length >= chars * (row_of(t)->size ? cs->max_len : 1) ? true : says(why, "it is shorter");
+}
+
 static bool across_families(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
 {
     TypeFamily from = family_of(s), to = family_of(t);
@@ -219,6 +283,8 @@ static bool across_families(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
             if (utf8_length(s->members[i]) > t->char_length) return says(why, "it is shorter than a member");
         return true;
     }
+    if (from == FAMILY_DATE && to == FAMILY_DATETIME) return true; /* at midnight */
+    if (from >= FAMILY_GEOMETRY) return native_fits(s, t, why);
     /* MariaDB's JSON is LONGTEXT */
     if (from == FAMILY_JSON && str_ieq(t->data_type, STR("longtext"))) return true;
     if (to == FAMILY_JSON && str_ieq(s->data_type, STR("longtext"))) return true;
@@ -228,7 +294,7 @@ static bool across_families(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
 bool family_fits(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
 {
     TypeFamily from = family_of(s), to = family_of(t);
-    if (from == FAMILY_UNKNOWN || to == FAMILY_UNKNOWN) return says(why, "its type is not replicated yet");
+    if (from == FAMILY_UNKNOWN || to == FAMILY_UNKNOWN) return says(why, "its type is not replicated");
     if (t->not_null && !s->not_null) return says(why, "it is NOT NULL and the shard's column is not");
     if (from != to) return across_families(s, t, why);
     switch (from) {
@@ -243,6 +309,12 @@ bool family_fits(const ColumnDef *s, const ColumnDef *t, StrBuf *why)
     case FAMILY_BINARY: return binary_fits(s, t, why);
     case FAMILY_ENUM:
     case FAMILY_SET: return members_fit(s, t, why);
+    case FAMILY_GEOMETRY:
+        return row_of(t)->size == 0 || row_of(t)->size == row_of(s)->size
+                   ? true
+                   : says(why, "it takes other shapes");
+    case FAMILY_VECTOR:
+        return family_dimensions(t) == family_dimensions(s) ? true : says(why, "it has other dimensions");
     default: return true;
     }
 }

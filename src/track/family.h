@@ -6,7 +6,7 @@
 #include "model/table_map.h"
 
 typedef enum TypeFamily {
-    FAMILY_UNKNOWN, /* not replicated yet: spatial, VECTOR, UUID, INET4, INET6, … */
+    FAMILY_UNKNOWN, /* not replicated */
     FAMILY_INT,
     FAMILY_DECIMAL,
     FAMILY_FLOAT,
@@ -21,6 +21,11 @@ typedef enum TypeFamily {
     FAMILY_ENUM,
     FAMILY_SET,
     FAMILY_JSON,
+    FAMILY_GEOMETRY,
+    FAMILY_VECTOR,
+    FAMILY_UUID, /* MariaDB, as INET4 and INET6 */
+    FAMILY_INET4,
+    FAMILY_INET6,
 } TypeFamily;
 
 /* By DATA_TYPE. */
@@ -33,6 +38,12 @@ bool family_wire(const ColumnDef *c, uint8_t *type, uint8_t *size);
 const char *family_wire_mismatch(const ColumnDef *c, const MapColumn *m);
 /* Does every value of source fit target unchanged? Otherwise why not goes to `why`. */
 bool family_fits(const ColumnDef *source, const ColumnDef *target, StrBuf *why);
+/* For a type that not every server has: the type that takes its values elsewhere (static text); else NULL. */
+const char *family_elsewhere(const ColumnDef *c);
+/* Dimensions of a VECTOR. */
+uint64_t family_dimensions(const ColumnDef *c);
+/* MariaDB's attribute of a text or binary column. */
+bool family_is_compressed(const ColumnDef *c);
 /* Index of a member in an ENUM or SET list, exactly; UINT32_MAX: not there. */
 uint32_t member_index(const ColumnDef *c, Str member);
 

@@ -9,6 +9,8 @@ static KeyCanon canon_of(TypeFamily source, TypeFamily target, const ColumnCodec
         if (target == FAMILY_DECIMAL && source == FAMILY_INT) return KEY_CANON_INT_DECIMAL;
         if (target == FAMILY_TEXT && source == FAMILY_ENUM)
             return codec->members ? KEY_CANON_MEMBER : KEY_CANON_NONE;
+        bool bytes = source == FAMILY_UUID || source == FAMILY_INET4 || source == FAMILY_INET6;
+        if (target == FAMILY_BINARY && bytes) return KEY_CANON_BYTES;
         return KEY_CANON_NONE;
     }
     switch (target) {
@@ -24,8 +26,13 @@ static KeyCanon canon_of(TypeFamily source, TypeFamily target, const ColumnCodec
     case FAMILY_DATETIME: return KEY_CANON_DATETIME;
     case FAMILY_TIMESTAMP: return KEY_CANON_TIMESTAMP;
     case FAMILY_TEXT: return KEY_CANON_TEXT;
+    case FAMILY_UUID:
+    case FAMILY_INET4:
+    case FAMILY_INET6:
     case FAMILY_BINARY: return KEY_CANON_BYTES;
     case FAMILY_JSON:
+    case FAMILY_GEOMETRY:
+    case FAMILY_VECTOR:
     case FAMILY_UNKNOWN: return KEY_CANON_NONE;
     }
     return KEY_CANON_NONE;
@@ -72,6 +79,24 @@ static void part_fill(const Binding *b, uint32_t map_column, const ColumnDef *ta
     }
 }
 
+/* A value that every row of the shard table gets: utf8, bytes or a 64-bit integer (key_fit_constant). */
+static void part_constant(const ColumnDef *target, KeyPlanPart *p)
+{
+    const Charset *utf8 = charset_by_name(STR("utf8mb4")), *to = charset_by_name(target->charset);
+    switch (family_of(target)) {
+    case FAMILY_INT: p->canon = KEY_CANON_INT; return;
+    case FAMILY_BINARY: p->canon = KEY_CANON_BYTES; return;
+    case FAMILY_TEXT:
+        if (!to) return;
+        p->canon = KEY_CANON_TEXT;
+        p->form = utf8->form;
+        p->ascii_superset = utf8->ascii_superset;
+        p->same_bytes = charset_same_bytes(utf8, to);
+        return;
+    default: return;
+    }
+}
+
 static uint64_t plan_seed(uint64_t space, uint64_t id, uint64_t key)
 {
     return (space << 56 ^ id << 16 ^ key) * UINT64_C(0x9E3779B97F4A7C15) + 1;
@@ -87,6 +112,13 @@ static bool is_computed(const Binding *b, uint32_t map_column, const ColumnDef *
     return !source->generated || !str_eq(source->generation_expr, target->generation_expr);
 }
 
+/* A column that this shard table does not feed: NULL, or a number that the target gives itself. */
+static bool never_meets(const ColumnDef *target)
+{
+    if (target->auto_increment) return true;
+    return !target->generated && target->default_kind == DEFAULT_NULL && !target->not_null;
+}
+
 static void plan_target_key(const Binding *b, uint32_t k, KeyPlan *plan, Arena *arena)
 {
     const TargetKey *key = &b->target->keys[k];
@@ -99,10 +131,9 @@ static void plan_target_key(const Binding *b, uint32_t k, KeyPlan *plan, Arena *
         const TargetKeyPart *t = &key->parts[i];
         const ColumnDef *target = t->column == NO_COLUMN ? NULL : &b->target->schema->columns[t->column];
         uint32_t map_column = b->key_columns[k][i];
-        if (map_column != NO_COLUMN) plan->columns[plan->n_columns++] = map_column;
-        if (map_column == NO_COLUMN && target && !target->generated && target->default_kind == DEFAULT_NULL &&
-            !target->not_null)
-            plan->always_null = true;
+        bool constant = map_column != NO_COLUMN && map_column >= b->n_columns;
+        if (map_column != NO_COLUMN && !constant) plan->columns[plan->n_columns++] = map_column;
+        if (map_column == NO_COLUMN && target && never_meets(target)) plan->always_null = true;
         if (is_computed(b, map_column, target)) plan->computed = true;
         if (t->fold == KEY_FOLD_UNKNOWN) continue; /* adds nothing, whatever shard the row is from */
         if (map_column == NO_COLUMN) {
@@ -112,7 +143,12 @@ static void plan_target_key(const Binding *b, uint32_t k, KeyPlan *plan, Arena *
         KeyPlanPart *p = &plan->parts[plan->n_parts++];
         p->fold = t->fold;
         p->prefix = t->prefix;
-        part_fill(b, map_column, target, p, arena);
+        p->column = map_column;
+        if (constant)
+            part_constant(target, p);
+        else
+            part_fill(b, map_column, target, p, arena);
+        p->rewrite = b->columns[map_column].rewrite;
         if (p->canon == KEY_CANON_NONE) plan->exclusive = true;
     }
     if (plan->n_parts == 0) plan->exclusive = true;

@@ -74,11 +74,9 @@ static void fill_sign(const ColumnDef *c, MapColumn *m)
 
 static bool fill_column(const TableSchema *s, const ColumnDef *c, Flavor flavor, MapColumn *m, Err *err)
 {
-    enum { JSON_TEXT_LENGTH_BYTES = 4 };
+    enum { JSON_TEXT_LENGTH_BYTES = 4, LONG_LENGTH_BYTES = 4 };
     uint8_t size;
     if (!family_wire(c, &m->type, &size)) return refuse(s, c, "this type cannot be read yet", err);
-    if (str_find(c->column_type, STR("COMPRESSED")) != SIZE_MAX)
-        return refuse(s, c, "COMPRESSED columns cannot be read yet", err);
     m->nullable = !c->not_null;
     m->visible = !c->invisible || flavor == FLAVOR_MARIADB; /* whose maps do not say it */
     switch (family_of(c)) {
@@ -110,6 +108,19 @@ static bool fill_column(const TableSchema *s, const ColumnDef *c, Flavor flavor,
         m->type = COLTYPE_BLOB;
         m->meta = JSON_TEXT_LENGTH_BYTES;
         m->collation = charset_collation_by_name(STR("utf8mb4_bin"))->id;
+        return true;
+    case FAMILY_GEOMETRY: m->meta = LONG_LENGTH_BYTES; return true;
+    case FAMILY_VECTOR:
+        if (flavor == FLAVOR_MARIADB) m->type = COLTYPE_VARCHAR;
+        m->meta =
+            flavor == FLAVOR_MARIADB ? (uint16_t)(family_dimensions(c) * sizeof(float)) : LONG_LENGTH_BYTES;
+        m->collation = COLLATION_ID_BINARY;
+        return true;
+    case FAMILY_UUID:
+    case FAMILY_INET4:
+    case FAMILY_INET6:
+        m->meta = size;
+        m->collation = COLLATION_ID_BINARY;
         return true;
     default: return refuse(s, c, "this type cannot be read yet", err);
     }

@@ -15,6 +15,8 @@ static KeyFold fold_of(const ColumnDef *c)
     if (c->generated) return KEY_FOLD_UNKNOWN; /* the shard may compute it in another way */
     switch (family_of(c)) {
     case FAMILY_UNKNOWN:
+    case FAMILY_GEOMETRY:
+    case FAMILY_VECTOR:
     case FAMILY_JSON: return KEY_FOLD_UNKNOWN;
     case FAMILY_TEXT: return charset_key_fold(charset_collation_by_name(c->collation));
     case FAMILY_BINARY: return KEY_FOLD_BYTES;
@@ -41,7 +43,9 @@ bool target_key_finds_rows(const TableSchema *s, const KeyDef *k)
     for (uint32_t i = 0; i < k->n_parts; i++) {
         if (k->parts[i].column >= s->n_columns) return false;
         const ColumnDef *c = &s->columns[k->parts[i].column];
-        if (!c->not_null || c->generated || family_of(c) == FAMILY_UNKNOWN) return false;
+        TypeFamily f = family_of(c);
+        if (!c->not_null || c->generated || f == FAMILY_UNKNOWN || f == FAMILY_GEOMETRY || f == FAMILY_VECTOR)
+            return false;
     }
     return k->n_parts > 0;
 }
@@ -50,7 +54,7 @@ static void keys_build(OwnedTarget *o, const TableSchema *s)
 {
     Target *t = &o->target;
     t->row_key = NO_COLUMN;
-    t->keys = arena_array(&o->arena, TargetKey, s->n_keys);
+    t->keys = arena_array(&o->arena, TargetKey, s->n_keys + 1); /* room for a logical one */
     for (uint32_t i = 0; i < s->n_keys; i++) {
         const KeyDef *def = &s->keys[i];
         if (!def->unique && !def->primary) continue;
@@ -132,6 +136,61 @@ void target_free(Target *t)
     pthread_mutex_destroy(&t->shapes_mutex);
     arena_done(&o->arena);
     free(o);
+}
+
+/* Does this shard table write every column of the target's key k? */
+static bool is_fed(const Target *t, const TargetKey *k, const TableSchema *shard, const MemberKeys *keys)
+{
+    for (uint32_t i = 0; i < k->n_parts; i++) {
+        if (k->parts[i].column == NO_COLUMN) return false;
+        Str name = t->schema->columns[k->parts[i].column].name;
+        if (keys_constant(keys, name) != NO_COLUMN) continue;
+        if (schema_column(shard, name) == UINT32_MAX || keys_drop(keys, name)) return false;
+    }
+    return true;
+}
+
+/* Provenance columns and the shard's own key: no index of the target need keep it unique. */
+static bool add_logical_key(OwnedTarget *o, const TableSchema *shard, const MemberKeys *keys)
+{
+    Target *t = &o->target;
+    const KeyDef *own = source_row_key(shard);
+    if (!own) return false;
+    TargetKey *k = &t->keys[t->n_keys];
+    *k = (TargetKey){.name = STR("(provenance and the shard's key)"), .all_not_null = true, .logical = true};
+    k->parts = arena_array(&o->arena, TargetKeyPart, own->n_parts + keys->n_constants);
+    for (uint32_t i = 0; i < own->n_parts + keys->n_constants; i++) {
+        bool constant = i >= own->n_parts;
+        Str name = constant ? keys->constants[i - own->n_parts].rule->column
+                            : shard->columns[own->parts[i].column].name;
+        uint32_t at = schema_column(t->schema, name);
+        if (at == UINT32_MAX || t->schema->columns[at].generated) return false; /* the binding tells */
+        /* the shards compare rows by what they call equal; the target's values are compared here */
+        k->parts[k->n_parts] = target_key_part(t->schema, (KeyPart){.column = at});
+        if (k->parts[k->n_parts++].fold != KEY_FOLD_UNKNOWN) k->hashable = true;
+    }
+    t->row_key = t->n_keys++;
+    t->primary_is_only_key = false;
+    return true;
+}
+
+void target_choose_row_key(Target *t, const TableSchema *shard, const MemberKeys *keys)
+{
+    bool logical = t->n_keys && t->keys[t->n_keys - 1].logical;
+    if (logical || t->shapes) return;
+    if (keys && keys->strategy == KEY_STRATEGY_PLAIN_INDEX && add_logical_key((OwnedTarget *)t, shard, keys))
+        return;
+    if (t->row_key != NO_COLUMN && is_fed(t, &t->keys[t->row_key], shard, keys)) return;
+    uint32_t key = 0; /* of the target's unique keys, which come in the order of its definition */
+    for (uint32_t i = 0; i < t->schema->n_keys; i++) {
+        const KeyDef *def = &t->schema->keys[i];
+        if (!def->unique && !def->primary) continue;
+        if (target_key_finds_rows(t->schema, def) && is_fed(t, &t->keys[key], shard, keys)) {
+            t->row_key = key;
+            return;
+        }
+        key++;
+    }
 }
 
 static bool in_row_key(const Target *t, uint32_t column)
