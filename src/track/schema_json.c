@@ -1,6 +1,6 @@
 #include "track/schema_json.h"
-#include <jansson.h>
 #include <stdlib.h>
+#include "track/json_text.h"
 #include "base/poison.h"
 
 /* {"format":1,"schema","table","engine","collation","comment","view","triggers","foreign_keys","cascade",
@@ -8,22 +8,9 @@
  * Flags and numbers that are false or 0, and empty texts, are left out. */
 enum { FORMAT = 1 };
 
-/* Text that is not UTF-8 (a binary default) becomes {"hex":"…"}. */
-static json_t *text_of(Str s)
-{
-    json_t *text = json_stringn(s.ptr ? s.ptr : "", s.len);
-    if (text) return text;
-    StrBuf hex = {0};
-    sb_hex(&hex, s.ptr, s.len);
-    json_t *o = json_object();
-    json_object_set_new(o, "hex", json_stringn(hex.ptr, hex.len));
-    sb_done(&hex);
-    return o;
-}
-
 static void put_text(json_t *o, const char *key, Str s)
 {
-    if (s.len) json_object_set_new(o, key, text_of(s));
+    if (s.len) json_object_set_new(o, key, json_of_text(s));
 }
 
 static void put_flag(json_t *o, const char *key, bool v)
@@ -44,9 +31,9 @@ static const char *const default_kinds[] = {[DEFAULT_NONE] = "none",
 static json_t *column_to_json(const ColumnDef *c)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "name", text_of(c->name));
-    json_object_set_new(o, "data_type", text_of(c->data_type));
-    json_object_set_new(o, "column_type", text_of(c->column_type));
+    json_object_set_new(o, "name", json_of_text(c->name));
+    json_object_set_new(o, "data_type", json_of_text(c->data_type));
+    json_object_set_new(o, "column_type", json_of_text(c->column_type));
     put_flag(o, "unsigned", c->is_unsigned);
     put_flag(o, "not_null", c->not_null);
     put_flag(o, "auto_increment", c->auto_increment);
@@ -67,7 +54,7 @@ static json_t *column_to_json(const ColumnDef *c)
     if (c->n_members) {
         json_t *members = json_array();
         for (uint32_t i = 0; i < c->n_members; i++)
-            json_array_append_new(members, text_of(c->members[i]));
+            json_array_append_new(members, json_of_text(c->members[i]));
         json_object_set_new(o, "members", members);
     }
     return o;
@@ -76,7 +63,7 @@ static json_t *column_to_json(const ColumnDef *c)
 static json_t *key_to_json(const KeyDef *k)
 {
     json_t *o = json_object(), *parts = json_array();
-    json_object_set_new(o, "name", text_of(k->name));
+    json_object_set_new(o, "name", json_of_text(k->name));
     put_flag(o, "primary", k->primary);
     put_flag(o, "unique", k->unique);
     put_flag(o, "expression", k->has_expression);
@@ -96,8 +83,8 @@ void schema_to_json(const TableSchema *s, StrBuf *out)
 {
     json_t *o = json_object(), *columns = json_array(), *keys = json_array();
     json_object_set_new(o, "format", json_integer(FORMAT));
-    json_object_set_new(o, "schema", text_of(s->name.schema));
-    json_object_set_new(o, "table", text_of(s->name.table));
+    json_object_set_new(o, "schema", json_of_text(s->name.schema));
+    json_object_set_new(o, "table", json_of_text(s->name.table));
     put_text(o, "engine", s->engine);
     put_text(o, "collation", s->collation);
     put_text(o, "comment", s->comment);
@@ -124,31 +111,11 @@ typedef struct Load {
     bool bad;
 } Load;
 
-static uint8_t nibble(char c)
-{
-    return (uint8_t)(c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 255);
-}
-
 static Str get_value(Load *l, const json_t *v)
 {
-    if (!v) return (Str){0};
-    if (json_is_string(v))
-        return arena_str(&l->schema->arena, str_make(json_string_value(v), json_string_length(v)));
-    const json_t *h = json_object_get(v, "hex");
-    size_t n = h ? json_string_length(h) : 1;
-    if (!json_is_string(h) || n % 2) {
-        l->bad = true;
-        return (Str){0};
-    }
-    const char *hex = json_string_value(h);
-    char *bytes = arena_alloc(&l->schema->arena, n / 2 + 1);
-    for (size_t i = 0; i < n / 2; i++) {
-        uint8_t hi = nibble(hex[2 * i]), lo = nibble(hex[2 * i + 1]);
-        if (hi > 15 || lo > 15) l->bad = true;
-        bytes[i] = (char)(hi << 4 | (lo & 15));
-    }
-    bytes[n / 2] = 0;
-    return str_make(bytes, n / 2);
+    Str text;
+    if (!json_to_text(&l->schema->arena, v, &text)) l->bad = true;
+    return text;
 }
 
 static Str get_text(Load *l, const json_t *o, const char *key)
