@@ -23,7 +23,7 @@ CFLAGS = -std=gnu17 -pthread $(WARN) $(WERROR) $(CFLAGS_$(MODE))
 LDLIBS = $(shell pkg-config --libs $(PKGS)) -lm -pthread
 
 # Folders from the bottom up; a folder's archive may use those before it. `make deps` holds the exact table.
-FOLDERS := base model db config decode ddl track lock route source merge apply load store pipeline ops
+FOLDERS := base model db config decode ddl route track lock source merge apply load store pipeline ops
 SRCS_of = $(wildcard src/$(1)/*.c)
 OBJS_of = $(patsubst src/%.c,$(B)/%.o,$(call SRCS_of,$(1)))
 ARCHIVES := $(foreach f,$(FOLDERS),$(B)/lib$(f).a)

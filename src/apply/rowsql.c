@@ -14,10 +14,14 @@ typedef struct Fields {
     Field *all;
 } Fields;
 
+/* The image's fields, then the constants of the shard table. */
 static void fields_of(Fields *f, const Binding *b, const RowImage *image)
 {
-    f->all = b->n_columns <= FEW_COLUMNS ? f->few : mem_alloc(b->n_columns * sizeof(Field));
+    uint32_t n = b->n_columns + b->n_constants;
+    f->all = n <= FEW_COLUMNS ? f->few : mem_alloc(n * sizeof(Field));
     row_fields(b->map, image->present, image->bytes, f->all);
+    for (uint32_t i = 0; i < b->n_constants; i++)
+        f->all[b->n_columns + i] = b->constants[i];
 }
 
 static void fields_done(Fields *f)
@@ -30,8 +34,27 @@ static bool in_row(const Binding *b, uint32_t i, const Fields *f)
     return f->all[i].state != FIELD_ABSENT && b->columns[i].target_column != NO_COLUMN;
 }
 
+/* An id as the target has it. */
+static bool rewritten(StrBuf *out, const Binding *b, uint32_t column, Field f, Err *err)
+{
+    const BoundColumn *c = &b->columns[column];
+    const KeyRewrite *r = c->rewrite;
+    uint64_t v = (uint64_t)value_int(&c->codec, f);
+    bool negative = !c->codec.is_unsigned && (int64_t)v < 0;
+    if (key_rewrite(r, &negative, &v)) {
+        negative ? sb_i64(out, (int64_t)v) : sb_u64(out, v);
+        return true;
+    }
+    return err_set(err, ERR_KEY_RANGE,
+                   STR_FMT "." STR_FMT ", column %s: an id is beyond what %s leaves for it (%lld to %llu)",
+                   STR_ARG(b->member->name.schema), STR_ARG(b->member->name.table), c->sql_name.ptr,
+                   r->strategy, (long long)r->low, (unsigned long long)r->high);
+}
+
 static bool value(StrBuf *out, const Binding *b, uint32_t column, Field f, Err *err)
 {
+    if (UNLIKELY(b->columns[column].rewrite) && f.state == FIELD_VALUE)
+        return rewritten(out, b, column, f, err);
     if (value_sql(out, &b->columns[column].codec, f, err)) return true;
     return err_wrap(err, "column %s", b->columns[column].sql_name.ptr);
 }
@@ -48,8 +71,10 @@ bool rowsql_shape(const Binding *b, const RowImage *image, Shape **out, Err *err
         *out = b->full_shape;
         return true;
     }
-    uint32_t *columns = mem_alloc((b->n_columns + 1) * sizeof *columns), n = 0;
+    uint32_t *columns = mem_alloc((b->n_columns + b->n_constants + 1) * sizeof *columns), n = 0;
     bool ok = true;
+    for (uint32_t i = 0; i < b->n_constants; i++)
+        columns[n++] = b->columns[b->n_columns + i].target_column;
     for (uint32_t i = 0; i < b->n_columns; i++) {
         if (b->columns[i].target_column == NO_COLUMN) continue;
         if (image->present[i / 8] & 1 << i % 8)
@@ -72,19 +97,20 @@ static bool add_values(StrBuf *out, const Shape *shape, const Binding *b, const 
 {
     Fields f;
     fields_of(&f, b, image);
+    uint32_t all = b->n_columns + b->n_constants;
     bool ok = true;
-    uint32_t next = 0; /* map column tried first */
+    uint32_t next = 0; /* column tried first */
     sb_ch(out, '(');
     for (uint32_t s = 0; ok && s < shape->n_columns; s++) {
         uint32_t tried = 0;
-        while (tried < b->n_columns && b->columns[next].target_column != shape->columns[s]) {
-            next = next + 1 < b->n_columns ? next + 1 : 0;
+        while (tried < all && b->columns[next].target_column != shape->columns[s]) {
+            next = next + 1 < all ? next + 1 : 0;
             tried++;
         }
-        CHECK(tried < b->n_columns, "every column of a shape comes from the binding");
+        CHECK(tried < all, "every column of a shape comes from the binding");
         if (s) sb_ch(out, ',');
         ok = value(out, b, next, f.all[next], err);
-        next = next + 1 < b->n_columns ? next + 1 : 0;
+        next = next + 1 < all ? next + 1 : 0;
     }
     sb_ch(out, ')');
     fields_done(&f);
@@ -255,7 +281,7 @@ static bool add_where(StrBuf *out, const Binding *b, const RowImage *image, Err 
     Fields f;
     fields_of(&f, b, image);
     bool ok = true, any = false;
-    for (uint32_t i = 0; ok && i < b->n_columns; i++) {
+    for (uint32_t i = 0; ok && i < b->n_columns + b->n_constants; i++) {
         if (!in_row(b, i, &f)) continue;
         if (any) sb_c(out, " AND ");
         ok = add_exact_equality(out, b, i, f.all[i], err);
@@ -369,7 +395,8 @@ bool rowsql_key_condition(const Binding *b, uint32_t k, const RowImage *image, b
     for (uint32_t p = 0; ok && p < key->n_parts; p++) {
         uint32_t column = b->key_columns[k][p];
         Err ignored = {0};
-        if (column == NO_COLUMN || f.all[column].state != FIELD_VALUE) {
+        bool others_differ = shard_names && (column >= b->n_columns || b->columns[column].rewrite);
+        if (column == NO_COLUMN || f.all[column].state != FIELD_VALUE || others_differ) {
             ok = false;
             break;
         }
@@ -379,7 +406,7 @@ bool rowsql_key_condition(const Binding *b, uint32_t k, const RowImage *image, b
         else
             sb_ident(out, b->target->schema->columns[key->parts[p].column].name);
         sb_ch(out, '=');
-        ok = value_sql(out, &b->columns[column].codec, f.all[column], &ignored);
+        ok = value(out, b, column, f.all[column], &ignored);
         err_clear(&ignored);
     }
     fields_done(&f);

@@ -48,7 +48,8 @@ bool rowsql_same_key(const Binding *b, uint32_t k, const RowImage *x, const RowI
 bool rowsql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y);
 /* WHERE condition (without WHERE) that finds rows with the unique key k of the image's row, for looking up
  * the holders of a key: on the target (names of target columns) or on a shard table (shard_names: the
- * member's own names). False when the image lacks a column of the key or the key holds a NULL. */
+ * member's own names). False when the image lacks a column of the key, the key holds a NULL, or (shard_names)
+ * the key has another value in every shard: a rewritten id or a provenance column. */
 bool rowsql_key_condition(const Binding *b, uint32_t k, const RowImage *image, bool shard_names, StrBuf *out);
 
 #endif

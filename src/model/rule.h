@@ -99,10 +99,10 @@ typedef struct RouteRule {
     Str name;
     Str schema_pattern, table_pattern;
     Str target_schema, target_table;
+    ConfigPlace place;
     KeyRule key;
     Str *drop_columns; /* columns of the shards that the target does without */
     size_t n_drop_columns;
-    ConfigPlace place;
 } RouteRule;
 
 /* DM's column mapping with the expression "partition id", 7.2. */

@@ -13,9 +13,9 @@ typedef struct PlanSource {
     size_t n_rules;
     const TableName *tables; /* what the source has, any order */
     size_t n_tables;
+    ConfigPlace place;
     MappingRule *const *mappings; /* DM's column mappings */
     size_t n_mappings;
-    ConfigPlace place;
 } PlanSource;
 
 typedef struct PlanOpts {

@@ -4,6 +4,7 @@
 #include "decode/event.h"
 #include "model/charset.h"
 #include "track/family.h"
+#include "track/key_fit.h"
 #include "track/keyplan.h"
 #include "track/map_check.h"
 #include "base/poison.h"
@@ -12,6 +13,7 @@
 typedef struct OwnedBinding {
     Binding binding;
     Arena arena;
+    JsonKind json; /* of the target server's JSON type */
 } OwnedBinding;
 
 /* One side of the comparison, for messages. */
@@ -24,9 +26,10 @@ typedef struct Pair {
 
 /* -- definitions: does the shard table fit the target? -- */
 
-static bool is_float_or_json(const ColumnDef *c)
+static bool has_no_equality(const ColumnDef *c)
 {
-    return family_of(c) == FAMILY_FLOAT || family_of(c) == FAMILY_JSON;
+    TypeFamily f = family_of(c);
+    return f == FAMILY_FLOAT || f == FAMILY_JSON || f == FAMILY_VECTOR;
 }
 
 static bool keyless_ok(const Pair *p, Err *err)
@@ -40,7 +43,7 @@ static bool keyless_ok(const Pair *p, Err *err)
             "target " STR_FMT " has no key that finds rows", STR_ARG(p->target->sql_name));
     for (uint32_t i = 0; i < p->target->schema->n_columns; i++) {
         const ColumnDef *c = &p->target->schema->columns[i];
-        if (!c->generated && is_float_or_json(c))
+        if (!c->generated && has_no_equality(c))
             return err_set_remedy(err, ERR_TRACK_TARGET, "give the target a key",
                                   "target " STR_FMT
                                   " has no key, and rows cannot be compared by column `" STR_FMT "` (" STR_FMT
@@ -48,6 +51,14 @@ static bool keyless_ok(const Pair *p, Err *err)
                                   STR_ARG(p->target->sql_name), STR_ARG(c->name), STR_ARG(c->column_type));
     }
     return true;
+}
+
+/* The type that the target needs for this column, for a remedy. */
+static void put_wanted_type(const ColumnDef *c, StrBuf *out)
+{
+    const char *elsewhere = family_elsewhere(c);
+    sb_str(out, c->column_type);
+    if (elsewhere) sb_printf(out, " or, where the server has no such type, %s,", elsewhere);
 }
 
 static bool missing_column(const Pair *p, const ColumnDef *c, Err *err)
@@ -58,7 +69,7 @@ static bool missing_column(const Pair *p, const ColumnDef *c, Err *err)
     sb_c(&remedy, " ADD COLUMN ");
     sb_ident(&remedy, c->name);
     sb_ch(&remedy, ' ');
-    sb_str(&remedy, c->column_type);
+    put_wanted_type(c, &remedy);
     if (c->collation.len)
         sb_printf(&remedy, " CHARACTER SET " STR_FMT " COLLATE " STR_FMT, STR_ARG(c->charset),
                   STR_ARG(c->collation));
@@ -79,7 +90,7 @@ static bool misfit(const Pair *p, const ColumnDef *s, const ColumnDef *t, Str wh
     sb_c(&remedy, " MODIFY COLUMN ");
     sb_ident(&remedy, t->name);
     sb_ch(&remedy, ' ');
-    sb_str(&remedy, s->column_type);
+    put_wanted_type(s, &remedy);
     if (s->collation.len)
         sb_printf(&remedy, " CHARACTER SET " STR_FMT " COLLATE " STR_FMT, STR_ARG(s->charset),
                   STR_ARG(s->collation));
@@ -102,16 +113,24 @@ static bool needs_introducer(const ColumnDef *c)
     return family_of(c) == FAMILY_TEXT && cs && cs->form != CHARSET_UTF8 && !str_eqc(cs->name, "ascii");
 }
 
+/* The primary key that MySQL adds to a table without one: a target with a key of its own needs it not. */
+static bool is_invisible_key(const ColumnDef *s)
+{
+    return s->invisible && s->auto_increment && str_eqc(s->name, "my_row_id");
+}
+
 static bool column_ok(const Pair *p, const ColumnDef *s, Err *err)
 {
     uint32_t at = schema_column(p->target->schema, s->name);
-    if (at == UINT32_MAX) return s->generated ? true : missing_column(p, s, err);
+    if (keys_drop(p->opts->keys, s->name)) return true;
+    if (at == UINT32_MAX) return s->generated || is_invisible_key(s) ? true : missing_column(p, s, err);
     const ColumnDef *t = &p->target->schema->columns[at];
-    if (t->generated) return true;
+    if (t->generated || keys_column(p->opts->keys, s->name))
+        return true; /* key_fit has looked at the latter */
     if (family_of(s) == FAMILY_UNKNOWN)
         return err_set_remedy(
             err, ERR_NOT_SUPPORTED, "leave the table out by a rule",
-            STR_FMT "." STR_FMT ", column `" STR_FMT "`: type " STR_FMT " is not replicated yet",
+            STR_FMT "." STR_FMT ", column `" STR_FMT "`: type " STR_FMT " is not replicated",
             STR_ARG(p->source.schema), STR_ARG(p->source.table), STR_ARG(s->name), STR_ARG(s->column_type));
     if (p->opts->target_is_tidb && needs_introducer(s))
         return err_set_remedy(
@@ -124,13 +143,20 @@ static bool column_ok(const Pair *p, const ColumnDef *s, Err *err)
     return ok;
 }
 
+/* Does this shard table write that column of the target? */
+static bool feeds(const Pair *p, Str name)
+{
+    if (keys_constant(p->opts->keys, name) != NO_COLUMN) return true;
+    return schema_column(p->schema, name) != UINT32_MAX && !keys_drop(p->opts->keys, name);
+}
+
 /* Target columns that the shard lacks must fill themselves. */
 static bool extra_ok(const Pair *p, Err *err)
 {
     for (uint32_t i = 0; i < p->target->schema->n_columns; i++) {
         const ColumnDef *t = &p->target->schema->columns[i];
         if (t->generated || t->auto_increment || !t->not_null || t->default_kind != DEFAULT_NONE) continue;
-        if (schema_column(p->schema, t->name) != UINT32_MAX) continue;
+        if (feeds(p, t->name)) continue;
         return err_set_remedy(err, ERR_TRACK_TARGET, "give it a default, or allow NULL",
                               "target " STR_FMT ", column `" STR_FMT
                               "` is NOT NULL without a default, and " STR_FMT "." STR_FMT
@@ -148,7 +174,7 @@ static bool row_key_ok(const Pair *p, Err *err)
     const TargetKey *k = &p->target->keys[p->target->row_key];
     for (uint32_t i = 0; i < k->n_parts; i++) {
         Str name = p->target->schema->columns[k->parts[i].column].name;
-        if (schema_column(p->schema, name) != UINT32_MAX) continue;
+        if (feeds(p, name)) continue;
         return err_set_remedy(err, ERR_TRACK_TARGET,
                               "make the target's first NOT NULL unique key one that all shards have",
                               "target " STR_FMT " finds rows by key " STR_FMT ", whose column `" STR_FMT
@@ -174,7 +200,8 @@ static bool cascade_ok(const Pair *p, Err *err)
 
 static bool pair_ok(const Pair *p, Err *err)
 {
-    if (!cascade_ok(p, err)) return false;
+    KeyFit fit = {p->source, p->schema, p->target, p->opts->keys, p->opts->target_is_tidb};
+    if (!cascade_ok(p, err) || !key_fit_check(&fit, err)) return false;
     for (uint32_t i = 0; i < p->schema->n_columns; i++)
         if (!column_ok(p, &p->schema->columns[i], err)) return false;
     return extra_ok(p, err) && row_key_ok(p, err) && keyless_ok(p, err);
@@ -197,11 +224,20 @@ static bool members_equal(const ColumnDef *a, const ColumnDef *b)
     return true;
 }
 
+/* Text for its like and for text columns, bytes for the others. */
+static void native_codec(ColumnCodec *codec, const ColumnDef *t, TextKind text, uint32_t bytes)
+{
+    codec->text = t && family_of(t) == FAMILY_BINARY ? TEXT_BINARY : text;
+    codec->pad_to = bytes;
+}
+
 static void codec_fill(OwnedBinding *o, const ColumnDef *s, const ColumnDef *t, const MapColumn *m,
                        ColumnCodec *codec)
 {
     *codec = (ColumnCodec){.type = m->type, .meta = m->meta, .is_unsigned = s->is_unsigned};
     const Charset *cs = charset_by_name(s->charset);
+    codec->json = t && str_ieq(t->data_type, STR("json")) ? o->json : JSON_TEXT;
+    codec->as_text = t && family_of(t) == FAMILY_TEXT;
     switch (family_of(s)) {
     case FAMILY_TEXT:
         codec->text = cs && (cs->form == CHARSET_UTF8 || str_eqc(cs->name, "ascii")) ? TEXT_UTF8 : TEXT_OTHER;
@@ -214,6 +250,11 @@ static void codec_fill(OwnedBinding *o, const ColumnDef *s, const ColumnDef *t, 
         codec->text = TEXT_BINARY;
         if (str_ieq(s->data_type, STR("binary"))) codec->pad_to = (uint32_t)s->char_length;
         break;
+    case FAMILY_GEOMETRY:
+    case FAMILY_VECTOR: codec->text = TEXT_BINARY; break;
+    case FAMILY_UUID: native_codec(codec, t, TEXT_UUID, 16); break;
+    case FAMILY_INET4: native_codec(codec, t, TEXT_INET4, 4); break;
+    case FAMILY_INET6: native_codec(codec, t, TEXT_INET6, 16); break;
     case FAMILY_JSON: /* as text where it was read by SELECT */
         if (m->type != COLTYPE_JSON) codec->text = TEXT_UTF8;
         break;
@@ -236,11 +277,41 @@ static bool default_differs(const ColumnDef *s, const ColumnDef *t)
     return s->default_kind == DEFAULT_LITERAL && !str_eq(s->default_text, t->default_text);
 }
 
-static void columns_fill(OwnedBinding *o)
+static Str sql_name_of(Arena *arena, Str column)
+{
+    StrBuf name = {0};
+    sb_ident(&name, column);
+    Str out = arena_str(arena, sb_view(&name));
+    sb_done(&name);
+    return out;
+}
+
+/* Columns n_columns … of the binding: one for each value that every row gets. key_fit has seen that it fits.
+ */
+static void constants_fill(OwnedBinding *o, const MemberKeys *keys, uint32_t *feeder)
+{
+    Binding *b = &o->binding;
+    Field *fields = arena_array(&o->arena, Field, b->n_constants + 1);
+    for (uint32_t i = 0; i < b->n_constants; i++) {
+        const KeyConstant *k = &keys->constants[i];
+        BoundColumn *c = &b->columns[b->n_columns + i];
+        uint32_t at = schema_column(b->target->schema, k->rule->column);
+        CHECK(at != UINT32_MAX && feeder[at] == 0, "provenance column checked by key_fit");
+        const ColumnDef *t = &b->target->schema->columns[at];
+        c->target_column = at;
+        c->sql_name = sql_name_of(&o->arena, t->name);
+        key_fit_constant(t, k->value, &o->arena, &c->codec, &fields[i]);
+        feeder[at] = b->n_columns + i + 1;
+    }
+    b->constants = fields;
+}
+
+static void columns_fill(OwnedBinding *o, const MemberKeys *keys)
 {
     Binding *b = &o->binding;
     b->n_columns = b->map->n_columns;
-    b->columns = arena_array(&o->arena, BoundColumn, b->n_columns);
+    b->n_constants = keys ? keys->n_constants : 0;
+    b->columns = arena_array(&o->arena, BoundColumn, b->n_columns + b->n_constants);
     uint32_t *feeder = arena_array(&o->arena, uint32_t, b->target->schema->n_columns); /* map column + 1 */
     for (uint32_t i = 0; i < b->n_columns; i++) {
         BoundColumn *c = &b->columns[i];
@@ -253,44 +324,55 @@ static void columns_fill(OwnedBinding *o)
         uint32_t at = schema_column(b->target->schema, s->name);
         const ColumnDef *t = at == UINT32_MAX ? NULL : &b->target->schema->columns[at];
         codec_fill(o, s, t, &b->map->columns[i], &c->codec);
-        StrBuf name = {0};
-        sb_ident(&name, t ? t->name : s->name);
-        c->sql_name = arena_str(&o->arena, sb_view(&name));
-        sb_done(&name);
-        if (!t || t->generated) continue;
+        c->sql_name = sql_name_of(&o->arena, t ? t->name : s->name);
+        if (!t || t->generated || keys_drop(keys, s->name)) continue;
         CHECK(feeder[at] == 0, "two columns of one name");
         feeder[at] = i + 1;
         c->target_column = at;
         c->default_differs = default_differs(s, t);
         c->on_update_now = t->on_update_now;
+        const KeyColumn *k = keys_column(keys, s->name);
+        if (!k) continue;
+        c->rewrite = key_fit_rewrite(t, &k->rewrite, &o->arena);
+        c->default_differs = true; /* the shard's default is rewritten as well */
     }
+    constants_fill(o, keys, feeder);
     uint32_t *written = arena_array(&o->arena, uint32_t, b->target->schema->n_columns), n = 0;
     for (uint32_t at = 0; at < b->target->schema->n_columns; at++)
         if (feeder[at]) written[n++] = at;
     b->full_shape = target_shape(b->target, written, n);
 }
 
-/* The map column of that target column, generated ones too where the image carries them. */
+/* The map column (or constant) of that target column, generated ones too where the image carries them. */
 static uint32_t feeder_of(const Binding *b, uint32_t target_column)
 {
     if (target_column == NO_COLUMN) return NO_COLUMN;
+    for (uint32_t i = 0; i < b->n_constants; i++)
+        if (b->columns[b->n_columns + i].target_column == target_column) return b->n_columns + i;
     uint32_t at = schema_column(b->schema, b->target->schema->columns[target_column].name);
-    return at == UINT32_MAX ? NO_COLUMN : at;
+    if (at == UINT32_MAX) return NO_COLUMN;
+    bool left_out =
+        b->columns[at].target_column == NO_COLUMN && !b->target->schema->columns[target_column].generated;
+    return left_out ? NO_COLUMN : at;
 }
 
-static bool same_columns(const uint32_t *a, uint32_t n_a, const uint32_t *b, uint32_t n_b)
+/* Is the target's key k made of these map columns, and constants? */
+static bool same_columns(const Binding *b, uint32_t k, const uint32_t *own, uint32_t n_own)
 {
-    if (n_a != n_b) return false;
-    for (uint32_t i = 0; i < n_a; i++) {
+    const TargetKey *key = &b->target->keys[k];
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < n_own; i++) {
         bool found = false;
-        for (uint32_t j = 0; j < n_b; j++)
-            found = found || a[i] == b[j];
+        for (uint32_t j = 0; j < key->n_parts; j++)
+            found = found || own[i] == b->key_columns[k][j];
         if (!found) return false;
     }
-    return true;
+    for (uint32_t j = 0; j < key->n_parts; j++)
+        if (b->key_columns[k][j] < b->n_columns || b->key_columns[k][j] == NO_COLUMN) others++;
+    return others == n_own;
 }
 
-static const KeyDef *source_row_key(const TableSchema *s)
+const KeyDef *source_row_key(const TableSchema *s)
 {
     for (uint32_t i = 0; i < s->n_keys; i++)
         if (target_key_finds_rows(s, &s->keys[i])) return &s->keys[i];
@@ -316,7 +398,7 @@ static void keys_fill(OwnedBinding *o)
         parts[i] = target_key_part(b->schema, own->parts[i]);
     }
     for (uint32_t k = 0; k < b->target->n_keys; k++)
-        if (same_columns(columns, own->n_parts, b->key_columns[k], b->target->keys[k].n_parts)) return;
+        if (same_columns(b, k, columns, own->n_parts)) return;
     b->source_key = columns;
     b->source_key_parts = parts;
     b->n_source_key = own->n_parts;
@@ -332,6 +414,7 @@ static bool types_ok(const Pair *p, const TableMap *map, Err *err)
         const ColumnDef *s = &p->schema->columns[i];
         uint32_t at = schema_column(p->target->schema, s->name);
         if (at == UINT32_MAX || p->target->schema->columns[at].generated) continue;
+        if (keys_drop(p->opts->keys, s->name)) continue;
         return err_set_remedy(err, ERR_NOT_SUPPORTED,
                               "change the column's type on the shard, or leave the table out by a rule",
                               STR_FMT "." STR_FMT ", column `" STR_FMT "` " STR_FMT
@@ -356,7 +439,8 @@ bool binding_new(const Member *member, const TableMap *map, const TableSchema *s
     b->target = member->target;
     b->map = map;
     b->schema = schema;
-    columns_fill(o);
+    o->json = opts->target_is_tidb ? JSON_DOUBLES : JSON_DECIMALS;
+    columns_fill(o, opts->keys);
     keys_fill(o);
     keyplan_build(b, &o->arena);
     *out = b;

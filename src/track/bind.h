@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "model/binding.h"
 #include "model/flavor.h"
+#include "route/keys.h"
 
 typedef struct BindOpts {
     Flavor source_flavor;
@@ -12,6 +13,8 @@ typedef struct BindOpts {
     bool allow_keyless;
     bool source_logs_cascades; /* rows that foreign keys change are in the binlog: innodb_native_foreign_keys
                                   is there and OFF */
+    const MemberKeys *keys; /* what the key strategies make of this shard table; NULL: nothing. Must outlive
+                               the binding */
 } BindOpts;
 
 /* Checks map against schema (column count, types, names where FULL metadata has them: ERR_TRACK_MISMATCH with
@@ -33,10 +36,24 @@ NODISCARD bool binding_check(TableName source, const TableSchema *schema, const 
  * be a target (view, engine without transactions, triggers, foreign keys). schema must outlive the target. */
 NODISCARD bool target_new(uint32_t id, const TableSchema *schema, Target **out, Err *err);
 void target_free(Target *t);
+/* Chooses the key that finds the target's rows by what a shard table feeds, and what its strategy says: under
+ * plain-index a logical key of provenance columns and the shard's own key. Before the first binding; calls
+ * with further members change nothing. */
+void target_choose_row_key(Target *t, const TableSchema *shard, const MemberKeys *keys);
 /* The interned shape of these target columns (ascending). Thread-safe. */
 Shape *target_shape(Target *t, const uint32_t *columns, uint32_t n);
 
 /* -- shared inside track/ -- */
+
+/* The key that finds rows of a shard table: its primary key, else its first unique NOT NULL one; NULL: none.
+ */
+const KeyDef *source_row_key(const TableSchema *s);
+/* What the strategies say of a column of the shard table; NULL: nothing. keys may be NULL. */
+const KeyColumn *keys_column(const MemberKeys *keys, Str shard_column);
+/* Index of the constant that feeds a target column; NO_COLUMN: none. */
+uint32_t keys_constant(const MemberKeys *keys, Str target_column);
+/* Does the rule leave this column of the shards out? */
+bool keys_drop(const MemberKeys *keys, Str shard_column);
 
 /* One part of a key of this table with its fold. */
 TargetKeyPart target_key_part(const TableSchema *s, KeyPart part);

@@ -141,6 +141,7 @@ static PartOutcome put_number(const KeyPlanPart *p, const ColumnCodec *c, Field 
     switch (p->canon) {
     case KEY_CANON_INT:
         if (int_value(c, f, &v, &negative) != PART_DONE) return PART_UNKNOWN;
+        if (UNLIKELY(p->rewrite) && !key_rewrite(p->rewrite, &negative, &v)) return PART_UNKNOWN;
         bytes_put_number(out, v, negative);
         return PART_DONE;
     case KEY_CANON_DECIMAL:
@@ -402,7 +403,8 @@ static KeyOutcome key_hash(const KeyPlan *k, const Binding *b, KeyView v, Arena 
     bool exclusive = false;
     for (uint32_t i = 0; i < k->n_parts; i++) {
         const KeyPlanPart *p = &k->parts[i];
-        Field f = v.main[p->column];
+        bool constant = p->column >= b->n_columns;
+        Field f = constant ? b->constants[p->column - b->n_columns] : v.main[p->column];
         if (f.state == FIELD_ABSENT && v.fallback) f = v.fallback[p->column];
         if (f.state == FIELD_NULL) return k->is_row_key ? KEY_EXCLUSIVE : KEY_NOTHING;
         if (f.state == FIELD_ABSENT || put_part(p, &b->columns[p->column].codec, f, &bytes) != PART_DONE)

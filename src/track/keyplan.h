@@ -3,6 +3,7 @@
 #ifndef SM_TRACK_KEYPLAN_H
 #define SM_TRACK_KEYPLAN_H
 
+#include "model/binding.h"
 #include "model/charset.h"
 
 /* How the bytes of a map column become bytes that are equal for equal values of the TARGET column. */
@@ -26,14 +27,15 @@ typedef enum KeyCanon {
 } KeyCanon;
 
 typedef struct KeyPlanPart {
-    uint32_t column; /* of the map; NO_COLUMN: nothing feeds it */
+    uint32_t column; /* of the map, or a constant's; NO_COLUMN: nothing feeds it */
     KeyCanon canon;
-    KeyFold fold;            /* for TEXT and MEMBER */
-    uint32_t prefix;         /* characters or bytes; 0 = whole */
-    CharsetForm form;        /* of the source's text */
-    bool ascii_superset;     /* of the source's text */
-    bool same_bytes;         /* source and target write all characters alike */
-    const uint32_t *numbers; /* ENUM: target number by source number; SET: target bit by source bit */
+    const KeyRewrite *rewrite; /* INT: what the target has instead of the shard's value; NULL: the same */
+    KeyFold fold;              /* for TEXT and MEMBER */
+    uint32_t prefix;           /* characters or bytes; 0 = whole */
+    CharsetForm form;          /* of the source's text */
+    bool ascii_superset;       /* of the source's text */
+    bool same_bytes;           /* source and target write all characters alike */
+    const uint32_t *numbers;   /* ENUM: target number by source number; SET: target bit by source bit */
     uint32_t n_numbers;
 } KeyPlanPart;
 
