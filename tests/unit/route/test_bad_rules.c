@@ -50,7 +50,13 @@ static void findings(const char *path, Arena *arena, StrBuf *out)
     TableName *tables;
     size_t n = read_tables(arena, read_file(arena, path), &tables);
     ck_assert_msg(n > 0, "%s: names no tables", path);
-    PlanSource source = {s->id, s->allow_list, s->routes, s->n_routes, tables, n, s->place};
+    PlanSource source = {.id = s->id,
+                         .allow_list = s->allow_list,
+                         .rules = s->routes,
+                         .n_rules = s->n_routes,
+                         .tables = tables,
+                         .n_tables = n,
+                         .place = s->place};
     PlanOpts opts = {&source, 1, task->case_sensitive, task->meta_schema};
     RoutePlan *plan;
     if (!route_plan_build(&opts, &plan, &err)) {

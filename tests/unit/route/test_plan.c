@@ -4,10 +4,16 @@
 
 #define RULE(n, s, t, ts, tt, l)                                                                             \
     {                                                                                                        \
-        STR(n), STR(s), STR(t), STR(ts), STR(tt),                                                            \
-        {                                                                                                    \
-            "task.yaml", l, 3                                                                                \
+        .name = STR(n), .schema_pattern = STR(s), .table_pattern = STR(t), .target_schema = STR(ts),         \
+        .target_table = STR(tt), .place = {                                                                  \
+            "task.yaml",                                                                                     \
+            l,                                                                                               \
+            3                                                                                                \
         }                                                                                                    \
+    }
+#define SOURCE(i, list, r, n_r, t, n_t)                                                                      \
+    {                                                                                                        \
+        .id = STR(i), .allow_list = (list), .rules = (r), .n_rules = (n_r), .tables = (t), .n_tables = (n_t) \
     }
 #define T(s, t)                                                                                              \
     {                                                                                                        \
@@ -39,8 +45,7 @@ START_TEST(members)
     static const TableName one[] = {T("db_2", "orders_2"), T("db_1", "orders_1"), T("db_1", "orders_1"),
                                     T("mysql", "user"), T("db_1", "users")};
     static const TableName two[] = {T("db_3", "orders_1")};
-    PlanSource sources[] = {{STR("s1"), NULL, rules, 1, one, 5, {0}},
-                            {STR("s2"), NULL, rules, 1, two, 1, {0}}};
+    PlanSource sources[] = {SOURCE("s1", NULL, rules, 1, one, 5), SOURCE("s2", NULL, rules, 1, two, 1)};
     RoutePlan *p = build(sources, 2);
     ck_assert_uint_eq(p->n, 5); /* sorted, the name given twice counts once */
     ck_assert(str_eqc(p->entries[0].table.table, "orders_1") && str_eqc(p->entries[0].table.schema, "db_1"));
@@ -69,8 +74,7 @@ START_TEST(ambiguous)
     RouteRule *rules[] = {&a, &b};
     static const TableName tables[] = {T("db", "t_1"), T("db", "t_2"), T("db", "t_3"), T("db", "t_4"),
                                        T("db", "t_x")};
-    PlanSource sources[] = {{STR("s1"), NULL, rules, 2, tables, 5, {0}},
-                            {STR("s2"), NULL, rules, 1, tables, 5, {0}}};
+    PlanSource sources[] = {SOURCE("s1", NULL, rules, 2, tables, 5), SOURCE("s2", NULL, rules, 1, tables, 5)};
     RoutePlan *p = build(sources, 2);
     ck_assert_uint_eq(p->n_problems, 1); /* one finding, not one per table */
     expect_problem(
@@ -99,7 +103,7 @@ START_TEST(case_clash)
     RouteRule *rules[] = {&a, &b, &c};
     static const TableName tables[] = {T("db_1", "t"), T("db_2", "t"), T("db_3", "t"), T("db_4", "ÄÖ"),
                                        T("db_4", "äö")};
-    PlanSource sources[] = {{STR("s1"), NULL, rules, 3, tables, 5, {0}}};
+    PlanSource sources[] = {SOURCE("s1", NULL, rules, 3, tables, 5)};
     RoutePlan *p = build(sources, 1);
     ck_assert_uint_eq(p->n_problems, 3);
     expect_problem(
@@ -139,10 +143,22 @@ START_TEST(nothing)
                                    .place = {"task.yaml", 18, 3}};
     static const TableName one[] = {T("app", "t_1"), T("app", "log"), T("app", "u_1")},
                            two[] = {T("app", "t_2")}, three[] = {T("sys", "x"), T("app", "log")};
-    PlanSource sources[] = {{STR("s1"), &list, rules, 4, one, 3, {0}},
-                            {STR("s2"), &list, rules, 2, two, 1, {0}},
-                            {STR("s3"), &list, NULL, 0, three, 2, {"task.yaml", 40, 3}},
-                            {STR("s4"), NULL, NULL, 0, NULL, 0, {"task.yaml", 44, 3}}};
+    PlanSource sources[] = {SOURCE("s1", &list, rules, 4, one, 3),
+                            SOURCE("s2", &list, rules, 2, two, 1),
+                            {.id = STR("s3"),
+                             .allow_list = &list,
+                             .rules = NULL,
+                             .n_rules = 0,
+                             .tables = three,
+                             .n_tables = 2,
+                             .place = {"task.yaml", 40, 3}},
+                            {.id = STR("s4"),
+                             .allow_list = NULL,
+                             .rules = NULL,
+                             .n_rules = 0,
+                             .tables = NULL,
+                             .n_tables = 0,
+                             .place = {"task.yaml", 44, 3}}};
     RoutePlan *p = build(sources, 4);
     ck_assert_uint_eq(p->n_problems, 7);
     expect_problem(p, 0, ROUTE_PROBLEM, ERR_ROUTE_NOTHING,
@@ -167,8 +183,7 @@ START_TEST(own_names)
     RouteRule *rules[] = {&rule};
     static const TableName one[] = {T("db_1", "t"), T("m", "t"), T("app", "u")},
                            two[] = {T("app", "u"), T("db_2", "t")};
-    PlanSource sources[] = {{STR("s1"), NULL, rules, 1, one, 3, {0}},
-                            {STR("s2"), NULL, rules, 1, two, 2, {0}}};
+    PlanSource sources[] = {SOURCE("s1", NULL, rules, 1, one, 3), SOURCE("s2", NULL, rules, 1, two, 2)};
     RoutePlan *p = build(sources, 2);
     ck_assert_uint_eq(p->n_problems, 2);
     expect_problem(
@@ -189,7 +204,7 @@ START_TEST(failures)
     static const TableName tables[] = {
         T("db", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"), T("db", "a"),
         T("db", "x_1")};
-    PlanSource sources[] = {{STR("s1"), NULL, rules, 2, tables, 3, {0}}};
+    PlanSource sources[] = {SOURCE("s1", NULL, rules, 2, tables, 3)};
     RoutePlan *p = build(sources, 1);
     ck_assert_uint_eq(p->n_problems, 2);
     ck_assert_int_eq(p->problems[0].code, ERR_ROUTE_PATTERN);
@@ -202,8 +217,8 @@ START_TEST(failures)
     route_plan_free(p);
     static RouteRule bad = RULE("bad", "d*b", "t", "m", "t", 9);
     RouteRule *bad_rules[] = {&bad};
-    PlanSource broken[] = {{STR("s1"), NULL, rules, 2, tables, 3, {0}},
-                           {STR("s2"), NULL, bad_rules, 1, tables, 3, {0}}};
+    PlanSource broken[] = {SOURCE("s1", NULL, rules, 2, tables, 3),
+                           SOURCE("s2", NULL, bad_rules, 1, tables, 3)};
     PlanOpts opts = {.sources = broken, .n_sources = 2};
     Err err = {0};
     ck_assert(!route_plan_build(&opts, &p, &err));

@@ -11,9 +11,11 @@
     }
 #define RULE(n, s, t, ts, tt, l)                                                                             \
     {                                                                                                        \
-        STR(n), STR(s), STR(t), STR(ts), STR(tt),                                                            \
-        {                                                                                                    \
-            "task.yaml", l, 3                                                                                \
+        .name = STR(n), .schema_pattern = STR(s), .table_pattern = STR(t), .target_schema = STR(ts),         \
+        .target_table = STR(tt), .place = {                                                                  \
+            "task.yaml",                                                                                     \
+            l,                                                                                               \
+            3                                                                                                \
         }                                                                                                    \
     }
 

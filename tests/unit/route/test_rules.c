@@ -90,7 +90,13 @@ static void load(RuleSet *set, const char *folder)
         size_t n = 0;
         for (size_t k = 0; k < set->n_cases; k++)
             if (str_eq(set->cases[k].source, s->id)) tables[n++] = set->cases[k].table;
-        sources[i] = (PlanSource){s->id, s->allow_list, s->routes, s->n_routes, tables, n, s->place};
+        sources[i] = (PlanSource){.id = s->id,
+                                  .allow_list = s->allow_list,
+                                  .rules = s->routes,
+                                  .n_rules = s->n_routes,
+                                  .tables = tables,
+                                  .n_tables = n,
+                                  .place = s->place};
     }
     PlanOpts opts = {sources, t->n_sources, t->case_sensitive, t->meta_schema};
     ck_assert_msg(route_plan_build(&opts, &set->plan, &err), "%s: %s", folder, err.message);
