@@ -127,6 +127,12 @@ static bool missing_key(const Binding *b, Err *err)
     return false;
 }
 
+static bool add_key_value(StrBuf *out, const Binding *b, uint32_t column, const Fields *f, Err *err)
+{
+    if (column == NO_COLUMN || f->all[column].state != FIELD_VALUE) return missing_key(b, err);
+    return value(out, b, column, f->all[column], err);
+}
+
 /* One key value: v, or (v,v). */
 static bool add_key(StrBuf *out, const Binding *b, const RowImage *image, Err *err)
 {
@@ -138,10 +144,7 @@ static bool add_key(StrBuf *out, const Binding *b, const RowImage *image, Err *e
     if (key->n_parts > 1) sb_ch(out, '(');
     for (uint32_t p = 0; ok && p < key->n_parts; p++) {
         if (p) sb_ch(out, ',');
-        if (columns[p] == NO_COLUMN || f.all[columns[p]].state != FIELD_VALUE)
-            ok = missing_key(b, err);
-        else
-            ok = value(out, b, columns[p], f.all[columns[p]], err);
+        ok = add_key_value(out, b, columns[p], &f, err);
     }
     if (key->n_parts > 1) sb_ch(out, ')');
     fields_done(&f);
@@ -265,15 +268,30 @@ static bool add_exact_equality(StrBuf *out, const Binding *b, uint32_t i, Field 
     return true;
 }
 
+/* `a`=v AND `b`=v of the row key: MariaDB reads the whole table for (a,b)=(v,v), though not for (a,b) IN (…).
+ */
+static bool add_key_equality(StrBuf *out, const Binding *b, const RowImage *image, Err *err)
+{
+    const TargetKey *key = &b->target->keys[b->target->row_key];
+    const uint32_t *columns = b->key_columns[b->target->row_key];
+    Fields f;
+    fields_of(&f, b, image);
+    bool ok = true;
+    for (uint32_t p = 0; ok && p < key->n_parts; p++) {
+        if (p) sb_c(out, " AND ");
+        sb_ident(out, b->target->schema->columns[key->parts[p].column].name);
+        sb_ch(out, '=');
+        ok = add_key_value(out, b, columns[p], &f, err);
+    }
+    fields_done(&f);
+    return ok;
+}
+
 /* The row of the before image: by key, or every column with <=> for tables without one. */
 static bool add_where(StrBuf *out, const Binding *b, const RowImage *image, Err *err)
 {
     sb_c(out, " WHERE ");
-    if (b->target->row_key != NO_COLUMN) {
-        add_key_columns(out, b->target);
-        sb_ch(out, '=');
-        return add_key(out, b, image, err);
-    }
+    if (b->target->row_key != NO_COLUMN) return add_key_equality(out, b, image, err);
     if (!image->full)
         return err_set_remedy(err, ERR_TRACK_TARGET,
                               "set binlog_row_image=FULL on the source, or give the table a key",

@@ -115,7 +115,7 @@ START_TEST(composite_key)
     Arena arena = {0};
     SqlStatement st = {0};
     StrBuf names = {0};
-    expect_one(&s, &a1, 7, NULL, 0, "DELETE FROM `db`.`merged` WHERE (`u`,`k`)=(1,'a')");
+    expect_one(&s, &a1, 7, NULL, 0, "DELETE FROM `db`.`merged` WHERE `u`=1 AND `k`='a'");
     expect_one(&s, &b_null, 5, NULL, 0, NULL);
     rowsql_begin(&st, SQL_DELETE, s.w->target, NULL);
     add(&st, &s, &arena, &a1);
