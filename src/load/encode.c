@@ -37,6 +37,7 @@ struct RowEncoder {
     size_t fixed;     /* bytes of the null bitmap and of all columns without their text */
     uint32_t *texts;  /* columns with text */
     uint32_t n_texts;
+    uint8_t unused_nulls; /* the null bitmap's last byte when nothing is NULL */
     StrBuf select_list;
 };
 
@@ -119,11 +120,13 @@ static void add_expression(StrBuf *list, const MapColumn *m, const ColumnDef *de
 bool row_encoder_new(const TableSchema *schema, const TableMap *map, Flavor flavor, RowEncoder **out,
                      Err *err)
 {
-    (void)flavor; /* both families' images agree in every type written here */
     *out = NULL;
-    CHECK(map->has_names && map->n_columns == schema->n_columns, "the map was made of the schema");
+    CHECK(map->has_names && map->n_columns > 0 && map->n_columns == schema->n_columns,
+          "the map was made of the schema");
     RowEncoder *e = mem_zalloc(sizeof *e);
     e->map = map;
+    if (flavor == FLAVOR_MARIADB && map->n_columns % 8)
+        e->unused_nulls = (uint8_t)(0xff << map->n_columns % 8);
     e->n_columns = map->n_columns;
     e->columns = mem_zalloc(sizeof *e->columns * (map->n_columns + 1));
     e->texts = mem_zalloc(sizeof *e->texts * (map->n_columns + 1));
@@ -227,20 +230,22 @@ static inline uint8_t *put_value(uint8_t *to, const Column *c, const StmtValue *
     return NULL;
 }
 
-/* Null bitmap: bit i = column i is NULL; the bits behind the last column are set, as servers write them. */
+/* Null bitmap: bit i = column i is NULL. What is unused of its last byte is set by MariaDB, clear by MySQL.
+ */
 bool row_encoder_row(RowEncoder *e, const StmtValue *values, Arena *arena, RowImage *out, Err *err)
 {
     size_t room = e->fixed;
     for (uint32_t i = 0; i < e->n_texts; i++)
         if (values[e->texts[i]].kind == STMT_BYTES) room += values[e->texts[i]].bytes.len;
     uint8_t *start = arena_alloc(arena, room), *to = start + (e->n_columns + 7) / 8;
-    memset(start, 0xff, (size_t)(to - start));
+    memset(start, 0, (size_t)(to - start));
+    to[-1] = e->unused_nulls;
     for (uint32_t i = 0; i < e->n_columns; i++) {
         if (values[i].kind == STMT_NULL) {
             if (UNLIKELY(!e->map->columns[i].nullable)) return refuse(e, i, &values[i], err);
+            start[i / 8] |= (uint8_t)(1u << (i % 8));
             continue;
         }
-        start[i / 8] &= (uint8_t) ~(1u << (i % 8));
         to = put_value(to, &e->columns[i], &values[i]);
         if (UNLIKELY(!to)) return refuse(e, i, &values[i], err);
     }

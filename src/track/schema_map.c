@@ -18,6 +18,16 @@ static bool has_old_form(const ColumnDef *c)
            str_find(c->column_type, STR("/* 5.5 binary format */")) != SIZE_MAX;
 }
 
+/* The binlog does not say how long such values are. */
+static bool refuse_old_fraction(const TableSchema *s, const ColumnDef *c, Err *err)
+{
+    return err_set_remedy(err, ERR_NOT_SUPPORTED, "ALTER TABLE … FORCE on the source rewrites the column",
+                          STR_FMT "." STR_FMT ", column `" STR_FMT "` " STR_FMT
+                                  ": fractional seconds in the form of before MariaDB 10.1",
+                          STR_ARG(s->name.schema), STR_ARG(s->name.table), STR_ARG(c->name),
+                          STR_ARG(c->column_type));
+}
+
 /* Today's wire type → the old one without a fraction. */
 static uint8_t old_temporal(uint8_t type)
 {
@@ -95,11 +105,10 @@ static bool fill_column(const TableSchema *s, const ColumnDef *c, Flavor flavor,
     case FAMILY_TIME:
     case FAMILY_DATETIME:
     case FAMILY_TIMESTAMP:
-        if (has_old_form(c) && c->fsp == 0)
-            m->type = old_temporal(m->type);
-        else
-            m->meta = (uint16_t)c->fsp;
-        return true;
+        m->meta = (uint16_t)c->fsp;
+        if (!has_old_form(c)) return true;
+        m->type = old_temporal(m->type);
+        return c->fsp == 0 || refuse_old_fraction(s, c, err);
     case FAMILY_TEXT:
     case FAMILY_BINARY: return fill_text(s, c, size, m, err);
     case FAMILY_ENUM:
