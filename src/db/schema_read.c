@@ -263,6 +263,8 @@ static bool load_tables(Scan *s, Err *err)
         t->collation = arena_str(&t->arena, cell(&a, "TABLE_COLLATION"));
         t->comment = arena_str(&t->arena, cell(&a, "TABLE_COMMENT"));
         t->is_view = contains_nocase(cell(&a, "TABLE_TYPE"), "view");
+        t->is_versioned = cell_is(&a, "TABLE_TYPE", "SYSTEM VERSIONED");
+        t->is_sequence = cell_is(&a, "TABLE_TYPE", "SEQUENCE");
         map_put(&s->tables, t->name.table, b);
     }
     answer_done(&a);

@@ -123,6 +123,7 @@ typedef struct TableSchema {
     Str engine, collation, comment;
     bool has_triggers, has_foreign_keys, has_cascade; /* has_cascade: a child of ON … CASCADE / SET NULL */
     bool is_view;
+    bool is_versioned, is_sequence; /* MariaDB: WITH SYSTEM VERSIONING; CREATE SEQUENCE */
     ForeignKey *foreign_keys; /* as far as the user may see them; for finding references, never for checks */
     uint32_t n_foreign_keys;
 } TableSchema;

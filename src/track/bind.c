@@ -198,6 +198,27 @@ static bool cascade_ok(const Pair *p, Err *err)
         STR_ARG(p->source.schema), STR_ARG(p->source.table));
 }
 
+/* MariaDB logs the old rows of a system-versioned table too, and a DELETE as an UPDATE that ends a row. */
+static bool kind_ok(const Pair *p, Err *err)
+{
+    const TableSchema *s = p->schema;
+    bool versioned = s->is_versioned;
+    for (uint32_t i = 0; i < s->n_columns; i++)
+        versioned = versioned ||
+                    (s->columns[i].generated && str_ieq(s->columns[i].generation_expr, STR("ROW END")));
+    if (versioned)
+        return err_set_remedy(
+            err, ERR_NOT_SUPPORTED,
+            "ALTER TABLE … DROP SYSTEM VERSIONING on the shard, or leave the table out by a rule",
+            STR_FMT "." STR_FMT " is system-versioned: the history of its rows is not replicated",
+            STR_ARG(p->source.schema), STR_ARG(p->source.table));
+    if (s->is_sequence)
+        return err_set_remedy(err, ERR_NOT_SUPPORTED, "leave it out by a rule",
+                              STR_FMT "." STR_FMT " is a sequence: those of several shards cannot be merged",
+                              STR_ARG(p->source.schema), STR_ARG(p->source.table));
+    return true;
+}
+
 static bool pair_ok(const Pair *p, Err *err)
 {
     KeyFit fit = {p->source, p->schema, p->target, p->opts->keys, p->opts->target_is_tidb};
@@ -211,7 +232,7 @@ bool binding_check(TableName source, const TableSchema *schema, const Target *ta
                    Err *err)
 {
     Pair p = {source, schema, target, opts};
-    return pair_ok(&p, err);
+    return kind_ok(&p, err) && pair_ok(&p, err);
 }
 
 /* -- the binding -- */
@@ -430,7 +451,7 @@ bool binding_new(const Member *member, const TableMap *map, const TableSchema *s
 {
     *out = NULL;
     Pair p = {member->name, schema, member->target, opts};
-    if (!types_ok(&p, map, err) || !map_check(member->name, map, schema, opts->source_flavor, err) ||
+    if (!kind_ok(&p, err) || !types_ok(&p, map, err) || !map_check(member->name, map, schema, opts->source_flavor, err) ||
         !pair_ok(&p, err))
         return false;
     OwnedBinding *o = mem_zalloc(sizeof *o);

@@ -122,6 +122,10 @@ static bool target_collation(Create *c, Str collation, Str *charset, Str *name)
 /* COLUMN_TYPE without what only its own family writes: MariaDB's executable comments. */
 static void put_type(Create *c, const ColumnDef *def)
 {
+    if (str_ieq(def->data_type, STR("geomcollection"))) { /* MySQL's name for it */
+        sb_c(c->sql, "geometrycollection");
+        return;
+    }
     size_t comment = str_find(def->column_type, STR("/*"));
     sb_str(c->sql,
            str_trim((Str){def->column_type.ptr, comment == SIZE_MAX ? def->column_type.len : comment}));
@@ -183,12 +187,40 @@ static bool put_default(Create *c, const ColumnDef *def, Err *err)
     return true;
 }
 
+/* A type that only some servers have: not on this target. */
+static bool type_missing(const CreateOpts *o, const ColumnDef *def)
+{
+    switch (family_of(def)) {
+    case FAMILY_GEOMETRY:
+    case FAMILY_VECTOR: return o->target_is_tidb;
+    case FAMILY_UUID:
+    case FAMILY_INET4:
+    case FAMILY_INET6: return !o->target_is_mariadb;
+    default: return false;
+    }
+}
+
+static bool refuse_type(const Create *c, const ColumnDef *def, Err *err)
+{
+    StrBuf remedy = {0};
+    sb_printf(&remedy,
+              "create the target by hand, with `" STR_FMT "` as %s, or leave the table out by a rule",
+              STR_ARG(def->name), family_elsewhere(def));
+    err_set_remedy(err, ERR_TRACK_TARGET, remedy.ptr,
+                   "cannot create " STR_FMT "." STR_FMT ": `" STR_FMT
+                   "`: the downstream has no type " STR_FMT,
+                   STR_ARG(c->opts->name.schema), STR_ARG(c->opts->name.table), STR_ARG(def->name),
+                   STR_ARG(def->column_type));
+    sb_done(&remedy);
+    return false;
+}
+
 static bool put_column(Create *c, const ColumnDef *def, Err *err)
 {
     if (family_of(def) == FAMILY_UNKNOWN)
-        return refuse(c, def->name, "no such type is replicated yet:", def->column_type, err);
-    if (str_find(def->column_type, STR("COMPRESSED")) != SIZE_MAX)
-        return refuse(c, def->name, "COMPRESSED columns are not replicated yet:", def->column_type, err);
+        return refuse(c, def->name, "no such type is replicated:", def->column_type, err);
+    if (type_missing(c->opts, def)) return refuse_type(c, def, err);
+    if (family_is_compressed(def)) note(c, "COMPRESSED of `" STR_FMT "` left out", STR_ARG(def->name));
     sb_c(c->sql, c->separator);
     c->separator = ",\n  ";
     sb_ident(c->sql, def->name);

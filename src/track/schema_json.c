@@ -89,6 +89,8 @@ void schema_to_json(const TableSchema *s, StrBuf *out)
     put_text(o, "collation", s->collation);
     put_text(o, "comment", s->comment);
     put_flag(o, "view", s->is_view);
+    put_flag(o, "versioned", s->is_versioned);
+    put_flag(o, "sequence", s->is_sequence);
     put_flag(o, "triggers", s->has_triggers);
     put_flag(o, "foreign_keys", s->has_foreign_keys);
     put_flag(o, "cascade", s->has_cascade);
@@ -242,6 +244,8 @@ bool schema_from_json(Str json, TableSchema **out, Err *err)
         s->collation = get_text(&l, o, "collation");
         s->comment = get_text(&l, o, "comment");
         s->is_view = get_flag(o, "view");
+        s->is_versioned = get_flag(o, "versioned");
+        s->is_sequence = get_flag(o, "sequence");
         s->has_triggers = get_flag(o, "triggers");
         s->has_foreign_keys = get_flag(o, "foreign_keys");
         s->has_cascade = get_flag(o, "cascade");
