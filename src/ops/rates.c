@@ -11,7 +11,7 @@ typedef struct Sample {
 
 static double durable_rows(const json_t *source)
 {
-    static const char *const names[] = {"applied", "filtered", "held", "parked", "missed"};
+    static const char *const names[] = {"applied", "filtered", "held", "parked", "missed", "loaded"};
     const json_t *counters = json_object_get(source, "counters");
     double sum = 0;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)

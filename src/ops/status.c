@@ -1,11 +1,12 @@
 #include "ops/status.h"
 #include "base/clock.h"
+#include "ops/load_text.h"
 #include "ops/text_table.h"
 #include "base/poison.h"
 
 /* Read equals the sum of the others and what is in flight. */
 static const char *const count_names[] = {"read",   "applied", "filtered", "held",
-                                          "parked", "missed",  "refused"};
+                                          "parked", "missed",  "refused",  "loaded"};
 
 /* ---- from the state folder
  * ----------------------------------------------------------------------------------- */
@@ -62,7 +63,7 @@ static bool offline_source(Store *store, const StoreFloor *f, const char *state,
         !store_pause_get(store, STR(""), &all_paused, err))
         return false;
     const uint64_t counts[] = {f->counts.read,   f->counts.applied, f->counts.filtered, f->counts.held,
-                               f->counts.parked, f->counts.missed,  f->counts.refused};
+                               f->counts.parked, f->counts.missed,  f->counts.refused,  f->counts.loaded};
     json_t *counters = json_object();
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
         set(counters, count_names[i], json_integer((json_int_t)counts[i]));
@@ -250,10 +251,13 @@ typedef struct Counts {
     uint64_t n[ARRAY_LEN(count_names)];
 } Counts;
 
-/* held and parked take room only where there are any */
+/* these take room only where there are any */
 static bool column_shown(const Counts *all, size_t k)
 {
-    return all->n[k] || (strcmp(count_names[k], "held") != 0 && strcmp(count_names[k], "parked") != 0);
+    static const char *const rare[] = {"held", "parked", "loaded"};
+    for (size_t i = 0; i < ARRAY_LEN(rare); i++)
+        if (!strcmp(count_names[k], rare[i])) return all->n[k] > 0;
+    return true;
 }
 
 static void sign_cell(TextTable *t, Str text, size_t column, CellTone tone)
@@ -367,6 +371,7 @@ void status_text(const json_t *status, bool color, StrBuf *out)
         sb_ch(out, '\n');
         counts_table(sources, color, out);
     }
+    load_text(json_object_get(status, "load"), color, out);
     objects_table("TARGETS", json_object_get(status, "targets"), color, out);
     objects_table("APPLIERS", json_object_get(status, "appliers"), color, out);
     error_lines(STR("task"), json_object_get(status, "error"), color, out);

@@ -37,7 +37,7 @@ static void fill(Store *s, const char *outcome)
     const StoreFloor floors[] = {
         {.source_id = STR("s1"),
          .point_json = STR("{\"flavor\":\"mariadb\",\"gtid\":\"0-1-7\",\"file\":\"b.000002\",\"pos\":4711}"),
-         .counts = {.read = 10, .applied = 7, .filtered = 2, .missed = 1},
+         .counts = {.read = 13, .applied = 7, .filtered = 2, .missed = 1, .loaded = 3},
          .state = STR("streaming")},
         {.source_id = STR("s2"),
          .state = STR("paused-by-error"),
@@ -76,9 +76,9 @@ START_TEST(offline_status_tells_pauses_and_errors_apart)
         ck_assert_str_eq(json_string_value(json_object_get(json_array_get(sources, i), "state")), states[i]);
     same_json(json_object_get(json_array_get(sources, 0), "position"),
               "{\"file\":\"b.000002\",\"pos\":4711,\"gtid\":\"0-1-7\"}");
-    same_json(
-        json_object_get(json_array_get(sources, 0), "counters"),
-        "{\"read\":10,\"applied\":7,\"filtered\":2,\"held\":0,\"parked\":0,\"missed\":1,\"refused\":0}");
+    same_json(json_object_get(json_array_get(sources, 0), "counters"),
+              "{\"read\":13,\"applied\":7,\"filtered\":2,\"held\":0,\"parked\":0,\"missed\":1,"
+              "\"refused\":0,\"loaded\":3}");
     same_json(json_object_get(json_array_get(sources, 0), "error"), "null");
     same_json(json_object_get(json_array_get(sources, 2), "position"),
               "{\"file\":null,\"pos\":null,\"gtid\":null}");
@@ -173,6 +173,8 @@ START_TEST(people_see_the_sum_the_errors_and_what_to_do)
     has(text.ptr, "1.5 s");
     has(text.ptr, "1,234,567 =  1,234,500 +        50 +       2 +        0 +         15\n");
     ck_assert_ptr_null(strstr(text.ptr, "parked"));
+    ck_assert_ptr_null(strstr(text.ptr, "loaded"));
+    ck_assert_ptr_null(strstr(text.ptr, "COPY"));
     has(text.ptr, "1,234,572 =  1,234,505 +");
     has(text.ptr, "shard-two: [SM-1301, stop-source] purged\n  what to do: copy again\n");
     has(text.ptr, "TARGETS\n");
@@ -186,6 +188,26 @@ START_TEST(people_see_the_sum_the_errors_and_what_to_do)
 }
 END_TEST
 
+/* Changes that the copy contains are a column of the sum, and the copy itself stands before the targets. */
+START_TEST(a_copy_is_part_of_the_page)
+{
+    json_t *status =
+        load("{\"task\":\"t\",\"state\":\"streaming\",\"sources\":[{\"id\":\"s1\",\"state\":\"streaming\","
+             "\"counters\":"
+             "{\"read\":100,\"applied\":60,\"filtered\":0,\"held\":0,\"parked\":0,\"missed\":0,\"refused\":0,"
+             "\"loaded\":40}}],\"targets\":[{\"schema\":\"m\",\"table\":\"t\"}],\"load\":{\"state\":\"done\","
+             "\"rows\":1000,"
+             "\"bytes\":2048}}");
+    StrBuf text = {0};
+    status_text(status, false, &text);
+    has(text.ptr, "+  loaded +  in flight\n");
+    has(text.ptr, "+      40 +          0\n");
+    has(text.ptr, "\n\nCOPY  done  1,000 rows, 2.0 KiB\n\nTARGETS\n");
+    sb_done(&text);
+    json_decref(status);
+}
+END_TEST
+
 START_TEST(odd_objects_do_not_break_the_page)
 {
     const char *odd[] = {
@@ -194,7 +216,7 @@ START_TEST(odd_objects_do_not_break_the_page)
         "null",
         "{\"sources\":[{}]}",
         "{\"sources\":[1,\"x\",null]}",
-        "{\"sources\":{},\"targets\":[{}],\"appliers\":[[]],\"last_run\":7,\"error\":\"x\"}"};
+        "{\"load\":7,\"sources\":{},\"targets\":[{}],\"appliers\":[[]],\"last_run\":7,\"error\":\"x\"}"};
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         json_t *status = load(odd[i]);
         StrBuf text = {0};
@@ -247,6 +269,7 @@ static Suite *status_suite(void)
     tcase_add_loop_test(t, offline_task_state_follows_the_last_run, 0, (int)ARRAY_LEN(outcomes));
     tcase_add_test(t, a_state_that_never_ran_is_answered_too);
     tcase_add_test(t, people_see_the_sum_the_errors_and_what_to_do);
+    tcase_add_test(t, a_copy_is_part_of_the_page);
     tcase_add_test(t, odd_objects_do_not_break_the_page);
     tcase_add_test(t, rates_follow_and_never_are_negative);
     suite_add_tcase(s, t);
