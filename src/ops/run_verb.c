@@ -169,6 +169,22 @@ static Sums sum_up(const json_t *status)
     return sums;
 }
 
+/* While rows are copied; its end has a line of its own. */
+static void log_load(const json_t *load)
+{
+    const char *state = json_string_value(json_object_get(load, "state"));
+    const json_t *eta = json_object_get(load, "eta_s");
+    if (!state || strcmp(state, "loading") != 0) return;
+    CLEANUP(sb_done) StrBuf percent = {0};
+    sb_printf(&percent, "%.1f", json_number_value(json_object_get(load, "percent")));
+    log_write(
+        LOGEV_LOAD_PROGRESS, LOG_STR("percent", sb_view(&percent)), LOG_U("rows", status_count(load, "rows")),
+        LOG_U("rows_estimated", status_count(load, "rows_estimated")),
+        LOG_U("bytes", status_count(load, "bytes")), LOG_U("rows_per_s", status_count(load, "rows_per_s")),
+        LOG_U("bytes_per_s", status_count(load, "bytes_per_s")),
+        LOG_I("eta_s", json_is_integer(eta) ? json_integer_value(eta) : -1));
+}
+
 static void log_progress(Run *r)
 {
     json_t *status = status_now(r, false);
@@ -179,6 +195,7 @@ static void log_progress(Run *r)
               LOG_U("sources", s.sources), LOG_U("rows_per_s", rate), LOG_I("lag_ms", s.lag_ms),
               LOG_U("read", s.read), LOG_U("applied", s.applied), LOG_U("filtered", s.filtered),
               LOG_U("missed", s.missed));
+    log_load(json_object_get(status, "load"));
     json_decref(status);
 }
 
