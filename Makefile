@@ -84,15 +84,18 @@ unit: $(UNIT_BINS) ## build and run all unit tests (DIR=folder for one folder; M
 PYTHON ?= /usr/bin/python3
 E2E_JOBS ?= 2
 PYTEST_ARGS ?=
-.PHONY: e2e demo bench
+.PHONY: e2e demo bench bench-stream bench-load
 e2e: $(B)/shardmerge ## end-to-end tests on real servers (PYTEST_ARGS="-k name", E2E_JOBS=2 for two processes)
 	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) -m pytest tests/e2e -q -ra $(if $(filter-out 1,$(E2E_JOBS)),-n $(E2E_JOBS) --dist loadfile) $(PYTEST_ARGS)
 demo: ## two MariaDB shards, one merged table, live; killed in the middle, resumed, proved
 	@$(MAKE) --no-print-directory deps-install
 	@$(MAKE) --no-print-directory all
 	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/demo.py
-bench: $(B)/shardmerge ## shardmerge against a native multi-source replica, in one run
+bench: bench-stream bench-load ## shardmerge against its peers: the stream, then the copy of existing rows
+bench-stream: $(B)/shardmerge ## the stream against a native multi-source replica, in one run
 	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/bench_stream.py $(BENCH_ARGS)
+bench-load: $(B)/shardmerge $(B)/bench/bench_insert ## the copy against mydumper and myloader, in one run
+	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) SHARDMERGE_BENCH_INSERT=$(abspath $(B)/bench/bench_insert) $(PYTHON) tests/harness/bench_load.py
 
 # Programs beside the tests: benchmarks of one stage, fuzzers (clang's libFuzzer).
 TOOL_LIBS = -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LDLIBS)
