@@ -36,6 +36,13 @@ void tls_build(Build *b, const Node *security, TlsOpts *out);
 /* Removes the private folder and what is in it. */
 void tls_private_remove(Task *t);
 
+/* key_rules.c: `key`, `extract-*` and `drop-columns` of a routing rule. */
+void key_rule_build(Build *b, const Node *route, RouteRule *out);
+/* key_rules.c: column-mappings into the task. */
+void mappings_build(Build *b);
+/* The mapping of that name, or NULL. */
+MappingRule *mapping_named(const Build *b, Str name);
+
 /* rules.c: routes and allow-lists into the task. */
 void rules_build(Build *b);
 /* The list of that name, or NULL. */

@@ -71,6 +71,79 @@ static void route_line(Lines *l, Str id, const RouteRule *r)
     line_add(l, &b);
 }
 
+static void list_words(StrBuf *b, const char *what, const Str *list, size_t n)
+{
+    if (!n) return;
+    sb_printf(b, " %s", what);
+    for (size_t i = 0; i < n; i++) {
+        sb_ch(b, i ? ',' : ' ');
+        quoted(b, list[i]);
+    }
+}
+
+static void partition_words(StrBuf *b, const PartitionRule *p)
+{
+    sb_printf(b, " bits %u %u %u prefixes ", p->instance_bits, p->schema_bits, p->table_bits);
+    quoted(b, p->schema_prefix);
+    quoted(b, p->table_prefix);
+    quoted(b, p->separator);
+    for (size_t i = 0; i < p->n_instances; i++) {
+        sb_c(b, i ? "," : " instances ");
+        quoted(b, p->instances[i].source);
+        sb_printf(b, "=%llu", (unsigned long long)p->instances[i].number);
+    }
+}
+
+/* What a rule makes of keys and columns; nothing for a rule that changes none. */
+static void key_line(Lines *l, Str id, const RouteRule *r)
+{
+    const KeyRule *k = &r->key;
+    if (k->strategy == KEY_STRATEGY_ERROR && !k->n_provenance && !r->n_drop_columns && !k->n_references)
+        return;
+    StrBuf b = {0};
+    source_key(&b, id, "key");
+    quoted(&b, r->schema_pattern);
+    sb_ch(&b, '.');
+    quoted(&b, r->table_pattern);
+    sb_printf(&b, " strategy %d column ", (int)k->strategy);
+    quoted(&b, k->column);
+    if (k->strategy == KEY_STRATEGY_PARTITION_ID) partition_words(&b, &k->partition);
+    if (k->strategy == KEY_STRATEGY_STRIDE) sb_printf(&b, " shards %llu", (unsigned long long)k->shards);
+    for (size_t i = 0; i < k->n_provenance; i++) {
+        sb_printf(&b, " provenance %d ", (int)k->provenance[i].kind);
+        quoted(&b, k->provenance[i].column);
+        quoted(&b, k->provenance[i].text);
+    }
+    list_words(&b, "global", k->global_keys, k->n_global_keys);
+    list_words(&b, "plain", k->plain_keys, k->n_plain_keys);
+    for (size_t i = 0; i < k->n_references; i++) {
+        const ReferenceRule *ref = &k->references[i];
+        sb_c(&b, " reference ");
+        quoted(&b, ref->column);
+        quoted(&b, ref->schema);
+        quoted(&b, ref->table);
+        quoted(&b, ref->of);
+        sb_c(&b, ref->map_zero ? "z" : "");
+    }
+    if (k->no_foreign_keys) sb_c(&b, " without foreign keys");
+    list_words(&b, "drop", r->drop_columns, r->n_drop_columns);
+    line_add(l, &b);
+}
+
+static void mapping_line(Lines *l, Str id, const MappingRule *m)
+{
+    StrBuf b = {0};
+    source_key(&b, id, "column-mapping");
+    quoted(&b, m->schema_pattern);
+    sb_ch(&b, '.');
+    quoted(&b, m->table_pattern);
+    sb_c(&b, " column ");
+    quoted(&b, m->column);
+    if (m->has_instance) sb_printf(&b, " instance %llu", (unsigned long long)m->instance);
+    partition_words(&b, &m->partition);
+    line_add(l, &b);
+}
+
 static void dbs_lines(Lines *l, Str id, const char *what, const Str *dbs, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -101,6 +174,10 @@ static void source_lines(Lines *l, const SourceConfig *s)
     line_add(l, &b);
     for (size_t i = 0; i < s->n_routes; i++)
         route_line(l, s->id, s->routes[i]);
+    for (size_t i = 0; i < s->n_routes; i++)
+        key_line(l, s->id, s->routes[i]);
+    for (size_t i = 0; i < s->n_mappings; i++)
+        mapping_line(l, s->id, s->mappings[i]);
     const AllowList *a = s->allow_list;
     if (!a) return;
     dbs_lines(l, s->id, "do-dbs", a->do_dbs, a->n_do_dbs);

@@ -10,8 +10,9 @@ typedef struct SyncerSettings {
 
 /* -- references by name -- */
 
-static const char *const named_sections[] = {"routes",  "block-allow-list", "black-white-list", "mydumpers",
-                                             "loaders", "syncers",          "validators"};
+static const char *const named_sections[] = {"routes",     "block-allow-list", "black-white-list",
+                                             "mydumpers",  "loaders",          "syncers",
+                                             "validators", "column-mappings"};
 
 static void named_key(StrBuf *out, const char *section, Str name)
 {
@@ -103,6 +104,18 @@ static void routes_refer(Build *b, const Node *inst, SourceConfig *out)
         if (rule) out->routes[out->n_routes++] = rule;
     }
     map_done(&seen);
+}
+
+static void mappings_refer(Build *b, const Node *inst, SourceConfig *out)
+{
+    const Node *list = node_get(inst, "column-mapping-rules");
+    if (!list) return;
+    out->mappings = arena_array(&b->task->arena, MappingRule *, list->n + 1);
+    for (const NodeEntry *e = list->first; e; e = e->next) {
+        if (!refer(b, "column-mappings", e->value->text, e->value->place, "column-mapping-rules")) continue;
+        MappingRule *m = mapping_named(b, e->value->text);
+        if (m) out->mappings[out->n_mappings++] = m;
+    }
 }
 
 static void allow_list_refer(Build *b, const Node *inst, SourceConfig *out)
@@ -275,6 +288,7 @@ static void instance_build(Build *b, const Node *inst, Map *seen, SyncerSettings
     group_refer(b, inst, "validators", "validator-config-name", NULL);
     syncer_merge(inst, group_refer(b, inst, "syncers", "syncer-config-name", "syncer"), settings, out);
     routes_refer(b, inst, out);
+    mappings_refer(b, inst, out);
     allow_list_refer(b, inst, out);
     start_build(b, inst, source, out);
 }

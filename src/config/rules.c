@@ -21,6 +21,7 @@ static void route_build(Build *b, const NodeEntry *e, RouteRule *out)
         problem_add(&b->problems, ERR_CONFIG_MISSING, keys_place(map, "target-table"),
                     "add table-pattern: \"*\" to send every table there, or remove target-table",
                     "target-table without table-pattern in " STR_FMT, STR_ARG(out->name));
+    key_rule_build(b, map, out);
 }
 
 /* A map of keys stands under this name; an empty entry (name:) has no keys at all. */
@@ -102,6 +103,7 @@ static void allow_lists_build(Build *b)
 void rules_build(Build *b)
 {
     routes_build(b);
+    mappings_build(b);
     allow_lists_build(b);
 }
 

@@ -70,6 +70,8 @@ typedef struct SourceConfig {
     const AllowList *allow_list; /* NULL: everything */
     RouteRule **routes;          /* in route-rules order; they live in Task.routes */
     size_t n_routes;
+    MappingRule **mappings; /* in column-mapping-rules order; they live in Task.mappings */
+    size_t n_mappings;
     ConfigPlace place;
 } SourceConfig;
 
@@ -88,6 +90,8 @@ typedef struct Task {
     size_t n_sources;
     RouteRule *routes; /* all rules of the file */
     size_t n_routes;
+    MappingRule *mappings; /* DM's column mappings */
+    size_t n_mappings;
     AllowList *allow_lists;
     size_t n_allow_lists;
     /* syncers: the largest value over all instances where they differ */

@@ -561,12 +561,10 @@ END_TEST
 /* What a later version does is refused wherever it is used. */
 START_TEST(later_features)
 {
-    static const char *const instance[] = {"filter-rules: [f]", "expression-filters: [f]",
-                                           "column-mapping-rules: [f]"};
+    static const char *const instance[] = {"filter-rules: [f]", "expression-filters: [f]"};
     static const char *const top[] = {
         "filters: {f: {schema-pattern: x, action: Ignore}}",
-        "expression-filter: {f: {schema: x, table: y, insert-value-expr: c = 1}}",
-        "column-mappings: {f: {expression: partition id, arguments: ['1']}}"};
+        "expression-filter: {f: {schema: x, table: y, insert-value-expr: c = 1}}"};
     Load l;
     load_init(&l);
     for (size_t i = 0; i < ARRAY_LEN(top); i++) {
