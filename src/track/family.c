@@ -41,6 +41,19 @@ static const TypeRow types[] = {
     {"enum", FAMILY_ENUM, {COLTYPE_ENUM}, 0},
     {"set", FAMILY_SET, {COLTYPE_SET}, 0},
     {"json", FAMILY_JSON, {COLTYPE_JSON, COLTYPE_BLOB}, 0}, /* a SELECT gives its text */
+    {"geometry", FAMILY_GEOMETRY, {COLTYPE_GEOMETRY}, 0},
+    {"point", FAMILY_GEOMETRY, {COLTYPE_GEOMETRY}, 1},
+    {"linestring", FAMILY_GEOMETRY, {COLTYPE_GEOMETRY}, 2},
+    {"polygon", FAMILY_GEOMETRY, {COLTYPE_GEOMETRY}, 3},
+    {"multipoint", FAMILY_GEOMETRY, {COLTYPE_GEOMETRY}, 4},
+    {"multilinestring", FAMILY_GEOMETRY, {COLTYPE_GEOMETRY}, 5},
+    {"multipolygon", FAMILY_GEOMETRY, {COLTYPE_GEOMETRY}, 6},
+    {"geometrycollection", FAMILY_GEOMETRY, {COLTYPE_GEOMETRY}, 7},
+    {"geomcollection", FAMILY_GEOMETRY, {COLTYPE_GEOMETRY}, 7},
+    {"vector", FAMILY_VECTOR, {COLTYPE_VECTOR, COLTYPE_VARCHAR}, 0},
+    {"uuid", FAMILY_UUID, {COLTYPE_STRING}, 16},
+    {"inet4", FAMILY_INET4, {COLTYPE_STRING}, 4},
+    {"inet6", FAMILY_INET6, {COLTYPE_STRING}, 16},
 };
 
 static const TypeRow *row_of(const ColumnDef *c)
