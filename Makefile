@@ -56,6 +56,16 @@ $(B)/gen/%.o: $(B)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/libstore.a: $(B)/gen/migrations.o
 
+# The DDL grammar: Lemon and re2c. What they write is not held to the warnings of our own code.
+$(B)/gen/ddl_grammar.c: src/ddl/grammar.y
+	@mkdir -p $(B)/gen/lemon
+	@cp $< $(B)/gen/lemon/ddl_grammar.y && lemon -q -d$(B)/gen/lemon $(B)/gen/lemon/ddl_grammar.y
+	@mv $(B)/gen/lemon/ddl_grammar.h $(B)/gen/ddl_grammar.h && mv $(B)/gen/lemon/ddl_grammar.c $@
+$(B)/gen/ddl_token.c: src/ddl/token.re $(B)/gen/ddl_grammar.c
+	@re2c -W -i --no-generation-date -o $@ $<
+$(B)/gen/ddl_grammar.o $(B)/gen/ddl_token.o: CFLAGS += -w -I$(B)/gen
+$(B)/libddl.a: $(B)/gen/ddl_grammar.o $(B)/gen/ddl_token.o
+
 $(B)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@

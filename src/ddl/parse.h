@@ -1,0 +1,23 @@
+/* DDL text → syntax tree. The grammar is src/ddl/grammar.y (Lemon), the tokens are src/ddl/token.re (re2c).
+ * It takes what the servers take, written a little wider: it is meant for statements that a server has run.
+ * What it does not know is an error with its place, never a guess. Pure; any thread. */
+#ifndef SM_DDL_PARSE_H
+#define SM_DDL_PARSE_H
+
+#include "base/err.h"
+#include "ddl/stmt.h"
+#include "model/flavor.h"
+
+typedef struct DdlContext {
+    Flavor flavor;
+    uint32_t version; /* 80036, 101108; conditional comments for a higher one are passed over; 0: all count */
+    unsigned modes;   /* STMT_ANSI_QUOTES, STMT_NO_BACKSLASH_ESCAPES (ddl/scan.h) */
+    Str default_schema; /* of the session */
+    Str charset;        /* character_set_client; empty: utf8mb4 */
+} DdlContext;
+
+/* *out in arena. A statement that stmt_scan takes for no change of a table or database is DDL_OTHER.
+ * ERR_DDL_SYNTAX with the byte's offset and what stands there. */
+NODISCARD bool ddl_parse(Str sql, const DdlContext *ctx, Arena *arena, DdlStmt **out, Err *err);
+
+#endif
