@@ -6,6 +6,8 @@
 #include "db/foreign_keys.h"
 #include "base/poison.h"
 
+enum { MAX_PARTS = 64 }; /* of a key; servers: 16 (MySQL, TiDB), 32 (MariaDB) */
+
 /* One table while its rows come in; the arrays move into the schema's arena at the end. */
 typedef struct Builder {
     TableSchema *schema;
@@ -13,6 +15,9 @@ typedef struct Builder {
     size_t n_columns, cap_columns;
     KeyDef *keys;
     size_t n_keys, cap_keys;
+    ForeignKey *foreign_keys;
+    size_t n_foreign_keys, cap_foreign_keys;
+    Str foreign_key; /* name of the last */
     bool rules_seen; /* of its foreign keys */
 } Builder;
 
@@ -343,7 +348,6 @@ static bool load_keys(Scan *s, Err *err)
 {
     static const View view = {"*", "STATISTICS", "TABLE_SCHEMA", "TABLE_NAME",
                               "TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"};
-    enum { MAX_PARTS = 64 }; /* servers: 16 (MySQL, TiDB), 32 (MariaDB) */
     Answer a;
     if (!ask(s, &view, &a, err)) return false;
     bool ok = true;
@@ -413,17 +417,44 @@ static bool read_hidden_rules(Scan *s, TableSchema *t, Err *err)
     return true;
 }
 
+/* Rows come constraint by constraint. */
+static void add_foreign_column(Builder *b, const Answer *a)
+{
+    Arena *arena = &b->schema->arena;
+    Str name = cell(a, "CONSTRAINT_NAME");
+    uint32_t column = find_column(b, cell(a, "COLUMN_NAME"));
+    if (column == UINT32_MAX) return; /* altered meanwhile: only references are found by it */
+    if (!b->n_foreign_keys || !str_eq(b->foreign_key, name)) {
+        b->foreign_keys =
+            grow(b->foreign_keys, b->n_foreign_keys, &b->cap_foreign_keys, sizeof *b->foreign_keys);
+        b->foreign_keys[b->n_foreign_keys++] =
+            (ForeignKey){.parent = {arena_str(arena, cell(a, "REFERENCED_TABLE_SCHEMA")),
+                                    arena_str(arena, cell(a, "REFERENCED_TABLE_NAME"))},
+                         .columns = arena_array(arena, uint32_t, MAX_PARTS),
+                         .parent_columns = arena_array(arena, Str, MAX_PARTS)};
+        b->foreign_key = arena_str(arena, name);
+    }
+    ForeignKey *k = &b->foreign_keys[b->n_foreign_keys - 1];
+    CHECK(k->n_columns < MAX_PARTS, "a foreign key of more than 64 columns");
+    k->columns[k->n_columns] = column;
+    k->parent_columns[k->n_columns++] = arena_str(arena, cell(a, "REFERENCED_COLUMN_NAME"));
+}
+
 /* MariaDB shows the rules only to users who may do more than SELECT; the keys themselves everybody sees. */
 static bool load_foreign_keys(Scan *s, Err *err)
 {
-    static const View view = {"DISTINCT TABLE_NAME, REFERENCED_TABLE_NAME", "KEY_COLUMN_USAGE",
-                              "TABLE_SCHEMA", "TABLE_NAME", NULL};
+    static const View view = {"TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, "
+                              "REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME",
+                              "KEY_COLUMN_USAGE", "TABLE_SCHEMA", "TABLE_NAME",
+                              "TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION"};
     Answer a;
     if (!load_key_rules(s, err) || !ask(s, &view, &a, err)) return false;
     bool ok = true;
     while (ok && answer_next(&a)) {
         Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
-        if (!b || b->rules_seen || !cell(&a, "REFERENCED_TABLE_NAME").ptr) continue;
+        if (!b || !cell(&a, "REFERENCED_TABLE_NAME").ptr) continue;
+        add_foreign_column(b, &a);
+        if (b->rules_seen) continue;
         ok = read_hidden_rules(s, b->schema, err);
         b->rules_seen = true;
     }
@@ -464,6 +495,10 @@ static void builder_finish(Builder *b)
     t->keys = arena_array(&t->arena, KeyDef, b->n_keys + 1);
     if (b->n_keys) memcpy(t->keys, b->keys, sizeof *b->keys * b->n_keys);
     t->n_keys = (uint32_t)b->n_keys;
+    t->foreign_keys = arena_array(&t->arena, ForeignKey, b->n_foreign_keys + 1);
+    if (b->n_foreign_keys)
+        memcpy(t->foreign_keys, b->foreign_keys, sizeof *b->foreign_keys * b->n_foreign_keys);
+    t->n_foreign_keys = (uint32_t)b->n_foreign_keys;
 }
 
 static void scan_done(Scan *s)
@@ -476,6 +511,7 @@ static void scan_done(Scan *s)
         schema_free(b->schema);
         free(b->columns);
         free(b->keys);
+        free(b->foreign_keys);
         free(b);
     }
     map_done(&s->tables);

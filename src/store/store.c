@@ -302,6 +302,41 @@ bool store_member(Store *s, Str source_id, TableName name, TableName target, uin
     return leave(s, member_row(enter(s), key, member_no, err));
 }
 
+static bool number_row(sqlite3 *db, const char *sql, const Bind *key, bool *found, int64_t *number, Err *err)
+{
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    if (!sql_begin(db, sql, key, &stmt, err) || !sql_step(stmt, found, err)) return false;
+    if (*found) *number = sqlite3_column_int64(stmt, 0);
+    return true;
+}
+
+static bool shard_number(sqlite3 *db, uint64_t member_no, TableName target, uint32_t *number, Err *err)
+{
+    const Bind member[] = {BIND_I(member_no), {.kind = BIND_END}};
+    const Bind group[] = {BIND_S(target.schema), BIND_S(target.table), {.kind = BIND_END}};
+    int64_t n = 0;
+    bool found = false;
+    if (!number_row(db, "SELECT number FROM shard_number WHERE member_no = ?", member, &found, &n, err))
+        return false;
+    if (!found &&
+        (!number_row(db,
+                     "SELECT coalesce(max(number) + 1, 0) FROM shard_number WHERE target_schema = ? AND "
+                     "target_table = ?",
+                     group, &found, &n, err) ||
+         !sql_run(db, err,
+                  "INSERT INTO shard_number (member_no, target_schema, target_table, number) "
+                  "VALUES (?, ?, ?, ?)",
+                  BIND_I(member_no), BIND_S(target.schema), BIND_S(target.table), BIND_I(n))))
+        return false;
+    *number = (uint32_t)n;
+    return true;
+}
+
+bool store_shard_number(Store *s, uint64_t member_no, TableName target, uint32_t *number, Err *err)
+{
+    return leave(s, shard_number(enter(s), member_no, target, number, err));
+}
+
 bool store_schema_put(Store *s, uint64_t member_no, Str point_json, Str schema_json, Str why, Err *err)
 {
     sqlite3 *db = enter(s);
@@ -373,9 +408,9 @@ bool store_checkpoint(Store *s, uint64_t checkpoint, uint64_t downstream_checkpo
 
 static void read_floor(sqlite3_stmt *stmt, Arena *arena, StoreFloor *f)
 {
-    uint64_t *const counts[] = {&f->counts.read,   &f->counts.applied, &f->counts.filtered, &f->counts.held,
-                                &f->counts.parked, &f->counts.missed,  &f->counts.refused,
-                                &f->counts.loaded};
+    uint64_t *const counts[] = {&f->counts.read,    &f->counts.applied, &f->counts.filtered,
+                                &f->counts.held,    &f->counts.parked,  &f->counts.missed,
+                                &f->counts.refused, &f->counts.loaded};
     f->source_id = arena_str(arena, sql_text(stmt, 0));
     f->point_json = arena_str(arena, sql_text(stmt, 1));
     f->state = arena_str(arena, sql_text(stmt, 2));

@@ -38,6 +38,10 @@ NODISCARD bool store_task_set_fingerprint(Store *s, Str fingerprint, Err *err);
 NODISCARD bool store_member(Store *s, Str source_id, TableName name, TableName target, uint64_t *member_no,
                             Err *err);
 
+/* The member's number among the shard tables of its target, from 0: given at the first call, the same ever
+ * after, never given to another. */
+NODISCARD bool store_shard_number(Store *s, uint64_t member_no, TableName target, uint32_t *number, Err *err);
+
 /* Schema history: the definition of a member that holds from a point on (point as JSON). */
 NODISCARD bool store_schema_put(Store *s, uint64_t member_no, Str point_json, Str schema_json, Str why,
                                 Err *err);

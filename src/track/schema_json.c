@@ -4,7 +4,8 @@
 #include "base/poison.h"
 
 /* {"format":1,"schema","table","engine","collation","comment","view","triggers","foreign_keys","cascade",
- *  "columns":[{"name","data_type","column_type",…}],"keys":[{"name",…,"parts":[{"column","prefix"}]}]}
+ *  "columns":[{"name","data_type","column_type",…}],"keys":[{"name",…,"parts":[{"column","prefix"}]}],
+ *  "parents":[{"schema","table","columns":[…],"parent_columns":[…]}]}
  * Flags and numbers that are false or 0, and empty texts, are left out. */
 enum { FORMAT = 1 };
 
@@ -79,6 +80,23 @@ static json_t *key_to_json(const KeyDef *k)
     return o;
 }
 
+static json_t *parents_to_json(const TableSchema *s)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < s->n_foreign_keys; i++) {
+        const ForeignKey *k = &s->foreign_keys[i];
+        json_t *columns = json_array(), *theirs = json_array();
+        for (uint32_t c = 0; c < k->n_columns; c++) {
+            json_array_append_new(columns, json_integer((json_int_t)k->columns[c]));
+            json_array_append_new(theirs, json_of_text(k->parent_columns[c]));
+        }
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:o, s:o}", "schema", json_of_text(k->parent.schema), "table",
+                            json_of_text(k->parent.table), "columns", columns, "parent_columns", theirs));
+    }
+    return list;
+}
+
 void schema_to_json(const TableSchema *s, StrBuf *out)
 {
     json_t *o = json_object(), *columns = json_array(), *keys = json_array();
@@ -100,6 +118,7 @@ void schema_to_json(const TableSchema *s, StrBuf *out)
         json_array_append_new(keys, key_to_json(&s->keys[i]));
     json_object_set_new(o, "columns", columns);
     json_object_set_new(o, "keys", keys);
+    if (s->n_foreign_keys) json_object_set_new(o, "parents", parents_to_json(s));
     char *text = json_dumps(o, JSON_COMPACT);
     sb_c(out, text);
     free(text);
@@ -210,6 +229,22 @@ static void key_from_json(Load *l, const json_t *o, KeyDef *k)
     }
 }
 
+static void parent_from_json(Load *l, const json_t *o, ForeignKey *k)
+{
+    const json_t *columns = json_object_get(o, "columns"), *theirs = json_object_get(o, "parent_columns");
+    k->parent = (TableName){need_text(l, o, "schema"), need_text(l, o, "table")};
+    k->n_columns = (uint32_t)json_array_size(columns);
+    if (json_array_size(theirs) != k->n_columns) l->bad = true;
+    k->columns = arena_array(&l->schema->arena, uint32_t, k->n_columns + 1);
+    k->parent_columns = arena_array(&l->schema->arena, Str, k->n_columns + 1);
+    for (uint32_t i = 0; i < k->n_columns; i++) {
+        json_int_t at = json_integer_value(json_array_get(columns, i));
+        if (at < 0 || at >= (json_int_t)l->schema->n_columns) l->bad = true;
+        k->columns[i] = l->bad ? 0 : (uint32_t)at;
+        k->parent_columns[i] = get_value(l, json_array_get(theirs, i));
+    }
+}
+
 static void load_lists(Load *l, const json_t *o)
 {
     TableSchema *s = l->schema;
@@ -223,6 +258,11 @@ static void load_lists(Load *l, const json_t *o)
     s->keys = arena_array(&s->arena, KeyDef, s->n_keys);
     for (uint32_t i = 0; i < s->n_keys; i++)
         key_from_json(l, json_array_get(keys, i), &s->keys[i]);
+    const json_t *parents = json_object_get(o, "parents");
+    s->n_foreign_keys = (uint32_t)json_array_size(parents);
+    s->foreign_keys = arena_array(&s->arena, ForeignKey, s->n_foreign_keys + 1);
+    for (uint32_t i = 0; i < s->n_foreign_keys; i++)
+        parent_from_json(l, json_array_get(parents, i), &s->foreign_keys[i]);
 }
 
 bool schema_from_json(Str json, TableSchema **out, Err *err)
