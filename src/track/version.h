@@ -87,6 +87,11 @@ typedef struct VersionView {
     uint32_t n_lost;
 } VersionView;
 
+/* Are they the same column: the base's, or added with the same fill? Two that were filled with what nobody
+ * can compute are not, even when the versions are one. */
+bool version_same_column(const VersionView *a, uint32_t ca, const VersionView *b, uint32_t cb);
+/* The same column, converted in the same way: so that equal rows hold equal values in them. */
+bool version_same_origin(const VersionView *a, uint32_t ca, const VersionView *b, uint32_t cb);
 /* What differs goes to words (may be NULL), one line each. */
 Agreement version_agreement(const VersionView *a, const VersionView *b, StrBuf *words);
 static inline VersionView version_view(const Version *v)
