@@ -156,9 +156,10 @@ static void take_groups(const Pattern *p, const pcre2_match_data *data, int rc, 
 PatternResult pattern_match(const Pattern *p, Str name, Arena *arena, PatternGroups *groups)
 {
     if (groups) *groups = (PatternGroups){0};
+    if (!name.ptr) name = STR(""); /* a group may take the empty name */
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(p->code, NULL);
     CHECK(data != NULL, "out of memory");
-    PCRE2_SPTR subject = (PCRE2_SPTR)(name.ptr ? name.ptr : "");
+    PCRE2_SPTR subject = (PCRE2_SPTR)name.ptr;
     int rc = pcre2_match(p->code, subject, name.len, 0, 0, data, p->limits);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
         rc = pcre2_match(p->code, subject, name.len, 0, PCRE2_NO_JIT, data, p->limits);
