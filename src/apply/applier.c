@@ -145,7 +145,17 @@ bool applier_commit(Applier *a, const ApplyOutcome *work, size_t n, Err *err)
 {
     AppliedEncoder e = {0};
     for (size_t i = 0; i < n; i++)
-        if (!work[i].dropped) applied_encode(&e, a->opts.streams[work[i].txn->source], work[i].txn);
+        if (!work[i].dropped && !work[i].txn->chunk)
+            applied_encode(&e, a->opts.streams[work[i].txn->source], work[i].txn);
+    for (size_t i = 0; i < n; i++) {
+        if (work[i].dropped || !work[i].txn->chunk) continue;
+        sb_clear(&a->text);
+        meta_chunk_sql(&a->opts.meta, a->opts.streams[work[i].txn->source], work[i].txn->chunk, &a->text);
+        if (!conn_exec(a->conn, sb_view(&a->text), NULL, err)) {
+            sb_done(&e.out);
+            return false;
+        }
+    }
     sb_clear(&a->text);
     meta_applied_sql(&a->opts.meta, a->opts.index, a->commit_seq + 1, sb_view(&e.out), &a->text);
     sb_done(&e.out);
@@ -439,7 +449,7 @@ static bool gather(Applier *a)
         return false;
     }
     applier_push_work(a, t);
-    size_t rows = t->n_ops, bytes = t->budget_bytes;
+    size_t rows = t->n_ops, bytes = t->arena.bytes;
     while (rows < a->opts.batch_rows && bytes < a->opts.batch_bytes &&
            !h->is_wanted(h->ctx, a->opts.index, t->order)) {
         t = applier_take_next(a, false);
@@ -450,7 +460,7 @@ static bool gather(Applier *a)
         }
         applier_push_work(a, t);
         rows += t->n_ops;
-        bytes += t->budget_bytes;
+        bytes += t->arena.bytes;
     }
     return true;
 }

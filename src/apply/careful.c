@@ -284,7 +284,10 @@ static void place(const Applier *a, const Plan *p, StrBuf *out)
         table_name_plain(p->ops[at]->binding->member->name, out);
         sb_c(out, " -> ");
         table_name_plain(p->ops[at]->binding->target->name, out);
-        sb_printf(out, ", row %llu", (unsigned long long)p->ops[at]->row_no);
+        if (t->chunk)
+            sb_printf(out, ", copying existing rows (chunk %llu)", (unsigned long long)t->chunk->id);
+        else
+            sb_printf(out, ", row %llu", (unsigned long long)p->ops[at]->row_no);
     }
     if (t->id.file.len)
         sb_printf(out, ", transaction ending at " STR_FMT ":%llu", STR_ARG(t->id.file),

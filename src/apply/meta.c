@@ -1,11 +1,12 @@
 #include "apply/meta.h"
+#include "apply/meta_sql.h"
 #include <stdlib.h>
 #include <jansson.h>
 #include "base/fault.h"
 #include "base/poison.h"
 
 /* Names of the meta tables: `schema`.sm_x */
-static void table(StrBuf *out, const MetaTask *m, const char *name)
+void meta_table(StrBuf *out, const MetaTask *m, const char *name)
 {
     sb_ident(out, m->schema);
     sb_ch(out, '.');
@@ -31,6 +32,13 @@ static const struct {
      " rows_filtered BIGINT UNSIGNED NOT NULL, rows_missed BIGINT UNSIGNED NOT NULL,"
      " rows_loaded BIGINT UNSIGNED NOT NULL,"
      " transactions BIGINT UNSIGNED NOT NULL, moved DATETIME NOT NULL, PRIMARY KEY (task, stream)"},
+    {"sm_chunk",
+     "task VARCHAR(128) NOT NULL, stream VARCHAR(64) NOT NULL, chunk BIGINT UNSIGNED NOT NULL,"
+     " source_schema VARCHAR(64) NOT NULL, source_table VARCHAR(64) NOT NULL, piece BIGINT UNSIGNED NOT "
+     "NULL,"
+     " lo VARBINARY(4096) NOT NULL, hi VARBINARY(4096) NOT NULL, point LONGTEXT,"
+     " row_count BIGINT UNSIGNED NOT NULL, byte_count BIGINT UNSIGNED NOT NULL, copied DATETIME NOT NULL,"
+     " PRIMARY KEY (task, stream, chunk)"},
     {"sm_missed",
      "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, task VARCHAR(128) NOT NULL,"
      " stream VARCHAR(64) NOT NULL, source_transaction VARCHAR(255) NOT NULL, row_no BIGINT UNSIGNED NOT "
@@ -74,7 +82,7 @@ bool meta_create(Conn *c, const MetaTask *m, Err *err)
     for (size_t i = 0; ok && i < ARRAY_LEN(tables); i++) {
         sb_clear(&sql);
         sb_c(&sql, "CREATE TABLE IF NOT EXISTS ");
-        table(&sql, m, tables[i].name);
+        meta_table(&sql, m, tables[i].name);
         sb_printf(&sql, " (%s) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
                   tables[i].columns);
         ok = conn_exec(c, sb_view(&sql), NULL, err);
@@ -84,19 +92,19 @@ bool meta_create(Conn *c, const MetaTask *m, Err *err)
 }
 
 /* "WHERE task = '…'" */
-static void where_task(StrBuf *sql, const MetaTask *m)
+void meta_where_task(StrBuf *sql, const MetaTask *m)
 {
     sb_c(sql, " WHERE task = ");
     sb_quoted(sql, m->task);
 }
 
-static void rollback(Conn *c)
+void meta_rollback(Conn *c)
 {
     Err ignored = {0}; /* the connection may be gone: then the server rolls back by itself */
     if (!conn_exec(c, STR("ROLLBACK"), NULL, &ignored)) err_clear(&ignored);
 }
 
-static bool to_u64(Str s, uint64_t *out, Err *err)
+bool meta_u64(Str s, uint64_t *out, Err *err)
 {
     return str_to_u64(s, out) || err_set(err, ERR_APPLY_META, "a number in the meta schema cannot be read");
 }
@@ -123,8 +131,8 @@ static bool start_task_row(Conn *c, const MetaStartOpts *o, MetaStart *out, Err 
     Rows rows = {0};
     bool ok = false;
     sb_c(&sql, "SELECT uuid, epoch, checkpoint, state_checkpoint FROM ");
-    table(&sql, o->task, "sm_task");
-    where_task(&sql, o->task);
+    meta_table(&sql, o->task, "sm_task");
+    meta_where_task(&sql, o->task);
     sb_c(&sql, " FOR UPDATE");
     if (!conn_query(c, sb_view(&sql), &rows, err)) goto out;
     Str v[4];
@@ -133,8 +141,8 @@ static bool start_task_row(Conn *c, const MetaStartOpts *o, MetaStart *out, Err 
             refuse_uuid(o, v[0], err);
             goto out;
         }
-        if (!to_u64(v[1], &out->epoch, err) || !to_u64(v[2], &out->checkpoint, err) ||
-            !to_u64(v[3], &out->state_checkpoint, err))
+        if (!meta_u64(v[1], &out->epoch, err) || !meta_u64(v[2], &out->checkpoint, err) ||
+            !meta_u64(v[3], &out->state_checkpoint, err))
             goto out;
         if (out->checkpoint < o->downstream_checkpoint) {
             err_set(err, ERR_STATE_BEHIND,
@@ -163,7 +171,7 @@ static bool start_task_row(Conn *c, const MetaStartOpts *o, MetaStart *out, Err 
         out->task_is_new = true;
         sb_clear(&sql);
         sb_c(&sql, "INSERT INTO ");
-        table(&sql, o->task, "sm_task");
+        meta_table(&sql, o->task, "sm_task");
         sb_c(&sql, " VALUES (");
         sb_quoted(&sql, o->task->task);
         sb_printf(&sql, ", '%s', 0, 0, %llu, UTC_TIMESTAMP())", o->task->uuid,
@@ -173,9 +181,9 @@ static bool start_task_row(Conn *c, const MetaStartOpts *o, MetaStart *out, Err 
     out->epoch++;
     sb_clear(&sql);
     sb_c(&sql, "UPDATE ");
-    table(&sql, o->task, "sm_task");
+    meta_table(&sql, o->task, "sm_task");
     sb_printf(&sql, " SET epoch = %llu, started = UTC_TIMESTAMP()", (unsigned long long)out->epoch);
-    where_task(&sql, o->task);
+    meta_where_task(&sql, o->task);
     ok = conn_exec(c, sb_view(&sql), NULL, err);
 out:
     rows_done(&rows);
@@ -193,19 +201,19 @@ static bool start_appliers(Conn *c, const MetaStartOpts *o, Arena *arena, MetaSt
     out->commit_seqs = arena_array(arena, uint64_t, o->n_appliers);
     bool *there = arena_array(arena, bool, o->n_appliers);
     sb_c(&sql, "UPDATE ");
-    table(&sql, o->task, "sm_progress");
+    meta_table(&sql, o->task, "sm_progress");
     sb_printf(&sql, " SET epoch = %llu", (unsigned long long)out->epoch);
-    where_task(&sql, o->task);
+    meta_where_task(&sql, o->task);
     if (!conn_exec(c, sb_view(&sql), NULL, err)) goto out;
     sb_clear(&sql);
     sb_c(&sql, "SELECT applier, commit_seq FROM ");
-    table(&sql, o->task, "sm_progress");
-    where_task(&sql, o->task);
+    meta_table(&sql, o->task, "sm_progress");
+    meta_where_task(&sql, o->task);
     sb_c(&sql, " FOR UPDATE");
     if (!conn_query(c, sb_view(&sql), &rows, err)) goto out;
     for (Str v[2]; rows_next(&rows, v);) {
         uint64_t applier, seq;
-        if (!to_u64(v[0], &applier, err) || !to_u64(v[1], &seq, err)) goto out;
+        if (!meta_u64(v[0], &applier, err) || !meta_u64(v[1], &seq, err)) goto out;
         if (applier >= o->n_appliers) continue;
         out->commit_seqs[applier] = seq;
         there[applier] = true;
@@ -214,7 +222,7 @@ static bool start_appliers(Conn *c, const MetaStartOpts *o, Arena *arena, MetaSt
         if (there[a]) continue;
         sb_clear(&sql);
         sb_c(&sql, "INSERT INTO ");
-        table(&sql, o->task, "sm_progress");
+        meta_table(&sql, o->task, "sm_progress");
         sb_c(&sql, " VALUES (");
         sb_quoted(&sql, o->task->task);
         sb_printf(&sql, ", %u, 0, %llu)", a, (unsigned long long)out->epoch);
@@ -235,8 +243,8 @@ static bool read_floors(Conn *c, const MetaTask *m, const Str *only, bool lock, 
     bool ok = false;
     sb_c(&sql, "SELECT stream, point, rows_read, rows_applied, rows_filtered, rows_missed, rows_loaded, "
                "transactions FROM ");
-    table(&sql, m, "sm_floor");
-    where_task(&sql, m);
+    meta_table(&sql, m, "sm_floor");
+    meta_where_task(&sql, m);
     if (only) {
         sb_c(&sql, " AND stream = ");
         sb_quoted(&sql, *only);
@@ -249,9 +257,9 @@ static bool read_floors(Conn *c, const MetaTask *m, const Str *only, bool lock, 
         MetaFloor *f = &(*out)[(*n)++];
         f->stream = arena_str(arena, v[0]);
         f->point_json = arena_str(arena, v[1]);
-        if (!to_u64(v[2], &f->counts.read, err) || !to_u64(v[3], &f->counts.applied, err) ||
-            !to_u64(v[4], &f->counts.filtered, err) || !to_u64(v[5], &f->counts.missed, err) ||
-            !to_u64(v[6], &f->counts.loaded, err) || !to_u64(v[7], &f->transactions, err))
+        if (!meta_u64(v[2], &f->counts.read, err) || !meta_u64(v[3], &f->counts.applied, err) ||
+            !meta_u64(v[4], &f->counts.filtered, err) || !meta_u64(v[5], &f->counts.missed, err) ||
+            !meta_u64(v[6], &f->counts.loaded, err) || !meta_u64(v[7], &f->transactions, err))
             goto out;
     }
     ok = true;
@@ -268,8 +276,8 @@ static bool read_applied(Conn *c, const MetaTask *m, bool lock, Arena *arena, Me
     Rows rows = {0};
     bool ok = false;
     sb_c(&sql, "SELECT applier, commit_seq, entries FROM ");
-    table(&sql, m, "sm_applied");
-    where_task(&sql, m);
+    meta_table(&sql, m, "sm_applied");
+    meta_where_task(&sql, m);
     if (lock) sb_c(&sql, " FOR UPDATE");
     if (!conn_query(c, sb_view(&sql), &rows, err)) goto out;
     *out = arena_array(arena, MetaAppliedRow, rows.n_rows + 1);
@@ -277,7 +285,7 @@ static bool read_applied(Conn *c, const MetaTask *m, bool lock, Arena *arena, Me
     for (Str v[3]; rows_next(&rows, v);) {
         MetaAppliedRow *r = &(*out)[(*n)++];
         uint64_t applier;
-        if (!to_u64(v[0], &applier, err) || !to_u64(v[1], &r->commit_seq, err)) goto out;
+        if (!meta_u64(v[0], &applier, err) || !meta_u64(v[1], &r->commit_seq, err)) goto out;
         r->applier = (uint32_t)applier;
         r->entries = arena_str(arena, v[2]);
     }
@@ -297,19 +305,19 @@ bool meta_start(Conn *c, const Dialect *d, const MetaStartOpts *o, Arena *arena,
         read_applied(c, o->task, true, arena, &out->rows, &out->n_rows, err) &&
         conn_exec(c, STR("COMMIT"), NULL, err))
         return true;
-    rollback(c);
+    meta_rollback(c);
     return grant_hint(o->task, err);
 }
 
 /* Locks the task row and compares the epoch. */
-static bool lock_epoch(Conn *c, const MetaTask *m, uint64_t epoch, Err *err)
+bool meta_lock_epoch(Conn *c, const MetaTask *m, uint64_t epoch, Err *err)
 {
     StrBuf sql = {0};
     char *text = NULL;
     uint64_t now = 0;
     sb_c(&sql, "SELECT epoch FROM ");
-    table(&sql, m, "sm_task");
-    where_task(&sql, m);
+    meta_table(&sql, m, "sm_task");
+    meta_where_task(&sql, m);
     sb_c(&sql, " FOR UPDATE");
     bool ok = conn_scalar(c, sb_view(&sql), &text, err);
     sb_done(&sql);
@@ -326,9 +334,9 @@ bool meta_read_stream(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epo
     MetaFloor *floors;
     size_t n;
     if (!conn_exec(c, str_of(session_begin_sql(d)), NULL, err)) return false;
-    if (!lock_epoch(c, m, epoch, err) || !read_floors(c, m, &stream, true, arena, &floors, &n, err) ||
+    if (!meta_lock_epoch(c, m, epoch, err) || !read_floors(c, m, &stream, true, arena, &floors, &n, err) ||
         !read_applied(c, m, true, arena, rows, n_rows, err) || !conn_exec(c, STR("COMMIT"), NULL, err)) {
-        rollback(c);
+        meta_rollback(c);
         return false;
     }
     *found = n > 0;
@@ -350,16 +358,16 @@ static bool write_floor(Conn *c, const MetaTask *m, const MetaFloor *f, Err *err
               (unsigned long long)f->counts.filtered, (unsigned long long)f->counts.missed,
               (unsigned long long)f->counts.loaded, (unsigned long long)f->transactions);
     sb_c(&sql, "UPDATE ");
-    table(&sql, m, "sm_floor");
+    meta_table(&sql, m, "sm_floor");
     sb_str(&sql, sb_view(&values));
-    where_task(&sql, m);
+    meta_where_task(&sql, m);
     sb_c(&sql, " AND stream = ");
     sb_quoted(&sql, f->stream);
     bool ok = conn_exec(c, sb_view(&sql), &matched, err);
     if (ok && matched == 0) { /* the stream's first */
         sb_clear(&sql);
         sb_c(&sql, "INSERT INTO ");
-        table(&sql, m, "sm_floor");
+        meta_table(&sql, m, "sm_floor");
         sb_str(&sql, sb_view(&values));
         sb_c(&sql, ", task = ");
         sb_quoted(&sql, m->task);
@@ -380,8 +388,8 @@ static bool delete_covered(Conn *c, const MetaTask *m, const MetaRowKey *covered
     for (size_t i = 0; ok && i < n; i += AT_ONCE) {
         sb_clear(&sql);
         sb_c(&sql, "DELETE FROM ");
-        table(&sql, m, "sm_applied");
-        where_task(&sql, m);
+        meta_table(&sql, m, "sm_applied");
+        meta_where_task(&sql, m);
         sb_c(&sql, " AND (applier, commit_seq) IN (");
         for (size_t j = i; j < n && j < i + AT_ONCE; j++)
             sb_printf(&sql, "%s(%u,%llu)", j > i ? "," : "", covered[j].applier,
@@ -393,26 +401,26 @@ static bool delete_covered(Conn *c, const MetaTask *m, const MetaRowKey *covered
     return ok;
 }
 
-bool meta_write_floors(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch, uint64_t checkpoint,
-                       uint64_t state_checkpoint, const MetaFloor *floors, size_t n_floors,
-                       const MetaRowKey *covered, size_t n_covered, Err *err)
+bool meta_write_floors(Conn *c, const Dialect *d, const MetaTask *m, const MetaCheckpoint *cp, Err *err)
 {
     StrBuf sql = {0};
-    bool ok = conn_exec(c, str_of(session_begin_sql(d)), NULL, err) && lock_epoch(c, m, epoch, err);
+    bool ok = conn_exec(c, str_of(session_begin_sql(d)), NULL, err) && meta_lock_epoch(c, m, cp->epoch, err);
     sb_c(&sql, "UPDATE ");
-    table(&sql, m, "sm_task");
-    sb_printf(&sql, " SET checkpoint = %llu, state_checkpoint = %llu", (unsigned long long)checkpoint,
-              (unsigned long long)state_checkpoint);
-    where_task(&sql, m);
+    meta_table(&sql, m, "sm_task");
+    sb_printf(&sql, " SET checkpoint = %llu, state_checkpoint = %llu", (unsigned long long)cp->checkpoint,
+              (unsigned long long)cp->state_checkpoint);
+    meta_where_task(&sql, m);
     ok = ok && conn_exec(c, sb_view(&sql), NULL, err);
     sb_done(&sql);
-    for (size_t i = 0; ok && i < n_floors; i++)
-        ok = write_floor(c, m, &floors[i], err);
-    ok = ok && delete_covered(c, m, covered, n_covered, err);
+    for (size_t i = 0; ok && i < cp->n_floors; i++)
+        ok = write_floor(c, m, &cp->floors[i], err);
+    ok = ok && delete_covered(c, m, cp->covered, cp->n_covered, err);
+    for (size_t i = 0; ok && i < cp->n_merges; i++)
+        ok = meta_merge_chunks(c, m, &cp->merges[i], err);
     if (ok && FAULT("floor.before_commit")) ok = err_set(err, ERR_DB_LOST, "fault floor.before_commit");
     ok = ok && conn_exec(c, STR("COMMIT"), NULL, err);
     if (ok && FAULT("floor.after_commit")) ok = err_set(err, ERR_DB_LOST, "fault floor.after_commit");
-    if (!ok) rollback(c);
+    if (!ok) meta_rollback(c);
     return ok;
 }
 
@@ -425,8 +433,8 @@ bool meta_settle_commit(Conn *c, const Dialect *d, const MetaTask *m, uint32_t a
     uint64_t seq = 0, now = 0;
     bool ok = conn_exec(c, str_of(session_begin_sql(d)), NULL, err);
     sb_c(&sql, "SELECT commit_seq, epoch FROM ");
-    table(&sql, m, "sm_progress");
-    where_task(&sql, m);
+    meta_table(&sql, m, "sm_progress");
+    meta_where_task(&sql, m);
     sb_printf(&sql, " AND applier = %u FOR UPDATE", applier);
     ok = ok && conn_query(c, sb_view(&sql), &rows, err);
     sb_done(&sql);
@@ -440,16 +448,16 @@ bool meta_settle_commit(Conn *c, const Dialect *d, const MetaTask *m, uint32_t a
         ok = err_set(err, ERR_APPLY_FENCED, "applier %u is at commit %llu downstream, here at %llu", applier,
                      (unsigned long long)seq, (unsigned long long)seq_before);
     *committed = seq == seq_before + 1;
-    rollback(c);
+    meta_rollback(c);
     return ok;
 }
 
 void meta_fence_sql(const MetaTask *m, uint32_t applier, uint64_t epoch, uint64_t seq_before, StrBuf *out)
 {
     sb_c(out, "UPDATE ");
-    table(out, m, "sm_progress");
+    meta_table(out, m, "sm_progress");
     sb_c(out, " SET commit_seq = commit_seq + 1");
-    where_task(out, m);
+    meta_where_task(out, m);
     sb_printf(out, " AND applier = %u AND commit_seq = %llu AND epoch = %llu", applier,
               (unsigned long long)seq_before, (unsigned long long)epoch);
 }
@@ -457,7 +465,7 @@ void meta_fence_sql(const MetaTask *m, uint32_t applier, uint64_t epoch, uint64_
 void meta_applied_sql(const MetaTask *m, uint32_t applier, uint64_t seq, Str entries, StrBuf *out)
 {
     sb_c(out, "INSERT INTO ");
-    table(out, m, "sm_applied");
+    meta_table(out, m, "sm_applied");
     sb_c(out, " VALUES (");
     sb_quoted(out, m->task);
     sb_printf(out, ",%u,%llu,x'", applier, (unsigned long long)seq);
@@ -468,7 +476,7 @@ void meta_applied_sql(const MetaTask *m, uint32_t applier, uint64_t seq, Str ent
 void meta_missed_sql(const MetaTask *m, const MetaMissed *r, StrBuf *out)
 {
     sb_c(out, "INSERT INTO ");
-    table(out, m, "sm_missed");
+    meta_table(out, m, "sm_missed");
     sb_c(out, " (task, stream, source_transaction, row_no, kind, source_table, target, before_image, "
               "after_image, recorded)"
               " VALUES (");

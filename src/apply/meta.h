@@ -3,6 +3,7 @@
  * locks it first. sm_progress  one row an applier: commit_seq and epoch, the fence of its transactions
  *   sm_applied   one row a committed batch: the transactions above the floor that are done, with their
  * outcome sm_floor     one row a stream: everything up to here is done, and the counters of exactly that
+ *   sm_chunk     one row a chunk of copied rows: its range, and the point its rows are true to
  *   sm_missed    UPDATEs and DELETEs that met no row (on-missing-row: record), with both images
  * Functions take a session from session_open; one thread each. */
 #ifndef SM_APPLY_META_H
@@ -71,10 +72,43 @@ typedef struct MetaRowKey {
     uint64_t commit_seq;
 } MetaRowKey;
 
-/* Moves floors forward and deletes the applied rows they cover wholly, in one transaction. */
-NODISCARD bool meta_write_floors(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch,
-                                 uint64_t checkpoint, uint64_t state_checkpoint, const MetaFloor *floors,
-                                 size_t n_floors, const MetaRowKey *covered, size_t n_covered, Err *err);
+/* Chunks of one stream that a floor covers become one: `keep` gets the range up to hi and loses its point. */
+typedef struct MetaChunkMerge {
+    Str stream;
+    uint64_t keep;
+    Str hi; /* chunk key bytes */
+    uint64_t rows, bytes;
+    const uint64_t *gone;
+    size_t n_gone;
+} MetaChunkMerge;
+
+typedef struct MetaCheckpoint {
+    uint64_t epoch, checkpoint, state_checkpoint;
+    const MetaFloor *floors;
+    size_t n_floors;
+    const MetaRowKey *covered; /* rows of sm_applied that go */
+    size_t n_covered;
+    const MetaChunkMerge *merges;
+    size_t n_merges;
+} MetaCheckpoint;
+/* Moves floors forward, deletes the applied rows and merges the chunks they cover wholly, in one
+ * transaction. */
+NODISCARD bool meta_write_floors(Conn *c, const Dialect *d, const MetaTask *m, const MetaCheckpoint *cp,
+                                 Err *err);
+
+/* A chunk found committed. */
+typedef struct MetaChunk {
+    uint64_t id;
+    TableName table;
+    Str lo, hi;     /* chunk key bytes; empty: no bound */
+    uint64_t piece; /* of a unit; 0: by key */
+    Str point_json; /* empty: the floor has passed it */
+    uint64_t rows, bytes;
+} MetaChunk;
+/* The committed chunks of one stream (which is quiet), in arena, by id. ERR_APPLY_FENCED as in
+ * meta_read_stream. */
+NODISCARD bool meta_read_chunks(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch, Str stream,
+                                Arena *arena, MetaChunk **out, size_t *n, Err *err);
 
 /* The outcome of a commit whose answer was lost: locks the applier's progress row (waits for the old session)
  * and compares. *committed tells; ERR_APPLY_FENCED when neither number fits. Leaves no transaction open. */
@@ -83,6 +117,8 @@ NODISCARD bool meta_settle_commit(Conn *c, const Dialect *d, const MetaTask *m, 
 
 /* Statement texts of an applier's transaction. */
 void meta_fence_sql(const MetaTask *m, uint32_t applier, uint64_t epoch, uint64_t seq_before, StrBuf *out);
+/* The row of a chunk, for the transaction that writes its rows. */
+void meta_chunk_sql(const MetaTask *m, Str stream, const TxnChunk *chunk, StrBuf *out);
 void meta_applied_sql(const MetaTask *m, uint32_t applier, uint64_t seq, Str entries, StrBuf *out);
 
 typedef struct MetaMissed {

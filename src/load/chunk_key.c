@@ -206,11 +206,12 @@ void chunk_key_where(const ChunkKey *k, Str lo, Str hi, StrBuf *sql)
     sb_ch(sql, ')');
 }
 
-void chunk_key_order(const ChunkKey *k, StrBuf *sql)
+void chunk_key_order(const ChunkKey *k, bool descending, StrBuf *sql)
 {
     for (uint32_t i = 0; i < k->n_parts; i++) {
         if (i) sb_ch(sql, ',');
         sb_ident(sql, k->parts[i].name);
+        if (descending) sb_c(sql, " DESC");
     }
 }
 

@@ -29,8 +29,8 @@ int chunk_key_cmp(Str a, Str b);
 /* Appends "lo < key AND key <= hi" in a form that MySQL and MariaDB read as one index range, literals in the
  * columns' types. lo empty: no lower bound; hi empty: no upper bound; both: "TRUE". */
 void chunk_key_where(const ChunkKey *k, Str lo, Str hi, StrBuf *sql);
-/* Appends "`a`,`b`" for ORDER BY. */
-void chunk_key_order(const ChunkKey *k, StrBuf *sql);
+/* Appends "`a`,`b`" for ORDER BY; descending: "`a` DESC,`b` DESC". */
+void chunk_key_order(const ChunkKey *k, bool descending, StrBuf *sql);
 /* Appends a key strictly between the two, near the middle of the values' range (by the first column that
  * differs); either may be empty only if min/max are not known: then false. False when there is nothing
  * between. */

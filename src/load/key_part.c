@@ -173,10 +173,12 @@ void key_part_literal(const KeyPartCodec *p, const KeyValue *v, StrBuf *sql)
     case KEY_INT: sb_i64(sql, (int64_t)(v->number ^ SIGN)); return;
     case KEY_UINT: sb_u64(sql, v->number); return;
     case KEY_YEAR: sb_u64(sql, v->number ? v->number + 1900 : 0); return;
+    case KEY_TIME:
+        sb_c(sql, "TIME"); /* with a bare string MySQL sorts again what the key has in order */
+        /* fall through */
     case KEY_DATE:
     case KEY_DATETIME:
     case KEY_TIMESTAMP:
-    case KEY_TIME:
         sb_ch(sql, '\'');
         moment_text(p->kind, p->fsp, v->number, sql);
         sb_ch(sql, '\'');
@@ -293,9 +295,10 @@ static bool binary_middle(const KeyPartCodec *p, const KeyValue *lo, const KeyVa
 bool key_part_middle(const KeyPartCodec *p, const KeyValue *lo, const KeyValue *hi, StrBuf *out)
 {
     if (lo->is_binary) return binary_middle(p, lo, hi, out);
-    uint64_t middle = lo->number + (hi->number - lo->number) / 2;
-    if (p->kind == KEY_DATE || p->kind == KEY_DATETIME || p->kind == KEY_TIMESTAMP || p->kind == KEY_TIME)
-        middle = moment_round(p->kind, p->fsp, middle, lo->number);
+    bool temporal =
+        p->kind == KEY_DATE || p->kind == KEY_DATETIME || p->kind == KEY_TIMESTAMP || p->kind == KEY_TIME;
+    uint64_t middle = temporal ? moment_middle(p->kind, p->fsp, lo->number, hi->number)
+                               : lo->number + (hi->number - lo->number) / 2;
     if (middle <= lo->number || middle >= hi->number) return false;
     put_number(middle, out);
     return true;

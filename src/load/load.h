@@ -56,8 +56,9 @@ typedef struct LoadOpts {
     const char *source_id;
     ConnOpts conn; /* of the source */
     const LoadOptions *options;
-    size_t memory_bytes; /* for chunks read and not yet committed */
-    const char *dir;     /* where the rows of a unit too large for memory wait */
+    size_t memory_bytes;  /* for chunks read and not yet committed */
+    const char *dir;      /* where the rows of a unit too large for memory wait */
+    int64_t retry_max_ms; /* the same passing error for longer is none any more */
     LoadHooks hooks;
 } LoadOpts;
 
@@ -69,8 +70,8 @@ typedef struct LoadDone {
 
 typedef struct LoadRun {
     uint32_t run;
-    const StreamPoint *from; /* the floor */
-    bool use_gtid;
+    Flavor flavor;
+    const StreamPoint *from;      /* the floor */
     const Member *const *members; /* of this source */
     size_t n_members;
     const LoadDone *done;
@@ -90,8 +91,6 @@ void load_join(Load *l);
 /* The stream's thread: everything it delivers goes through here. Blocks. False: stopping; t stays the
  * caller's. */
 NODISCARD bool load_deliver(Load *l, Txn *t);
-/* A table that was not there at the begin: it will be copied. Any thread. */
-void load_add_member(Load *l, const Member *m);
 /* Its transaction is committed downstream. slot: of the window. Applier threads. */
 void load_committed(Load *l, const TxnChunk *chunk, uint64_t slot);
 

@@ -228,27 +228,29 @@ static uint32_t days_in_month(uint32_t year, uint32_t month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-/* The day that exists at or below, else the next month's first. */
-static uint64_t existing_day(uint64_t number, uint64_t lo)
+/* The day that exists at or below, else the next month's first; neither between (only days that do not exist
+ * are): the number itself. */
+static uint64_t existing_day(uint64_t number, uint64_t lo, uint64_t hi)
 {
     Parts p = parts_of(number);
     if (p.month == 0) p.month = 1;
     if (p.day == 0) p.day = 1;
     p.day = MIN(p.day, days_in_month(p.year, p.month));
-    uint64_t below = number_of(&p);
-    if (below > lo) return below;
+    uint64_t near = number_of(&p);
+    if (near > lo && near < hi) return near;
     bool december = p.month == 12;
     Parts next = {.year = p.year + december, .month = december ? 1 : p.month + 1, .day = 1};
-    return number_of(&next);
+    near = number_of(&next);
+    return near > lo && near < hi ? near : number;
 }
 
-uint64_t moment_round(KeyPartKind kind, uint32_t fsp, uint64_t middle, uint64_t lo)
+uint64_t moment_middle(KeyPartKind kind, uint32_t fsp, uint64_t lo, uint64_t hi)
 {
-    uint64_t unit = unit_of(kind, fsp);
+    uint64_t unit = unit_of(kind, fsp), middle = lo + (hi - lo) / 2;
     if (kind == KEY_TIME) {
         int64_t v = (int64_t)(middle ^ SIGN), rest = v % (int64_t)unit;
         return (uint64_t)(v - (rest < 0 ? rest + (int64_t)unit : rest)) ^ SIGN;
     }
     middle -= middle % unit;
-    return kind == KEY_TIMESTAMP ? middle : existing_day(middle, lo);
+    return kind == KEY_TIMESTAMP ? middle : existing_day(middle, lo, hi);
 }

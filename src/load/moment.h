@@ -10,8 +10,8 @@ bool moment_of_field(KeyPartKind kind, const MapColumn *m, Field f, uint64_t *ou
 void moment_text(KeyPartKind kind, uint32_t fsp, uint64_t number, StrBuf *out);
 uint64_t moment_highest(KeyPartKind kind, uint32_t fsp);
 uint64_t moment_lowest_time(uint32_t fsp);
-/* A number near `middle`, which lies above lo, that a column with these fraction digits can hold and, of
- * dates, a day that exists: below `middle` if that is still above lo, else above it. */
-uint64_t moment_round(KeyPartKind kind, uint32_t fsp, uint64_t middle, uint64_t lo);
+/* A number near the middle of the two that a column with these fraction digits can hold; lo itself when there
+ * is none between. Of dates, one that exists, unless only others lie between. */
+uint64_t moment_middle(KeyPartKind kind, uint32_t fsp, uint64_t lo, uint64_t hi);
 
 #endif

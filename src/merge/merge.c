@@ -301,7 +301,7 @@ static void dispatch_one(Merge *m, Txn *t)
         leave_flight(m, s);
         return;
     }
-    if (t->n_ops == 0) {
+    if (t->n_ops == 0 && !t->chunk) {
         window_finish(&s->window, t->window_slot, &t->counts);
         if (window_is_half_full(&s->window)) window_collect(&s->window);
         drop_txn(m, t);
@@ -416,7 +416,8 @@ void merge_finish(Merge *m, uint32_t applier, const Finished *done, size_t n)
         if (!lane->given_up) last = t->order;
         Stream *s = &m->streams[t->source];
         if (!done[i].dropped) {
-            window_finish(&s->window, t->window_slot, &t->counts);
+            const RowCounts none = {0};
+            window_finish(&s->window, t->window_slot, t->chunk ? &none : &t->counts);
             if (window_is_half_full(&s->window) && window_collect(&s->window)) inbox_poke(&m->inbox);
         }
         drop_txn(m, t);

@@ -7,13 +7,17 @@
 #include "db/schema_read.h"
 #include "source/stream.h"
 #include "track/bind.h"
+#include "track/map_check.h"
 #include "track/schema_json.h"
+#include "track/schema_map.h"
 #include "base/poison.h"
 
 typedef struct CatalogMember {
     Member m;
     uint64_t number; /* durable identity in the store */
     const TableSchema *schema;
+    const TableMap *load_map; /* of rows read by SELECT; made when first asked for */
+    Binding *load_binding;
     struct CatalogMember *next;
 } CatalogMember;
 
@@ -162,6 +166,14 @@ static bool add_member(Catalog *c, uint32_t source, TableName name, TableName ta
     return ok;
 }
 
+static BindOpts bind_opts(const Catalog *c, uint32_t source, const Dialect *downstream)
+{
+    return (BindOpts){.source_flavor = c->flavors[source],
+                      .target_is_tidb = downstream->is_tidb,
+                      .allow_keyless = c->opts.task->allow_keyless_tables,
+                      .source_logs_cascades = c->logs_cascades[source]};
+}
+
 /* -- targets -- */
 
 static Target *find_target(Catalog *c, TableName name)
@@ -265,10 +277,7 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
         if (!add_target(c, schema, &t, err)) return false;
     }
     for (size_t i = 0; i < n; i++) {
-        BindOpts opts = {.source_flavor = c->flavors[members[i]->m.source],
-                         .target_is_tidb = w->dialect.is_tidb,
-                         .allow_keyless = c->opts.task->allow_keyless_tables,
-                         .source_logs_cascades = c->logs_cascades[members[i]->m.source]};
+        BindOpts opts = bind_opts(c, members[i]->m.source, &w->dialect);
         if (!binding_check(members[i]->m.name, members[i]->schema, t, &opts, err))
             return err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[members[i]->m.source].id));
         if (!members[i]->m.target) t->n_members++;
@@ -402,8 +411,10 @@ void catalog_free(Catalog *c)
     size_t iter = 0;
     for (void *v; map_next(&c->bindings, &iter, NULL, &v);)
         binding_free(v);
-    for (CatalogMember *m = c->member_list; m; m = m->next)
+    for (CatalogMember *m = c->member_list; m; m = m->next) {
+        if (m->load_binding) binding_free(m->load_binding);
         schema_free((TableSchema *)m->schema);
+    }
     for (size_t i = 0; i < c->n_targets; i++) {
         TableSchema *schema = (TableSchema *)c->target_list[i]->schema;
         target_free(c->target_list[i]);
@@ -438,13 +449,25 @@ static bool late_member(Catalog *c, uint32_t source, TableName name, TableName t
     return ok;
 }
 
+/* NEXTVAL writes rows of the sequence: no table, whatever rule its name matches. A sequence that is gone is
+ * known by its map alone. */
+static bool is_sequence(Catalog *c, uint32_t source, const TableMap *map, bool *yes, Err *err)
+{
+    Conn *conn = NULL;
+    TableSchema *schema = NULL;
+    *yes = false;
+    if (c->flavors[source] != FLAVOR_MARIADB || !map_like_sequence(map)) return true;
+    bool ok = source_connect(c->opts.task, source, &conn, err) && schema_read(conn, map->name, &schema, err);
+    if (ok) *yes = schema ? schema->is_sequence : map->has_names;
+    schema_free(schema);
+    conn_close(conn);
+    return ok;
+}
+
 static bool make_binding(Catalog *c, CatalogMember *m, const TableMap *map, Str key, const Binding **out,
                          Err *err)
 {
-    BindOpts opts = {.source_flavor = c->flavors[m->m.source],
-                     .target_is_tidb = c->dialect.is_tidb,
-                     .allow_keyless = c->opts.task->allow_keyless_tables,
-                     .source_logs_cascades = c->logs_cascades[m->m.source]};
+    BindOpts opts = bind_opts(c, m->m.source, &c->dialect);
     Binding *b;
     if (!binding_new(&m->m, table_map_copy(map, &c->arena), m->schema, &opts, &b, err)) return false;
     map_put(&c->bindings, key, b);
@@ -469,8 +492,11 @@ static bool resolve(Catalog *c, uint32_t source, const TableMap *map, const Bind
     } else if (answer.outcome != ROUTE_FILTERED) {
         member_key(source, map->name, &key);
         m = map_get(&c->members, sb_view(&key));
-        if (!m || !m->m.target) ok = late_member(c, source, map->name, answer.target, &m, err);
-        if (ok) {
+        bool sequence = false;
+        if (!m || !m->m.target)
+            ok = is_sequence(c, source, map, &sequence, err) &&
+                 (sequence || late_member(c, source, map->name, answer.target, &m, err));
+        if (ok && !sequence) {
             sb_clear(&key);
             sb_printf(&key, "%u:", m->m.id);
             sb_str(&key, map->body);
@@ -531,6 +557,52 @@ size_t catalog_members(Catalog *c, const Target *t, const Member *except, const 
         if (m->m.target == t && &m->m != except) out[n++] = &m->m;
     pthread_mutex_unlock(&c->mutex);
     return n;
+}
+
+size_t catalog_source_members(Catalog *c, uint32_t source, const Member ***out)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&c->mutex);
+    *out = mem_zalloc((c->n_members + 1) * sizeof **out);
+    for (const CatalogMember *m = c->member_list; m; m = m->next)
+        if (m->m.source == source && m->m.target) (*out)[n++] = &m->m;
+    pthread_mutex_unlock(&c->mutex);
+    /* the list is newest first */
+    for (size_t i = 0; i < n / 2; i++) {
+        const Member *x = (*out)[i];
+        (*out)[i] = (*out)[n - 1 - i];
+        (*out)[n - 1 - i] = x;
+    }
+    return n;
+}
+
+static bool load_table(Catalog *c, CatalogMember *m, Err *err)
+{
+    TableMap *map;
+    if (m->load_binding) return true;
+    if (!schema_table_map(m->schema, c->flavors[m->m.source], &c->arena, &map, err)) return false;
+    map->name = m->m.name;
+    BindOpts opts = bind_opts(c, m->m.source, &c->dialect);
+    m->load_map = map;
+    return binding_new(&m->m, map, m->schema, &opts, &m->load_binding, err);
+}
+
+bool catalog_load_table(Catalog *c, const Member *member, LoadTableInfo *out, Err *err)
+{
+    StrBuf key = {0};
+    member_key(member->source, member->name, &key);
+    pthread_mutex_lock(&c->mutex);
+    CatalogMember *m = map_get(&c->members, sb_view(&key));
+    CHECK(m && &m->m == member, "the member is of this catalog");
+    bool ok = load_table(c, m, err);
+    if (ok) *out = (LoadTableInfo){.schema = m->schema, .map = m->load_map, .binding = m->load_binding};
+    pthread_mutex_unlock(&c->mutex);
+    sb_done(&key);
+    if (!ok)
+        err_wrap(err, "source " STR_FMT ": table " STR_FMT "." STR_FMT,
+                 STR_ARG(c->opts.task->sources[member->source].id), STR_ARG(member->name.schema),
+                 STR_ARG(member->name.table));
+    return ok;
 }
 
 bool catalog_target(Catalog *c, size_t i, const Target **out, size_t *n_members)

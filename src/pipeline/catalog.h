@@ -7,6 +7,7 @@
 #include "apply/session.h"
 #include "config/task.h"
 #include "model/binding.h"
+#include "load/load.h"
 #include "model/flavor.h"
 #include "route/plan.h"
 #include "store/store.h"
@@ -40,6 +41,11 @@ bool catalog_routed(Catalog *c, uint32_t source, TableName name);
 bool catalog_member_exists(Catalog *c, uint32_t source, TableName name);
 bool catalog_schema_routed(Catalog *c, uint32_t source, Str schema);
 void catalog_set_flavor(Catalog *c, uint32_t source, Flavor flavor);
+
+/* The members of one source, all of them; *out is heap, its pointers are valid as long as the catalog. */
+size_t catalog_source_members(Catalog *c, uint32_t source, const Member ***out);
+/* What copying a member needs; made once. ERR_TRACK_*, ERR_NOT_SUPPORTED. */
+NODISCARD bool catalog_load_table(Catalog *c, const Member *m, LoadTableInfo *out, Err *err);
 
 /* Members of one target besides `except`, for asking who holds a key. Names are valid as long as the catalog.
  */

@@ -62,6 +62,39 @@ static bool part_is_covered(void *ctx, const LedgerPart *part)
     return c->digested;
 }
 
+/* Chunks that the new floors cover, of all streams. */
+typedef struct Merged {
+    LoadMerge **by_stream;
+    size_t *n_by_stream;
+    MetaChunkMerge *all;
+    size_t n;
+} Merged;
+
+static void take_merges(Pipeline *p, const Snapshot *s, Arena *arena, Merged *m)
+{
+    *m = (Merged){.by_stream = arena_array(arena, LoadMerge *, p->n_streams + 1),
+                  .n_by_stream = arena_array(arena, size_t, p->n_streams + 1)};
+    size_t total = 0;
+    for (uint32_t i = 0; i < p->n_streams; i++) {
+        if (!p->streams[i].load || !p->streams[i].has_floor) continue;
+        load_mergeable(p->streams[i].load, &s->views[i].floor, s->views[i].first, &m->by_stream[i],
+                       &m->n_by_stream[i]);
+        total += m->n_by_stream[i];
+    }
+    m->all = arena_array(arena, MetaChunkMerge, total + 1);
+    for (uint32_t i = 0; i < p->n_streams; i++)
+        for (size_t k = 0; k < m->n_by_stream[i]; k++) {
+            const LoadMerge *x = &m->by_stream[i][k];
+            m->all[m->n++] = (MetaChunkMerge){.stream = p->stream_ids[i],
+                                              .keep = x->keep,
+                                              .hi = x->hi,
+                                              .rows = x->rows,
+                                              .bytes = x->bytes,
+                                              .gone = x->gone,
+                                              .n_gone = x->n_gone};
+        }
+}
+
 static bool write_downstream(Pipeline *p, Snapshot *s, Err *err)
 {
     Arena arena = {0};
@@ -79,15 +112,29 @@ static bool write_downstream(Pipeline *p, Snapshot *s, Err *err)
         sb_done(&json);
     }
     ledger_covered(&p->ledger, part_is_covered, s, &covered, &n_covered);
+    Merged merged;
+    take_merges(p, s, &arena, &merged);
     bool ok = checkpoint_connect(p, err) &&
-              meta_write_floors(p->meta, &p->dialect, &p->meta_task, p->epoch, p->checkpoint + 1,
-                                p->state_checkpoint, floors, n_floors, covered, n_covered, err);
+              meta_write_floors(p->meta, &p->dialect, &p->meta_task,
+                                &(MetaCheckpoint){.epoch = p->epoch,
+                                                  .checkpoint = p->checkpoint + 1,
+                                                  .state_checkpoint = p->state_checkpoint,
+                                                  .floors = floors,
+                                                  .n_floors = n_floors,
+                                                  .covered = covered,
+                                                  .n_covered = n_covered,
+                                                  .merges = merged.all,
+                                                  .n_merges = merged.n},
+                                err);
     if (ok) {
         p->checkpoint++;
         ledger_forget(&p->ledger, covered, n_covered);
         for (uint32_t i = 0; i < p->n_streams; i++)
             if (p->streams[i].has_floor) p->streams[i].written_first = s->views[i].first;
     }
+    for (uint32_t i = 0; i < p->n_streams; i++)
+        if (p->streams[i].load)
+            load_merged(p->streams[i].load, merged.by_stream[i], merged.n_by_stream[i], ok);
     free(covered);
     arena_done(&arena);
     return ok;

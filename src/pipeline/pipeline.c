@@ -37,7 +37,9 @@ static bool hook_schema_routed(void *ctx, uint32_t source, Str schema)
 }
 static bool hook_deliver(void *ctx, Txn *t)
 {
-    return merge_deliver(((Pipeline *)ctx)->merge, t);
+    Pipeline *p = ctx;
+    Load *load = p->streams[t->source].load;
+    return load ? load_deliver(load, t) : merge_deliver(p->merge, t);
 }
 static bool hook_exists(void *ctx, uint32_t source, TableName name)
 {
@@ -49,6 +51,31 @@ static void hook_note(void *ctx, uint32_t source, const char *what, Str text)
     Pipeline *p = ctx;
     log_write(LOGEV_CHECK_WARNING, LOG_S("source", p->streams[source].id), LOG_S("what", what),
               LOG_STR("text", ((Str){text.ptr, MIN(text.len, (size_t)SHOWN)})));
+}
+
+static bool hook_load_deliver(void *ctx, Txn *t)
+{
+    return merge_deliver(((Pipeline *)ctx)->merge, t);
+}
+static bool hook_load_table(void *ctx, const Member *m, LoadTableInfo *out, Err *err)
+{
+    return catalog_load_table(((Pipeline *)ctx)->catalog, m, out, err);
+}
+static void hook_load_failed(void *ctx, uint32_t source, Err *err)
+{
+    pipeline_load_failed(ctx, source, err);
+}
+/* Behind by the source's clock, as far as the last event tells. */
+static bool hook_load_behind(void *ctx, uint32_t source)
+{
+    Pipeline *p = ctx;
+    SourceStatus s;
+    source_status(p->streams[source].source, &s);
+    int64_t lag_ms =
+        s.at_server_end || !s.last_timestamp ? 0 : clock_wall_ms() - (int64_t)s.last_timestamp * 1000;
+    point_done(&s.read);
+    err_clear(&s.error);
+    return lag_ms > (int64_t)p->task->load.max_lag_ms;
 }
 
 static Txn *hook_next(void *ctx, uint32_t applier, bool block)
@@ -93,6 +120,7 @@ static void hook_committed(void *ctx, uint32_t applier, uint64_t seq, const Appl
     for (size_t i = 0; i < n; i++) {
         if (done[i].dropped) continue;
         const Txn *t = done[i].txn;
+        if (t->chunk) load_committed(p->streams[t->source].load, t->chunk, t->window_slot);
         uint32_t k = 0;
         while (k < n_parts && parts[k].stream != t->source)
             k++;
@@ -253,6 +281,24 @@ static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
     return ok;
 }
 
+/* Half of the memory is for chunks on their way, the other half for transactions. */
+static void make_load(Pipeline *p, StreamCtl *c, const char *dir)
+{
+    LoadOpts o = {.source = c->index,
+                  .source_id = c->id,
+                  .options = &p->task->load,
+                  .memory_bytes = p->task->memory_limit / 2 / p->n_streams,
+                  .dir = dir,
+                  .retry_max_ms = (int64_t)p->task->retry_max_seconds * 1000,
+                  .hooks = {.ctx = p,
+                            .deliver = hook_load_deliver,
+                            .table = hook_load_table,
+                            .failed = hook_load_failed,
+                            .is_behind = hook_load_behind}};
+    endpoint_conn(&c->config->from, c->id, &o.conn);
+    c->load = load_new(&o);
+}
+
 static void make_stream(Pipeline *p, uint32_t i, const char *spill_dir)
 {
     const Task *task = p->task;
@@ -283,6 +329,7 @@ static void make_stream(Pipeline *p, uint32_t i, const char *spill_dir)
                                           .exists = hook_exists,
                                           .note = hook_note}};
     c->source = source_new(&o);
+    if (task->mode != TASK_MODE_INCREMENTAL) make_load(p, c, spill_dir);
     stream_set_state(c, CTL_UNBORN);
 }
 
@@ -313,8 +360,8 @@ static bool all_caught_up(Pipeline *p, bool *failed)
         if (state == CTL_FAILED || state == CTL_PAUSED) continue;
         bool caught_up = false;
         Err err = {0};
-        bool ok = state == CTL_RUNNING && window_is_empty(merge_window(p->merge, i)) &&
-                  stream_is_caught_up(c, &caught_up, &err);
+        bool ok = state == CTL_RUNNING && (!c->load || load_is_complete(c->load)) &&
+                  window_is_empty(merge_window(p->merge, i)) && stream_is_caught_up(c, &caught_up, &err);
         err_clear(&err);
         if (!ok || !caught_up) return false;
     }
@@ -361,12 +408,16 @@ static void tick_checkpoint(Pipeline *p)
 
 static void join_threads(Pipeline *p)
 {
-    for (uint32_t i = 0; i < p->n_streams; i++)
+    for (uint32_t i = 0; i < p->n_streams; i++) {
         source_stop(p->streams[i].source);
+        if (p->streams[i].load) load_stop(p->streams[i].load);
+    }
     budget_close(&p->budget);
     merge_abort(p->merge);
-    for (uint32_t i = 0; i < p->n_streams; i++)
+    for (uint32_t i = 0; i < p->n_streams; i++) {
         source_join(p->streams[i].source);
+        if (p->streams[i].load) load_join(p->streams[i].load);
+    }
     pthread_join(p->dispatcher, NULL);
     for (uint32_t i = 0; i < p->n_appliers; i++)
         pthread_join(p->applier_threads[i], NULL); /* await_end ends one that is stuck */
@@ -461,13 +512,14 @@ bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err)
     Pipeline *p = mem_zalloc(sizeof *p);
     p->task = opts->task;
     p->store = opts->store;
-    p->until_caught_up = opts->until_caught_up;
+    p->until_caught_up = opts->until_caught_up || p->task->mode == TASK_MODE_FULL;
     p->n_streams = (uint32_t)p->task->n_sources;
     p->n_appliers = MAX(p->task->worker_count, 1u);
     pthread_mutex_init(&p->mutex, NULL);
     clock_cond_init(&p->changed);
     ledger_init(&p->ledger);
-    budget_init(&p->budget, p->task->memory_limit);
+    bool copies = p->task->mode != TASK_MODE_INCREMENTAL;
+    budget_init(&p->budget, copies ? p->task->memory_limit / 2 : p->task->memory_limit);
     MergeOpts mo = {.n_streams = p->n_streams,
                     .n_appliers = p->n_appliers,
                     .queue_items = MAX(p->task->queue_size, 1u),

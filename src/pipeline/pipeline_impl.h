@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include "apply/applier.h"
 #include "base/budget.h"
+#include "load/load.h"
 #include "merge/merge.h"
 #include "pipeline/catalog.h"
 #include "pipeline/ledger.h"
@@ -37,6 +38,7 @@ typedef struct StreamCtl {
     const SourceConfig *config;
     const char *id;
     Source *source;
+    Load *load; /* the copy of existing rows; NULL: mode incremental */
 
     /* the coordinator's */
     AppliedSet *applied; /* of the run under way; the source's thread reads it */
@@ -53,12 +55,19 @@ typedef struct StreamCtl {
     bool pinned;
     Err error; /* why FAILED, GRACE, or the last failed try */
     int64_t retry_at_ms;
-    int64_t grace_since_ms; /* first collision of the culprit; 0 none */
-    TxnId culprit;          /* the transaction that was ejected last; file is heap */
+    int64_t grace_since_ms;     /* first collision of the culprit; 0 none */
+    TxnId culprit;              /* the transaction that was ejected last; file is heap */
+    const Member *culprit_copy; /* it was a chunk of this member's rows; NULL: a transaction */
     const Binding *collision_binding;
     char *collision_key, *collision_condition; /* heap */
     int64_t since_ms;                          /* in this state */
 } StreamCtl;
+
+/* How far the copy was at some moment. */
+typedef struct LoadSample {
+    int64_t at_ms;
+    uint64_t rows, bytes;
+} LoadSample;
 
 struct Pipeline {
     const Task *task;
@@ -95,6 +104,7 @@ struct Pipeline {
     pthread_mutex_t mutex;  /* guards the streams' states and below */
     pthread_cond_t changed; /* a state changed, or something is asked for */
     bool stopping, ended;
+    LoadSample load_samples[2]; /* older, newer */
     PipelineEnd end;
     Err fatal;
     _Atomic int64_t started_ms;
@@ -104,6 +114,10 @@ struct Pipeline {
 void stream_set_state(StreamCtl *c, CtlState state); /* mutex held */
 void stream_tick(Pipeline *p, StreamCtl *c);         /* coordinator: one step of its life */
 void pipeline_eject(Pipeline *p, const Txn *t, Err *err, const ApplyCollision *collision);
+/* Ends the run from outside: closes the stream in the merge, wakes its thread and the copy's. Any thread. */
+void stream_halt(StreamCtl *c);
+/* The copy of this source cannot go on; *err is moved from. */
+void pipeline_load_failed(Pipeline *p, uint32_t source, Err *err);
 void stream_ctl_done(StreamCtl *c);
 
 /* checkpoint.c */
@@ -118,6 +132,9 @@ const char *ctl_state_name(Pipeline *p, const StreamCtl *c); /* mutex held */
 /* Has this stream's floor reached the server's present end? Asks the server. */
 NODISCARD bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err);
 NODISCARD bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err);
+
+/* load_status.c: new reference. Any thread. */
+json_t *load_status_json(Pipeline *p);
 
 /* pipeline.c */
 void pipeline_fail(Pipeline *p, Err *err); /* *err is moved from; the first one counts */

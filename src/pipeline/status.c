@@ -15,7 +15,7 @@ const char *ctl_state_name(Pipeline *p, const StreamCtl *c)
                                         : "stopped";
     switch (c->state) {
     case CTL_UNBORN: return "starting";
-    case CTL_RUNNING: return "streaming";
+    case CTL_RUNNING: return c->load && !load_is_complete(c->load) ? "loading" : "streaming";
     case CTL_CLOSING:
     case CTL_DRAINING: return "streaming"; /* coming to rest: what is in flight still moves */
     case CTL_GRACE:
@@ -131,6 +131,7 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
         err_clear(&ignored);
         point_done(&server);
     }
+    if (c->load && !load_is_complete(c->load)) there = false;
     *caught_up = there;
     json_t *o = json_object();
     json_object_set_new(o, "id", json_string(c->id));
@@ -194,13 +195,16 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
         all &= one;
     }
     pthread_mutex_lock(&p->mutex);
-    unsigned running = 0, paused = 0;
+    unsigned running = 0, paused = 0, loading = 0;
     for (uint32_t i = 0; i < p->n_streams; i++) {
         running += p->streams[i].state != CTL_FAILED && p->streams[i].state != CTL_PAUSED;
         paused += p->streams[i].state == CTL_PAUSED;
+        loading +=
+            p->streams[i].state == CTL_RUNNING && p->streams[i].load && !load_is_complete(p->streams[i].load);
     }
     const char *state = err_is_set(&p->fatal)    ? "failed"
                         : p->stopping            ? "stopped"
+                        : loading                ? "loading"
                         : running                ? "streaming"
                         : paused == p->n_streams ? "paused-by-user"
                                                  : "paused-by-error";
@@ -214,7 +218,7 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
     json_object_set_new(o, "sources", sources);
     json_object_set_new(o, "targets", targets_json(p));
     json_object_set_new(o, "appliers", appliers_json(p));
-    json_object_set_new(o, "load", json_null());
+    json_object_set_new(o, "load", load_status_json(p));
     json_object_set_new(o, "error", fatal);
     json_object_set_new(o, "epoch", json_integer((json_int_t)p->epoch));
     json_object_set_new(o, "uptime_ms", json_integer(clock_wall_ms() - atomic_load(&p->started_ms)));

@@ -19,6 +19,7 @@ void stream_set_state(StreamCtl *c, CtlState state)
 void stream_ctl_done(StreamCtl *c)
 {
     source_free(c->source);
+    load_free(c->load);
     applied_set_free(c->applied);
     err_clear(&c->error);
     free((char *)c->culprit.file.ptr);
@@ -69,7 +70,10 @@ static bool gtids_of_position(StreamCtl *c, Conn *conn, StreamPoint *at, Err *er
 /* Where the task file says the stream begins; the server's present end when it does not. */
 static bool first_point(StreamCtl *c, StreamPoint *out, Err *err)
 {
-    const StartPoint *start = &c->config->start;
+    /* With a copy of the rows there is only one start: now. As in DM, meta counts in mode incremental alone.
+     */
+    static const StartPoint now = {0};
+    const StartPoint *start = c->load ? &now : &c->config->start;
     Conn *conn = NULL;
     Flavor flavor = FLAVOR_UNKNOWN;
     *out = (StreamPoint){0};
@@ -110,8 +114,13 @@ static bool write_first_floor(Pipeline *p, StreamCtl *c, Err *err)
     point_format(&at, &json);
     MetaFloor floor = {.stream = str_of(c->id), .point_json = sb_view(&json)};
     bool ok = checkpoint_connect(p, err) &&
-              meta_write_floors(p->meta, &p->dialect, &p->meta_task, p->epoch, p->checkpoint + 1,
-                                p->state_checkpoint, &floor, 1, NULL, 0, err);
+              meta_write_floors(p->meta, &p->dialect, &p->meta_task,
+                                &(MetaCheckpoint){.epoch = p->epoch,
+                                                  .checkpoint = p->checkpoint + 1,
+                                                  .state_checkpoint = p->state_checkpoint,
+                                                  .floors = &floor,
+                                                  .n_floors = 1},
+                                err);
     if (ok) {
         p->checkpoint++;
         c->has_floor = true;
@@ -129,6 +138,35 @@ static bool same_gtid_mode(StreamCtl *c, const StreamPoint *floor, Err *err)
     return err_set_remedy(err, ERR_STATE_TASK_CHANGED, "set enable-gtid back, or start this source anew",
                           "source %s: enable-gtid is %s now, the stored progress is by %s", c->id,
                           c->config->enable_gtid ? "on" : "off", floor->gtids ? "GTID" : "file position");
+}
+
+/* What of the existing rows is copied, from the downstream; then the readers go on with the rest. */
+static bool begin_load(Pipeline *p, StreamCtl *c, const StreamPoint *at, Err *err)
+{
+    Arena arena = {0};
+    MetaChunk *chunks = NULL;
+    size_t n = 0;
+    if (!c->load) return true;
+    bool ok = meta_read_chunks(p->meta, &p->dialect, &p->meta_task, p->epoch, str_of(c->id), &arena, &chunks,
+                               &n, err);
+    LoadDone *done = arena_array(&arena, LoadDone, n + 1);
+    for (size_t i = 0; i < n; i++)
+        done[i] = (LoadDone){.table = chunks[i].table,
+                             .chunk = {.id = chunks[i].id,
+                                       .lo = chunks[i].lo,
+                                       .hi = chunks[i].hi,
+                                       .piece = chunks[i].piece,
+                                       .point_json = chunks[i].point_json,
+                                       .rows = chunks[i].rows,
+                                       .bytes = chunks[i].bytes}};
+    const Member **members = NULL;
+    LoadRun run = {.run = c->run, .flavor = at->flavor, .from = at, .done = done, .n_done = n};
+    if (ok) run.n_members = catalog_source_members(p->catalog, c->index, &members);
+    run.members = members;
+    ok = ok && load_begin(c->load, &run, err);
+    free(members);
+    arena_done(&arena);
+    return ok;
 }
 
 /* Reads the floor and what is done above it from the downstream, and starts the thread there. */
@@ -161,7 +199,11 @@ static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
         window_snapshot(merge_window(p->merge, c->index), &view);
         c->written_first = view.first;
         point_done(&view.floor);
-        ok = source_start(c->source, &at, c->applied, c->run, err);
+        ok = begin_load(p, c, &at, err) && source_start(c->source, &at, c->applied, c->run, err);
+        if (!ok && c->load) {
+            load_stop(c->load);
+            load_join(c->load);
+        }
     }
     applied_set_free(set);
     point_done(&at);
@@ -214,6 +256,13 @@ static bool same_txn(const TxnId *a, const TxnId *b)
     return a->end_pos == b->end_pos && str_eq(a->file, b->file);
 }
 
+/* Chunks have no place in the binlog; theirs is the member. */
+static bool same_culprit(const StreamCtl *c, const Txn *t)
+{
+    const Member *copy = t->chunk ? t->chunk->member : NULL;
+    return c->culprit_copy == copy && (copy || same_txn(&c->culprit, &t->id));
+}
+
 static void keep_collision(StreamCtl *c, const ApplyCollision *collision)
 {
     free(c->collision_key);
@@ -233,9 +282,10 @@ void pipeline_eject(Pipeline *p, const Txn *t, Err *err, const ApplyCollision *c
     bool first = c->state == CTL_RUNNING || c->state == CTL_DRAINING;
     if (first && !merge_is_stale(p->merge, t)) {
         int64_t now = clock_mono_ms();
-        bool again = c->grace_since_ms && same_txn(&c->culprit, &t->id);
+        bool again = c->grace_since_ms && same_culprit(c, t);
         free((char *)c->culprit.file.ptr);
         c->culprit = t->id;
+        c->culprit_copy = t->chunk ? t->chunk->member : NULL;
         c->culprit.file = (Str){str_dup(t->id.file), t->id.file.len};
         if (!again) c->grace_since_ms = now;
         bool in_grace = collision && now - c->grace_since_ms < (int64_t)p->task->collision_grace_ms;
@@ -247,8 +297,30 @@ void pipeline_eject(Pipeline *p, const Txn *t, Err *err, const ApplyCollision *c
     }
     pthread_mutex_unlock(&p->mutex);
     err_clear(err);
-    merge_stream_close(p->merge, c->index);
+    stream_halt(c);
+}
+
+void stream_halt(StreamCtl *c)
+{
+    merge_stream_close(c->pipeline->merge, c->index);
     source_stop(c->source);
+    if (c->load) load_stop(c->load);
+}
+
+void pipeline_load_failed(Pipeline *p, uint32_t source, Err *err)
+{
+    StreamCtl *c = &p->streams[source];
+    pthread_mutex_lock(&p->mutex);
+    if (c->state == CTL_RUNNING) {
+        c->after_closing = err_class(err) == ERR_CLASS_RETRY ? CTL_GRACE : CTL_FAILED;
+        c->retry_at_ms = clock_mono_ms() + GRACE_RETRY_MS;
+        keep_collision(c, NULL);
+        err_move(&c->error, err);
+        stream_set_state(c, CTL_CLOSING);
+    }
+    pthread_mutex_unlock(&p->mutex);
+    err_clear(err);
+    stream_halt(c);
 }
 
 /* Asking who holds a key: one connection a source, as long as there is time. */
@@ -390,8 +462,7 @@ static void tick_running(Pipeline *p, StreamCtl *c)
     bool pinned = c->pinned;
     pthread_mutex_unlock(&p->mutex);
     if (pause) {
-        merge_stream_close(p->merge, c->index);
-        source_stop(c->source);
+        stream_halt(c);
         return;
     }
     if (thread_has_ended(c, &failed, &err) && failed) {
@@ -407,11 +478,14 @@ static void tick_running(Pipeline *p, StreamCtl *c)
             stream_set_state(c, CTL_DRAINING);
         }
         pthread_mutex_unlock(&p->mutex);
+        if (c->load) load_stop(c->load);
     } else if (pinned) {
         WindowView view;
         window_snapshot(merge_window(p->merge, c->index), &view);
         pthread_mutex_lock(&p->mutex);
-        if (c->state == CTL_RUNNING && point_covers(&view.floor, &c->culprit)) {
+        bool past = c->culprit_copy ? load_member_moved(c->load, c->culprit_copy)
+                                    : point_covers(&view.floor, &c->culprit);
+        if (c->state == CTL_RUNNING && past) {
             c->pinned = false;
             c->grace_since_ms = 0;
             keep_collision(c, NULL);
@@ -429,10 +503,11 @@ static void tick_closing(Pipeline *p, StreamCtl *c)
     bool failed;
     if (!thread_has_ended(c, &failed, NULL) || !merge_stream_is_quiet(p->merge, c->index, true)) return;
     source_join(c->source);
+    if (c->load) load_join(c->load);
     (void)FAULT("eject.acked");
     pthread_mutex_lock(&p->mutex);
     CtlState next = c->after_closing;
-    c->pinned = next == CTL_GRACE;
+    c->pinned = next == CTL_GRACE && c->collision_binding;
     if (next != CTL_FAILED) stream_set_state(c, next);
     pthread_mutex_unlock(&p->mutex);
     if (next == CTL_FAILED) tell_failed(p, c);
@@ -444,6 +519,7 @@ static void tick_draining(Pipeline *p, StreamCtl *c)
 {
     if (!merge_stream_is_quiet(p->merge, c->index, true)) return;
     source_join(c->source);
+    if (c->load) load_join(c->load);
     pthread_mutex_lock(&p->mutex);
     bool still = c->state == CTL_DRAINING;
     pthread_mutex_unlock(&p->mutex);

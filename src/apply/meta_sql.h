@@ -1,0 +1,19 @@
+/* Shared by the files that read and write the meta schema; apply/ only. */
+#ifndef SM_APPLY_META_SQL_H
+#define SM_APPLY_META_SQL_H
+
+#include "apply/meta.h"
+
+/* Appends `schema`.sm_x. */
+void meta_table(StrBuf *out, const MetaTask *m, const char *name);
+/* Appends " WHERE task = '…'". */
+void meta_where_task(StrBuf *sql, const MetaTask *m);
+/* A connection that is gone is no error: its server rolls back by itself. */
+void meta_rollback(Conn *c);
+NODISCARD bool meta_u64(Str s, uint64_t *out, Err *err);
+/* Locks the task row and compares the epoch: ERR_APPLY_FENCED. Inside a transaction. */
+NODISCARD bool meta_lock_epoch(Conn *c, const MetaTask *m, uint64_t epoch, Err *err);
+/* Inside a transaction. */
+NODISCARD bool meta_merge_chunks(Conn *c, const MetaTask *m, const MetaChunkMerge *merge, Err *err);
+
+#endif

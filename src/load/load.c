@@ -1,0 +1,434 @@
+#include "load/load.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "base/check.h"
+#include "base/clock.h"
+#include "load/load_impl.h"
+#include "base/poison.h"
+
+enum { SHARE_CHUNKS = 4 }; /* chunks that fit the memory share at least */
+
+Load *load_new(const LoadOpts *opts)
+{
+    Load *l = mem_zalloc(sizeof *l);
+    l->opts = *opts;
+    l->chunk_bytes = MAX(MIN(opts->options->chunk_bytes, opts->memory_bytes / SHARE_CHUNKS), (size_t)16384);
+    l->n_readers = MAX(opts->options->readers, 1U);
+    l->readers = mem_zalloc(l->n_readers * sizeof *l->readers);
+    pthread_mutex_init(&l->mutex, NULL);
+    clock_cond_init(&l->changed);
+    for (uint32_t i = 0; i < l->n_readers; i++) {
+        l->readers[i] = (LoadReader){.load = l, .index = i, .doing = "idle"};
+        l->readers[i].cancel = conn_cancel_new();
+    }
+    return l;
+}
+
+static void table_free(LoadTable *t)
+{
+    for (size_t i = 0; i < t->n_ranges; i++)
+        range_free(t->ranges[i]);
+    free(t->ranges);
+    segments_free(t);
+    chunk_key_free(t->key);
+    free((char *)t->min.ptr);
+    free((char *)t->max.ptr);
+    free(t);
+}
+
+/* What a run has made: tables, ranges, the stream's point. */
+static void forget_run(Load *l)
+{
+    for (size_t i = 0; i < l->n_tables; i++)
+        table_free(l->tables[i]);
+    free(l->tables);
+    free(l->by_member);
+    free(l->ready);
+    free(l->start_file);
+    point_done(&l->point);
+    l->tables = NULL;
+    l->by_member = NULL;
+    l->ready = NULL;
+    l->start_file = NULL;
+    l->n_tables = l->cap_tables = l->n_by_member = l->n_ready = l->cap_ready = 0;
+    l->held = 0;
+    l->has_current = l->started = false;
+    l->server = NULL;
+}
+
+void load_free(Load *l)
+{
+    if (!l) return;
+    CHECK(!l->threads, "load_join comes first");
+    forget_run(l);
+    for (uint32_t i = 0; i < l->n_readers; i++)
+        conn_cancel_free(l->readers[i].cancel);
+    free(l->readers);
+    pthread_mutex_destroy(&l->mutex);
+    pthread_cond_destroy(&l->changed);
+    free(l);
+}
+
+/* ---- tables ---- */
+
+bool load_add_table(Load *l, const Member *m, LoadTable **out, Err *err)
+{
+    LoadTable *t = mem_zalloc(sizeof *t);
+    t->member = m;
+    if (!l->opts.hooks.table(l->opts.hooks.ctx, m, &t->info, err)) {
+        free(t);
+        return false;
+    }
+    if (!chunk_key_new(t->info.schema, t->info.map, &t->key)) t->key = NULL;
+    if (m->id >= l->n_by_member) {
+        size_t n = m->id + 16;
+        l->by_member = mem_realloc(l->by_member, n * sizeof *l->by_member);
+        memset(l->by_member + l->n_by_member, 0, (n - l->n_by_member) * sizeof *l->by_member);
+        l->n_by_member = n;
+    }
+    if (l->n_tables == l->cap_tables) {
+        l->cap_tables = l->cap_tables ? l->cap_tables * 2 : 16;
+        l->tables = mem_realloc(l->tables, l->cap_tables * sizeof *l->tables);
+    }
+    l->tables[l->n_tables++] = t;
+    l->by_member[m->id] = t;
+    *out = t;
+    return true;
+}
+
+static bool take_up_chunk(LoadTable *t, const LoadDone *d, Err *err)
+{
+    Range *r = range_new(d->chunk.lo, d->chunk.hi, RANGE_DONE);
+    r->id = d->chunk.id;
+    r->rows = d->chunk.rows;
+    r->bytes = d->chunk.bytes;
+    r->covered = d->chunk.point_json.len == 0;
+    if (!r->covered && !point_parse(d->chunk.point_json, &r->until, err)) {
+        range_free(r);
+        return false;
+    }
+    t->rows += r->rows;
+    t->bytes += r->bytes;
+    range_insert(t, r);
+    return true;
+}
+
+/* The first committed piece found: the rest is in the file. */
+static bool take_up_unit(Load *l, LoadTable *t, const LoadDone *d, Err *err)
+{
+    Range *r = range_new((Str){0}, (Str){0}, RANGE_SENT);
+    bool ok = unit_open(l, t, &r->unit, err) && point_parse(d->chunk.point_json, &r->until, err);
+    if (ok && !r->unit)
+        ok = err_set_remedy(err, ERR_SOURCE_SPILL,
+                            "bring the file back, or delete the table's rows in sm_chunk and its copied rows",
+                            "source %s: table " STR_FMT "." STR_FMT
+                            " is copied in part, and the file in the state folder with the rest is gone",
+                            l->opts.source_id, STR_ARG(t->member->name.schema),
+                            STR_ARG(t->member->name.table));
+    if (!ok) {
+        range_free(r);
+        return false;
+    }
+    range_insert(t, r);
+    return true;
+}
+
+static bool take_up_piece(Load *l, LoadTable *t, const LoadDone *d, Err *err)
+{
+    if (!t->n_ranges && !take_up_unit(l, t, d, err)) return false;
+    Range *r = t->ranges[0];
+    if (!r->unit || d->chunk.piece > unit_pieces(r->unit))
+        return err_set(err, ERR_CORRUPT,
+                       "source %s: a copied piece of table " STR_FMT "." STR_FMT
+                       " is not of the file in the state folder",
+                       l->opts.source_id, STR_ARG(t->member->name.schema), STR_ARG(t->member->name.table));
+    unit_commit(r->unit, d->chunk.piece, d->chunk.id);
+    r->rows += d->chunk.rows;
+    r->bytes += d->chunk.bytes;
+    t->rows += d->chunk.rows;
+    t->bytes += d->chunk.bytes;
+    if (unit_is_complete(r->unit)) r->state = RANGE_DONE;
+    return true;
+}
+
+static LoadTable *table_by_name(const Load *l, TableName name)
+{
+    for (size_t i = 0; i < l->n_tables; i++)
+        if (table_name_eq(l->tables[i]->member->name, name)) return l->tables[i];
+    return NULL;
+}
+
+static bool take_up(Load *l, const LoadRun *run, Err *err)
+{
+    LoadTable *t = NULL;
+    bool ok = true;
+    l->next_chunk = 1;
+    for (size_t i = 0; ok && i < run->n_members; i++)
+        ok = load_add_table(l, run->members[i], &t, err);
+    for (size_t i = 0; ok && i < run->n_done; i++) {
+        const LoadDone *d = &run->done[i];
+        l->next_chunk = MAX(l->next_chunk, d->chunk.id + 1);
+        if (!t || !table_name_eq(t->member->name, d->table)) t = table_by_name(l, d->table);
+        if (!t) continue; /* a table that is not routed any more */
+        ok = d->chunk.piece ? take_up_piece(l, t, d, err) : take_up_chunk(t, d, err);
+    }
+    return ok;
+}
+
+bool load_begin(Load *l, const LoadRun *run, Err *err)
+{
+    CHECK(!l->threads, "load_join comes before the next run");
+    pthread_mutex_lock(&l->mutex);
+    forget_run(l);
+    l->run = run->run;
+    l->flavor = run->flavor;
+    l->use_gtid = run->from->gtids != NULL;
+    l->stopping = false;
+    l->rate_from_ms = clock_mono_ms();
+    l->rate_rows = 0;
+    point_copy(&l->point, run->from);
+    bool ok = take_up(l, run, err);
+    if (ok) {
+        atomic_store(&l->active, true);
+        for (size_t i = 0; i < l->n_tables; i++)
+            work_note_done(l, l->tables[i]);
+        if (!l->n_tables) atomic_store(&l->active, false);
+    }
+    pthread_mutex_unlock(&l->mutex);
+    if (!ok) return false;
+    for (uint32_t i = 0; i < l->n_readers; i++) {
+        LoadReader *r = &l->readers[i];
+        conn_cancel_reset(r->cancel);
+        r->trouble_since_ms = 0;
+        CHECK(pthread_create(&r->thread, NULL, reader_main, r) == 0, "threads can be started");
+    }
+    l->threads = true;
+    return true;
+}
+
+void load_stop(Load *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    l->stopping = true;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+    for (uint32_t i = 0; i < l->n_readers; i++)
+        conn_cancel_fire(l->readers[i].cancel);
+}
+
+void load_join(Load *l)
+{
+    if (!l->threads) return;
+    for (uint32_t i = 0; i < l->n_readers; i++)
+        pthread_join(l->readers[i].thread, NULL);
+    l->threads = false;
+}
+
+/* ---- commits and merges ---- */
+
+static Range *range_by_id(const LoadTable *t, const TxnChunk *c)
+{
+    Range *r = range_find(t, c->hi.len ? c->hi : c->lo);
+    if (!c->hi.len && t->n_ranges) r = t->ranges[t->n_ranges - 1];
+    return r && r->id == c->id ? r : NULL;
+}
+
+void load_committed(Load *l, const TxnChunk *c, uint64_t slot)
+{
+    pthread_mutex_lock(&l->mutex);
+    LoadTable *t = c->member->id < l->n_by_member ? l->by_member[c->member->id] : NULL;
+    Range *r = !t ? NULL : c->piece ? t->ranges[0] : range_by_id(t, c);
+    if (r && r->state == RANGE_SENT) {
+        t->rows += c->rows;
+        t->bytes += c->bytes;
+        t->moved = true;
+        r->has_slot = true;
+        r->slot = MAX(r->slot, slot);
+        if (c->piece) {
+            unit_commit(r->unit, c->piece, c->id);
+            r->rows += c->rows;
+            r->bytes += c->bytes;
+            l->held -= MIN(l->held, (size_t)c->bytes);
+            if (unit_is_complete(r->unit)) r->state = RANGE_DONE;
+        } else {
+            l->held -= MIN(l->held, r->held);
+            r->held = 0;
+            r->state = RANGE_DONE;
+        }
+        work_note_done(l, t);
+    }
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static bool may_cover(const Range *r, const StreamPoint *floor, uint64_t window_first)
+{
+    if (r->state != RANGE_DONE) return false;
+    if (r->covered) return true;
+    if (r->has_slot) return r->slot < window_first;
+    if (r->until.gtids) return floor->gtids && gtidset_subset(r->until.gtids, floor->gtids);
+    int c;
+    return r->until.server && floor->server && strcmp(r->until.server, floor->server) == 0 &&
+           place_cmp(r->until.file, r->until.pos, str_of(floor->file), floor->pos, &c) && c <= 0;
+}
+
+typedef struct Merges {
+    LoadMerge *all;
+    size_t n;
+} Merges;
+
+/* Ranges [from, to) of one table become one. */
+static void add_merge(Merges *m, const LoadTable *t, size_t from, size_t to)
+{
+    const Range *first = t->ranges[from];
+    size_t extra = first->unit ? (size_t)unit_pieces(first->unit) : 0;
+    if (to - from == 1 && first->covered) return;
+    m->all = mem_realloc(m->all, (m->n + 1) * sizeof *m->all);
+    LoadMerge *x = &m->all[m->n++];
+    *x = (LoadMerge){.keep = first->unit ? unit_chunk_ids(first->unit)[0] : first->id,
+                     .hi = t->ranges[to - 1]->hi};
+    x->gone = mem_alloc((to - from + extra) * sizeof *x->gone);
+    for (size_t i = from; i < to; i++) {
+        x->rows += t->ranges[i]->rows;
+        x->bytes += t->ranges[i]->bytes;
+        if (i > from) x->gone[x->n_gone++] = t->ranges[i]->id;
+    }
+    for (size_t i = 1; i < extra; i++)
+        x->gone[x->n_gone++] = unit_chunk_ids(first->unit)[i];
+}
+
+void load_mergeable(Load *l, const StreamPoint *floor, uint64_t window_first, LoadMerge **out, size_t *n)
+{
+    Merges m = {0};
+    pthread_mutex_lock(&l->mutex);
+    for (size_t i = 0; i < l->n_tables; i++) {
+        const LoadTable *t = l->tables[i];
+        if (t->following) continue;
+        for (size_t from = 0, to; from < t->n_ranges; from = to) {
+            to = from + 1;
+            if (!may_cover(t->ranges[from], floor, window_first)) continue;
+            while (to < t->n_ranges && str_eq(t->ranges[to - 1]->hi, t->ranges[to]->lo) &&
+                   may_cover(t->ranges[to], floor, window_first))
+                to++;
+            add_merge(&m, t, from, to);
+        }
+    }
+    pthread_mutex_unlock(&l->mutex);
+    *out = m.all;
+    *n = m.n;
+}
+
+/* Nobody but the coordinator, which calls this, takes ranges that are done away. */
+static void merge_here(Load *l, const LoadMerge *m)
+{
+    for (size_t i = 0; i < l->n_tables; i++) {
+        LoadTable *t = l->tables[i];
+        for (size_t k = 0; !t->following && k < t->n_ranges; k++) {
+            Range *r = t->ranges[k];
+            if (r->unit ? unit_chunk_ids(r->unit)[0] != m->keep : r->id != m->keep) continue;
+            if (r->unit) {
+                unit_remove(r->unit);
+                r->unit = NULL;
+                r->id = m->keep;
+            } else {
+                for (size_t g = 0; g < m->n_gone; g++) {
+                    Range *gone = t->ranges[k + 1];
+                    CHECK(gone->id == m->gone[g], "merged ranges follow each other");
+                    range_set_hi(r, gone->hi);
+                    range_remove(t, gone);
+                    range_free(gone);
+                }
+            }
+            r->rows = m->rows;
+            r->bytes = m->bytes;
+            r->covered = true;
+            point_done(&r->until);
+            work_note_done(l, t);
+            return;
+        }
+    }
+}
+
+void load_merged(Load *l, LoadMerge *merges, size_t n, bool written)
+{
+    pthread_mutex_lock(&l->mutex);
+    for (size_t i = 0; i < n; i++) {
+        if (written) merge_here(l, &merges[i]);
+        free(merges[i].gone);
+    }
+    free(merges);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+/* ---- what the outside asks ---- */
+
+bool load_is_complete(Load *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    bool all = l->threads;
+    for (size_t i = 0; all && i < l->n_tables; i++)
+        all = l->tables[i]->complete;
+    pthread_mutex_unlock(&l->mutex);
+    return all;
+}
+
+bool load_member_moved(Load *l, const Member *m)
+{
+    pthread_mutex_lock(&l->mutex);
+    const LoadTable *t = m->id < l->n_by_member ? l->by_member[m->id] : NULL;
+    bool moved = t && t->moved;
+    pthread_mutex_unlock(&l->mutex);
+    return moved;
+}
+
+const char *load_phase_name(LoadPhase p)
+{
+    static const char *const names[] = {"waiting", "copying", "unit", "following"};
+    return names[p];
+}
+
+static LoadPhase phase_of(const LoadTable *t)
+{
+    if (t->complete) return LOAD_FOLLOWING;
+    if (t->plan != PLAN_MADE && !t->n_ranges) return LOAD_WAITING;
+    return t->key ? LOAD_COPYING : LOAD_UNIT;
+}
+
+void load_progress(Load *l, LoadProgress *out)
+{
+    pthread_mutex_lock(&l->mutex);
+    *out = (LoadProgress){.begun = l->threads,
+                          .complete = l->threads,
+                          .n_tables = l->n_tables,
+                          .n_readers = l->n_readers,
+                          .tables = mem_zalloc((l->n_tables + 1) * sizeof *out->tables),
+                          .readers = mem_zalloc((l->n_readers + 1) * sizeof *out->readers)};
+    for (size_t i = 0; i < l->n_tables; i++) {
+        const LoadTable *t = l->tables[i];
+        LoadTableProgress *p = &out->tables[i];
+        *p = (LoadTableProgress){.member = t->member,
+                                 .phase = phase_of(t),
+                                 .rows = t->rows,
+                                 .bytes = t->bytes,
+                                 .rows_estimated = t->complete ? t->rows : MAX(t->rows_estimated, t->rows),
+                                 .bytes_estimated =
+                                     t->complete ? t->bytes : MAX(t->bytes_estimated, t->bytes)};
+        out->complete &= t->complete;
+        out->rows += p->rows;
+        out->bytes += p->bytes;
+        out->rows_estimated += p->rows_estimated;
+        out->bytes_estimated += p->bytes_estimated;
+    }
+    for (uint32_t i = 0; i < l->n_readers; i++)
+        out->readers[i] =
+            (LoadReaderProgress){.member = l->readers[i].table ? l->readers[i].table->member : NULL,
+                                 .doing = l->readers[i].doing,
+                                 .chunks = l->readers[i].chunks};
+    pthread_mutex_unlock(&l->mutex);
+}
+
+void load_progress_done(LoadProgress *p)
+{
+    free(p->tables);
+    free(p->readers);
+    *p = (LoadProgress){0};
+}

@@ -1,0 +1,232 @@
+/* The inside of a source's copy, shared by load/ only.
+ *
+ *   load.c     life, members, what the outside asks
+ *   range.c    the ranges of one table, in key order
+ *   judge.c    the stream's thread: what becomes of each change; sending chunks the stream has come to
+ *   work.c     what a reader does next: planning, segments, splitting
+ *   reader.c   the reader's thread: one chunk from mark to resolve
+ *   snapshot.c the three ways to read rows that are true to a position
+ *   unit.c     tables without a chunk key: through a file
+ *
+ * One mutex guards everything but what says otherwise. Nobody holds it while asking a server or handing on a
+ * transaction. */
+#ifndef SM_LOAD_LOAD_IMPL_H
+#define SM_LOAD_LOAD_IMPL_H
+
+#include <pthread.h>
+#include "base/map.h"
+#include "load/chunk_key.h"
+#include "load/encode.h"
+#include "load/load.h"
+
+typedef enum RangeState { RANGE_MARKED, RANGE_READY, RANGE_SENT, RANGE_DONE } RangeState;
+
+/* Part of a table's key space: lo < key <= hi. */
+typedef struct Range {
+    Str lo, hi; /* heap; empty: no bound */
+    RangeState state;
+    uint64_t id;  /* chunk id, from SENT on */
+    bool exact;   /* READY: the rows are exactly those at U; else changes up to U are put into them */
+    char *u_file; /* READY: U, as the server said; heap */
+    uint64_t u_pos;
+    Txn *txn;          /* READY: the rows as INSERTs; owned */
+    Map *by_key;       /* READY: chunk key → index of its operation + 1; made when first needed */
+    size_t cap_ops;    /* READY: of txn->ops, once the stream has added some */
+    StreamPoint until; /* SENT, DONE and not covered: the stream's point when it was sent */
+    bool covered;      /* DONE: the floor has passed until */
+    bool has_slot;     /* committed in this run, in this slot of the window */
+    uint64_t slot;
+    uint64_t rows, bytes;
+    size_t held; /* of the memory share, until committed */
+
+    bool pieces_busy, pieces_sent; /* of a unit: a reader is at it; all are handed on */
+    struct Unit *unit;             /* of a table without a key whose rows do not fit memory: READY, SENT */
+} Range;
+
+/* A stretch of a table that is read from its lower end upwards, by one reader at a time. */
+typedef struct Segment {
+    Str next, hi; /* heap: rows up to next are in ranges; empty: no bound */
+    Str mark_hi;  /* heap; of the chunk being read */
+    bool busy;
+    unsigned halvings; /* how often (next, hi] is halved for one chunk's mark */
+} Segment;
+
+typedef enum TablePlan { PLAN_NONE, PLAN_BUSY, PLAN_MADE } TablePlan;
+
+typedef struct LoadTable {
+    const Member *member;
+    LoadTableInfo info;
+    ChunkKey *key; /* NULL: a unit */
+    TablePlan plan;
+    Range **ranges; /* ascending, disjoint */
+    size_t n_ranges, cap_ranges;
+    Segment *segments;
+    size_t n_segments;
+    Str min, max;        /* heap: the keys' bounds when it was planned; empty: not known */
+    uint64_t chunk_rows; /* LIMIT of the next chunk, adapted to bytes and time */
+    uint64_t rows_estimated, bytes_estimated;
+    uint64_t rows, bytes; /* committed */
+    uint64_t unread;      /* changes dropped because the range is not read yet */
+    bool complete;        /* everything is committed */
+    bool following;       /* and covered: the stream asks no more */
+    bool moved;           /* a chunk was committed in this run */
+} LoadTable;
+
+typedef struct LoadReader {
+    struct Load *load;
+    uint32_t index;
+    pthread_t thread;
+    ConnCancel *cancel; /* fired by load_stop */
+    Conn *conn;         /* this and below: the reader's thread */
+    int64_t trouble_since_ms;
+    /* guarded by Load.mutex */
+    LoadTable *table; /* at work on; NULL: idle */
+    const char *doing;
+    uint64_t chunks;
+} LoadReader;
+
+typedef struct ReadyChunk {
+    LoadTable *table;
+    Range *range;
+} ReadyChunk;
+
+struct Load {
+    LoadOpts opts;
+    Flavor flavor;
+    bool use_gtid; /* the stream runs by GTID */
+    LoadReader *readers;
+    uint32_t n_readers;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool running, stopping, threads;
+    uint32_t run;
+    LoadTable **tables; /* in the order they are copied */
+    size_t n_tables, cap_tables;
+    LoadTable **by_member; /* by member id; NULL: not here */
+    size_t n_by_member;
+    struct ReadyChunk *ready; /* ranges in state READY */
+    size_t n_ready, cap_ready;
+    size_t held;        /* bytes of chunks marked, read and sent */
+    size_t chunk_bytes; /* the bound for one chunk; constant */
+    uint64_t next_chunk;
+    int64_t rate_from_ms; /* rows-per-second: since then rate_rows were read */
+    uint64_t rate_rows;
+
+    /* where the stream is */
+    StreamPoint point; /* behind the last transaction handed on */
+    TxnId current;     /* of the transaction in hand, when there is one */
+    bool has_current;
+    const char *server; /* interned; NULL: nothing read yet */
+    char *start_file;   /* where the server was when the run began; NULL: not asked yet */
+    uint64_t start_pos;
+    bool started;        /* the stream has come there: before, nothing is marked */
+    _Atomic bool active; /* false: every table follows, or no copy is asked for */
+};
+
+/* -- range.c (mutex held) -- */
+Range *range_new(Str lo, Str hi, RangeState state);
+void range_free(Range *r);
+/* The range that holds the key; NULL: none. key empty (units): the first. */
+Range *range_find(const LoadTable *t, Str key);
+void range_insert(LoadTable *t, Range *r);
+void range_remove(LoadTable *t, Range *r); /* does not free */
+/* Gives r a new upper bound. */
+void range_set_hi(Range *r, Str hi);
+bool ranges_cover_all(const LoadTable *t, bool (*is)(const Range *r));
+/* -1, 0, 1 of two binlog places of one server; false: they cannot be compared. */
+bool place_cmp(const char *file, uint64_t pos, Str file2, uint64_t pos2, int *out);
+
+/* -- load.c -- */
+/* A member that is to be copied. Mutex held, or before the threads. */
+NODISCARD bool load_add_table(Load *l, const Member *m, LoadTable **out, Err *err);
+
+/* -- judge.c -- */
+/* Hands on every READY chunk that the stream has come to. Mutex held; gives it up meanwhile. False:
+ * stopping. */
+NODISCARD bool load_send_due(Load *l);
+/* The write set of a chunk's rows. No mutex needed: the transaction is the caller's. */
+void chunk_hash(const LoadTable *t, Txn *txn);
+/* Makes txn the transaction of a chunk (or a unit's piece) of r. Mutex held. */
+void chunk_seal(Load *l, const LoadTable *t, const Range *r, Txn *txn, uint64_t piece, uint64_t bytes);
+/* Has the stream come to where the server was at the begin? Mutex held. */
+void load_note_start(Load *l);
+
+/* -- unit.c: a table without a chunk key, too large for memory -- */
+typedef struct Unit Unit;
+/* The file of a table's unit, empty and open for writing. */
+NODISCARD bool unit_create(const Load *l, const LoadTable *t, Unit **out, Err *err);
+NODISCARD bool unit_add(Unit *u, const RowImage *row, Err *err);
+/* All rows are there: fsynced, with an end record. */
+NODISCARD bool unit_seal(Unit *u, Err *err);
+/* The sealed file of an earlier run; *out NULL: there is none, or it was never sealed. */
+NODISCARD bool unit_open(const Load *l, const LoadTable *t, Unit **out, Err *err);
+uint64_t unit_pieces(const Unit *u);
+/* The rows of a piece (from 1) as INSERTs; *bytes: of their images. */
+NODISCARD bool unit_piece(Unit *u, uint64_t piece, const LoadTableInfo *info, Txn *txn, uint64_t *bytes,
+                          Err *err);
+/* Which pieces are committed, and by which chunk ids. Mutex held. */
+bool unit_is_committed(const Unit *u, uint64_t piece);
+void unit_commit(Unit *u, uint64_t piece, uint64_t chunk_id);
+bool unit_is_complete(const Unit *u);
+const uint64_t *unit_chunk_ids(const Unit *u); /* by piece - 1 */
+void unit_remove(Unit *u);                     /* the file too; frees */
+void unit_close(Unit *u);                      /* NULL allowed */
+
+/* -- work.c -- */
+typedef enum WorkKind { WORK_NONE, WORK_PLAN, WORK_CHUNK, WORK_UNIT, WORK_PIECES } WorkKind;
+typedef struct Work {
+    WorkKind kind;
+    LoadTable *table;
+    Range *range;     /* CHUNK: marked; UNIT: marked; PIECES: SENT */
+    uint64_t limit;   /* CHUNK: rows */
+    StreamPoint mark; /* P: what the read has to see; the reader calls point_done */
+} Work;
+/* Blocks until there is something to do. False: stopping. */
+NODISCARD bool work_next(Load *l, LoadReader *r, Work *out);
+/* The plan of a table is made: its segments. min, max: empty when the table is empty. */
+void work_planned(Load *l, LoadTable *t, Str min, Str max);
+/* What was read. */
+typedef struct ReadChunk {
+    Txn *txn; /* the rows; taken over */
+    Str hi;   /* rows up to here were read; the range's own bound when all of it was */
+    bool all; /* the range was read to its end */
+    uint64_t bytes;
+    int64_t took_ms;
+    bool exact;
+    Str u_file;
+    uint64_t u_pos;
+    Unit *unit; /* instead of txn */
+} ReadChunk;
+void work_read(Load *l, Work *w, const ReadChunk *c);
+/* It was not; somebody will try again. */
+void work_failed(Load *l, Work *w);
+void segments_free(LoadTable *t);
+/* A range has become DONE or covered: is the table complete? Mutex held. */
+void work_note_done(Load *l, LoadTable *t);
+
+/* -- snapshot.c: reader thread, mutex not held -- */
+typedef enum ReadWay {
+    READ_SNAPSHOT, /* MariaDB: the snapshot says its own position */
+    READ_WINDOW,   /* MySQL with GTIDs: between two positions */
+    READ_LOCK,     /* one table locked for a moment: exact */
+} ReadWay;
+typedef struct Snapshot {
+    bool exact;
+    char *file; /* U; heap. WINDOW: set by snapshot_end */
+    uint64_t pos;
+} Snapshot;
+/* How this source can be read; ERR_SOURCE_SETTING with what to grant or set. */
+NODISCARD bool snapshot_way(Load *l, Conn *c, bool whole_table, ReadWay *out, Err *err);
+/* Makes the connection see a state that contains everything before mark. Blocks until it does. */
+NODISCARD bool snapshot_begin(LoadReader *r, ReadWay way, const Work *w, Snapshot *out, Err *err);
+NODISCARD bool snapshot_end(LoadReader *r, ReadWay way, Snapshot *s, Err *err);
+void snapshot_done(Snapshot *s);
+NODISCARD bool reader_connect(LoadReader *r, Conn **out, Err *err);
+/* Sleeps; true when the load is stopping. */
+bool reader_sleep(LoadReader *r, int64_t ms);
+
+/* -- reader.c -- */
+void *reader_main(void *arg);
+
+#endif

@@ -1,0 +1,534 @@
+/* A reader's thread: takes what is to be read next, reads it, and hands it back. */
+#include <stdlib.h>
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "db/server.h"
+#include "load/load_impl.h"
+#include "base/poison.h"
+
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_LAST_MS = 3000 };
+
+bool reader_sleep(LoadReader *r, int64_t ms)
+{
+    Load *l = r->load;
+    int64_t until = clock_mono_ms() + ms;
+    pthread_mutex_lock(&l->mutex);
+    while (!l->stopping && clock_mono_ms() < until)
+        (void)clock_cond_wait_until(&l->changed, &l->mutex, until);
+    bool stop = l->stopping;
+    pthread_mutex_unlock(&l->mutex);
+    return stop;
+}
+
+/* UTC, bytes as stored, no mode that changes what is read; a snapshot that lasts for its statements. */
+static const char *const session_sql[] = {
+    "SET NAMES utf8mb4",
+    "SET character_set_results = NULL",
+    "SET SESSION time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600, sql_select_limit = DEFAULT",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+};
+
+bool reader_connect(LoadReader *r, Conn **out, Err *err)
+{
+    ConnOpts o = r->load->opts.conn;
+    o.cancel = r->cancel;
+    o.connect_timeout_s = 10;
+    o.read_timeout_s = o.write_timeout_s = 300;
+    if (FAULT("load.connect")) return err_set(err, ERR_DB_LOST, "fault load.connect");
+    if (!conn_open(&o, out, err)) return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < ARRAY_LEN(session_sql); i++)
+        ok = conn_exec(*out, str_of(session_sql[i]), NULL, err);
+    if (ok) {
+        /* Not every server has the one or the other: a bound on statements would cut chunks. */
+        Err ignored = {0};
+        if (!conn_exec(*out, STR("SET SESSION max_statement_time = 0"), NULL, &ignored)) err_clear(&ignored);
+        if (!conn_exec(*out, STR("SET SESSION max_execution_time = 0"), NULL, &ignored)) err_clear(&ignored);
+        return true;
+    }
+    conn_close(*out);
+    *out = NULL;
+    return false;
+}
+
+static bool ensure_connected(LoadReader *r, Err *err)
+{
+    return r->conn || reader_connect(r, &r->conn, err);
+}
+
+static void disconnect(LoadReader *r)
+{
+    conn_close(r->conn);
+    r->conn = NULL;
+}
+
+/* ---- where the server is at the begin ---- */
+
+/* The stream may have transactions of an earlier run in front of it, which come without their rows: nothing
+ * is marked before it has come to where the server is now. */
+static bool ask_start(LoadReader *r, Err *err)
+{
+    Load *l = r->load;
+    StreamPoint at;
+    if (!server_current_point(r->conn, l->flavor, &at, err)) return false;
+    pthread_mutex_lock(&l->mutex);
+    l->start_file = str_dup(str_of(at.file));
+    l->start_pos = at.pos;
+    load_note_start(l);
+    pthread_mutex_unlock(&l->mutex);
+    point_done(&at);
+    return true;
+}
+
+/* ---- planning ---- */
+
+static bool estimate(LoadReader *r, LoadTable *t, Err *err)
+{
+    Rows rows;
+    Str v[2];
+    uint64_t n = 0, bytes = 0;
+    StrBuf sql = {0};
+    sb_c(&sql, "SELECT TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+    sb_quoted(&sql, t->member->name.schema);
+    sb_c(&sql, " AND TABLE_NAME = ");
+    sb_quoted(&sql, t->member->name.table);
+    bool ok = conn_query(r->conn, sb_view(&sql), &rows, err);
+    sb_done(&sql);
+    if (!ok) return false;
+    if (rows_next(&rows, v)) {
+        if (v[0].ptr && !str_to_u64(v[0], &n)) n = 0; /* no estimate: nothing depends on it but the display */
+        if (v[1].ptr && !str_to_u64(v[1], &bytes)) bytes = 0;
+    }
+    rows_done(&rows);
+    pthread_mutex_lock(&r->load->mutex);
+    t->rows_estimated = n;
+    t->bytes_estimated = bytes;
+    pthread_mutex_unlock(&r->load->mutex);
+    return true;
+}
+
+/* The lowest or highest key; empty when there is no row. */
+static bool end_key(LoadReader *r, const LoadTable *t, RowEncoder *e, bool highest, StrBuf *key, Err *err)
+{
+    StrBuf sql = {0};
+    Stmt *stmt = NULL;
+    const StmtValue *values;
+    Arena arena = {0};
+    RowImage image;
+    sb_c(&sql, "SELECT ");
+    sb_str(&sql, row_encoder_select_list(e));
+    sb_c(&sql, " FROM ");
+    table_name_sql(t->member->name, &sql);
+    sb_c(&sql, " ORDER BY ");
+    chunk_key_order(t->key, highest, &sql);
+    sb_c(&sql, " LIMIT 1");
+    bool ok = stmt_open(r->conn, sb_view(&sql), &stmt, err);
+    if (ok) {
+        StmtResult result = stmt_next(stmt, &values, err);
+        ok = result != STMT_FAILED;
+        if (result == STMT_ROW) {
+            ok = row_encoder_row(e, values, &arena, &image, err);
+            if (ok) {
+                bool has = chunk_key_of(t->key, t->info.map, &image, key);
+                CHECK(has, "a whole row has its key");
+            }
+        }
+    }
+    if (!stmt_close(stmt)) disconnect(r);
+    if (!ok) err_wrap(err, "looking for the ends of the key");
+    arena_done(&arena);
+    sb_done(&sql);
+    return ok && (r->conn || err_set(err, ERR_DB_LOST, "the connection was lost"));
+}
+
+static bool plan_table(LoadReader *r, LoadTable *t, Err *err)
+{
+    StrBuf min = {0}, max = {0};
+    RowEncoder *e = NULL;
+    bool ok = row_encoder_new(t->info.schema, t->info.map, r->load->flavor, &e, err) && estimate(r, t, err);
+    if (ok && t->key) ok = end_key(r, t, e, false, &min, err) && end_key(r, t, e, true, &max, err);
+    row_encoder_free(e);
+    if (ok) work_planned(r->load, t, sb_view(&min), sb_view(&max));
+    sb_done(&min);
+    sb_done(&max);
+    return ok;
+}
+
+/* ---- rows ---- */
+
+typedef struct Gather {
+    LoadTable *table;
+    Txn *txn;
+    RowOp *ops; /* heap, until the end */
+    size_t n, cap;
+    uint64_t bytes;
+    const uint8_t *present; /* in the transaction's memory */
+} Gather;
+
+static void gather_begin(Gather *g, LoadTable *t)
+{
+    *g = (Gather){.table = t, .txn = txn_new()};
+}
+
+static void gather_drop(Gather *g)
+{
+    if (g->txn) txn_free(g->txn);
+    free(g->ops);
+    *g = (Gather){0};
+}
+
+static void gather_add(Gather *g, const RowImage *image)
+{
+    if (!g->present) {
+        size_t n = (g->table->info.map->n_columns + 7) / 8;
+        uint8_t *p = arena_alloc(&g->txn->arena, n);
+        memcpy(p, image->present, n);
+        g->present = p;
+    }
+    if (g->n == g->cap) {
+        g->cap = g->cap ? g->cap * 2 : 256;
+        g->ops = mem_realloc(g->ops, g->cap * sizeof *g->ops);
+    }
+    g->ops[g->n] = (RowOp){.binding = g->table->info.binding, .kind = ROW_INSERT, .after = *image};
+    g->ops[g->n++].after.present = g->present;
+    g->bytes += image->bytes.len;
+}
+
+/* The transaction, with its write set. */
+static Txn *gather_end(Gather *g)
+{
+    Txn *t = g->txn;
+    t->n_ops = g->n;
+    t->ops = arena_array(&t->arena, RowOp, g->n + 1);
+    if (g->n) memcpy(t->ops, g->ops, g->n * sizeof *g->ops);
+    free(g->ops);
+    g->ops = NULL;
+    g->txn = NULL;
+    chunk_hash(g->table, t);
+    return t;
+}
+
+static void gather_key(const Gather *g, size_t i, StrBuf *key)
+{
+    sb_clear(key);
+    bool ok = chunk_key_of(g->table->key, g->table->info.map, &g->ops[i].after, key);
+    CHECK(ok, "a whole row has its key");
+}
+
+/* One SELECT into g. hi, limit 0: without bound. *cut: the bound of bytes ended it, and the connection with
+ * it. */
+static bool read_rows(LoadReader *r, Gather *g, RowEncoder *e, Str lo, Str hi, uint64_t limit, bool bounded,
+                      bool *cut, Err *err)
+{
+    LoadTable *t = g->table;
+    StrBuf sql = {0};
+    Stmt *stmt = NULL;
+    StmtResult result = STMT_END;
+    const StmtValue *values;
+    *cut = false;
+    sb_c(&sql, "SELECT ");
+    sb_str(&sql, row_encoder_select_list(e));
+    sb_c(&sql, " FROM ");
+    table_name_sql(t->member->name, &sql);
+    if (t->key) {
+        sb_c(&sql, " WHERE ");
+        chunk_key_where(t->key, lo, hi, &sql);
+        sb_c(&sql, " ORDER BY ");
+        chunk_key_order(t->key, false, &sql);
+        if (limit) sb_printf(&sql, " LIMIT %llu", (unsigned long long)limit);
+    }
+    bool ok = stmt_open(r->conn, sb_view(&sql), &stmt, err);
+    while (ok && !*cut && (result = stmt_next(stmt, &values, err)) == STMT_ROW) {
+        RowImage image;
+        ok = row_encoder_row(e, values, &g->txn->arena, &image, err);
+        if (ok) gather_add(g, &image);
+        *cut = bounded && g->bytes >= r->load->chunk_bytes;
+    }
+    ok = ok && result != STMT_FAILED;
+    if (*cut) conn_kill_socket(r->conn); /* what is left may be long */
+    if (!stmt_close(stmt) || *cut) disconnect(r);
+    sb_done(&sql);
+    return ok;
+}
+
+/* The key does not tell rows apart: rows that share the last value read may be missing. They go to the next
+ * chunk; when there is nothing else, they are read as a whole. */
+static bool whole_groups(LoadReader *r, Gather *g, RowEncoder *e, const Work *w, StrBuf *hi, Err *err)
+{
+    StrBuf key = {0};
+    bool cut = false, ok = true;
+    size_t n = g->n;
+    gather_key(g, n - 1, hi);
+    while (n) {
+        gather_key(g, n - 1, &key);
+        if (!str_eq(sb_view(&key), sb_view(hi))) break;
+        n--;
+    }
+    if (n) {
+        g->n = n;
+        gather_key(g, n - 1, hi);
+    } else if (!r->conn) {
+        ok = err_set_remedy(err, ERR_NOT_SUPPORTED, "raise chunk-bytes of load",
+                            "source %s: table " STR_FMT "." STR_FMT
+                            ": more rows than a chunk may hold share the comparable part of the key",
+                            r->load->opts.source_id, STR_ARG(g->table->member->name.schema),
+                            STR_ARG(g->table->member->name.table));
+    } else {
+        LoadTable *t = g->table;
+        gather_drop(g);
+        gather_begin(g, t);
+        ok = read_rows(r, g, e, w->range->lo, sb_view(hi), 0, false, &cut, err);
+    }
+    sb_done(&key);
+    return ok;
+}
+
+static bool read_chunk_rows(LoadReader *r, const Work *w, RowEncoder *e, Gather *g, ReadChunk *c, StrBuf *hi,
+                            Err *err)
+{
+    bool cut = false;
+    LoadTable *t = w->table;
+    if (!read_rows(r, g, e, w->range->lo, w->range->hi, w->limit, true, &cut, err)) return false;
+    c->all = !cut && g->n < w->limit;
+    if (c->all) return true;
+    if (!chunk_key_is_complete(t->key)) {
+        if (!whole_groups(r, g, e, w, hi, err)) return false;
+    } else {
+        gather_key(g, g->n - 1, hi);
+    }
+    c->hi = sb_view(hi);
+    return true;
+}
+
+static bool read_chunk(LoadReader *r, Work *w, Err *err)
+{
+    Load *l = r->load;
+    LoadTable *t = w->table;
+    ReadWay way;
+    Snapshot s = {0};
+    Gather g = {0};
+    RowEncoder *e = NULL;
+    StrBuf hi = {0};
+    ReadChunk c = {0};
+    int64_t began = clock_mono_ms();
+    bool ok = snapshot_way(l, r->conn, false, &way, err) && snapshot_begin(r, way, w, &s, err) &&
+              row_encoder_new(t->info.schema, t->info.map, l->flavor, &e, err);
+    if (ok && FAULT("load.after_snapshot")) ok = err_set(err, ERR_DB_LOST, "fault load.after_snapshot");
+    if (ok) {
+        gather_begin(&g, t);
+        ok = read_chunk_rows(r, w, e, &g, &c, &hi, err);
+    }
+    if (ok && !r->conn && way == READ_WINDOW) ok = reader_connect(r, &r->conn, err);
+    if (ok && r->conn) ok = snapshot_end(r, way, &s, err);
+    if (ok && FAULT("load.after_read")) ok = err_set(err, ERR_DB_LOST, "fault load.after_read");
+    if (ok) {
+        c.bytes = g.bytes;
+        c.txn = gather_end(&g);
+        c.took_ms = clock_mono_ms() - began;
+        c.exact = s.exact;
+        c.u_file = str_of(s.file);
+        c.u_pos = s.pos;
+        work_read(l, w, &c);
+    }
+    gather_drop(&g);
+    row_encoder_free(e);
+    snapshot_done(&s);
+    sb_done(&hi);
+    return ok;
+}
+
+/* ---- units ---- */
+
+/* The rows gathered so far, and the rest of the result, go to a file. */
+static bool spill(LoadReader *r, Gather *g, Unit **unit, Err *err)
+{
+    LoadTable *t = g->table;
+    if (!*unit && !unit_create(r->load, t, unit, err)) return false;
+    for (size_t i = 0; i < g->n; i++)
+        if (!unit_add(*unit, &g->ops[i].after, err)) return false;
+    gather_drop(g);
+    gather_begin(g, t);
+    return true;
+}
+
+static bool read_unit_rows(LoadReader *r, Gather *g, RowEncoder *e, Unit **unit, uint64_t *bytes, Err *err)
+{
+    StrBuf sql = {0};
+    Stmt *stmt = NULL;
+    StmtResult result = STMT_END;
+    const StmtValue *values;
+    sb_c(&sql, "SELECT ");
+    sb_str(&sql, row_encoder_select_list(e));
+    sb_c(&sql, " FROM ");
+    table_name_sql(g->table->member->name, &sql);
+    bool ok = stmt_open(r->conn, sb_view(&sql), &stmt, err);
+    while (ok && (result = stmt_next(stmt, &values, err)) == STMT_ROW) {
+        RowImage image;
+        ok = row_encoder_row(e, values, &g->txn->arena, &image, err);
+        if (!ok) break;
+        gather_add(g, &image);
+        *bytes += image.bytes.len;
+        if (g->bytes >= r->load->chunk_bytes) ok = spill(r, g, unit, err);
+    }
+    ok = ok && result != STMT_FAILED;
+    if (!ok) conn_kill_socket(r->conn);
+    if (!stmt_close(stmt) || !ok) disconnect(r);
+    sb_done(&sql);
+    if (ok && *unit) ok = spill(r, g, unit, err) && unit_seal(*unit, err);
+    return ok;
+}
+
+static bool read_unit(LoadReader *r, Work *w, Err *err)
+{
+    Load *l = r->load;
+    LoadTable *t = w->table;
+    ReadWay way;
+    Snapshot s = {0};
+    Gather g = {0};
+    RowEncoder *e = NULL;
+    ReadChunk c = {.all = true};
+    int64_t began = clock_mono_ms();
+    bool ok = snapshot_way(l, r->conn, true, &way, err) && snapshot_begin(r, way, w, &s, err) &&
+              row_encoder_new(t->info.schema, t->info.map, l->flavor, &e, err);
+    if (ok) {
+        gather_begin(&g, t);
+        ok = read_unit_rows(r, &g, e, &c.unit, &c.bytes, err) && snapshot_end(r, way, &s, err);
+    }
+    if (ok && FAULT("load.unit_read")) ok = err_set(err, ERR_DB_LOST, "fault load.unit_read");
+    if (ok) {
+        if (!c.unit) c.txn = gather_end(&g);
+        c.took_ms = clock_mono_ms() - began;
+        c.exact = true;
+        c.u_file = str_of(s.file);
+        c.u_pos = s.pos;
+        work_read(l, w, &c);
+    } else if (c.unit) {
+        unit_remove(c.unit);
+    }
+    gather_drop(&g);
+    row_encoder_free(e);
+    snapshot_done(&s);
+    return ok;
+}
+
+/* Waits until a piece fits the memory share. */
+static bool wait_room(Load *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    while (!l->stopping && l->held && l->held + l->chunk_bytes > l->opts.memory_bytes)
+        pthread_cond_wait(&l->changed, &l->mutex);
+    bool go = !l->stopping;
+    pthread_mutex_unlock(&l->mutex);
+    return go;
+}
+
+static bool send_pieces(LoadReader *r, Work *w, Err *err)
+{
+    Load *l = r->load;
+    Unit *u = w->range->unit;
+    for (uint64_t piece = 1; piece <= unit_pieces(u); piece++) {
+        uint64_t bytes = 0;
+        if (unit_is_committed(u, piece)) continue;
+        if (!wait_room(l)) return err_set(err, ERR_CANCELLED, "stopping");
+        Txn *txn = txn_new();
+        if (!unit_piece(u, piece, &w->table->info, txn, &bytes, err)) {
+            txn_free(txn);
+            return false;
+        }
+        chunk_hash(w->table, txn);
+        pthread_mutex_lock(&l->mutex);
+        chunk_seal(l, w->table, w->range, txn, piece, bytes);
+        l->held += bytes;
+        pthread_mutex_unlock(&l->mutex);
+        if (!l->opts.hooks.deliver(l->opts.hooks.ctx, txn)) {
+            txn_free(txn);
+            return err_set(err, ERR_CANCELLED, "stopping");
+        }
+    }
+    pthread_mutex_lock(&l->mutex);
+    w->range->pieces_sent = true;
+    w->range->pieces_busy = false;
+    pthread_mutex_unlock(&l->mutex);
+    return true;
+}
+
+/* ---- the thread ---- */
+
+/* False: the reader ends. */
+static bool after_error(LoadReader *r, const Work *w, Err *err)
+{
+    Load *l = r->load;
+    int64_t now = clock_mono_ms();
+    disconnect(r);
+    if (err->code == ERR_CANCELLED) {
+        err_clear(err);
+        return !reader_sleep(r, 0);
+    }
+    if (w && w->table)
+        err_wrap(err, "copying " STR_FMT "." STR_FMT, STR_ARG(w->table->member->name.schema),
+                 STR_ARG(w->table->member->name.table));
+    if (!r->trouble_since_ms) r->trouble_since_ms = now;
+    int64_t lasted = now - r->trouble_since_ms;
+    if (err_class(err) == ERR_CLASS_RETRY && lasted < l->opts.retry_max_ms) {
+        log_error(LOGEV_SOURCE_RETRY, err, LOG_S("source", l->opts.source_id));
+        err_clear(err);
+        return !reader_sleep(r, MIN(MAX(lasted / 2, (int64_t)BACKOFF_FIRST_MS), (int64_t)BACKOFF_LAST_MS));
+    }
+    if (err_class(err) == ERR_CLASS_RETRY) { /* it has been passing for too long */
+        Err last = {0};
+        err_move(&last, err);
+        err_set(err, ERR_SOURCE_SETTING, "%s", last.message);
+        err_clear(&last);
+    }
+    l->opts.hooks.failed(l->opts.hooks.ctx, l->opts.source, err);
+    return false;
+}
+
+static bool do_work(LoadReader *r, Work *w, Err *err)
+{
+    if (!ensure_connected(r, err)) return false;
+    switch (w->kind) {
+    case WORK_PLAN: return plan_table(r, w->table, err);
+    case WORK_CHUNK: return read_chunk(r, w, err);
+    case WORK_UNIT: return read_unit(r, w, err);
+    case WORK_PIECES: return send_pieces(r, w, err);
+    case WORK_NONE: break;
+    }
+    return true;
+}
+
+void *reader_main(void *arg)
+{
+    LoadReader *r = arg;
+    Load *l = r->load;
+    bool alive = true, asked = r->index != 0;
+    while (alive && !asked) { /* the first one asks for all */
+        Err err = {0};
+        asked = ensure_connected(r, &err) && ask_start(r, &err);
+        if (asked)
+            r->trouble_since_ms = 0;
+        else
+            alive = after_error(r, NULL, &err);
+        err_clear(&err);
+    }
+    Work w = {0};
+    while (alive && work_next(l, r, &w)) {
+        Err err = {0};
+        if (do_work(r, &w, &err)) {
+            r->trouble_since_ms = 0;
+        } else {
+            work_failed(l, &w);
+            alive = after_error(r, &w, &err);
+        }
+        err_clear(&err);
+        point_done(&w.mark);
+        pthread_mutex_lock(&l->mutex);
+        r->chunks += w.kind == WORK_CHUNK || w.kind == WORK_UNIT;
+        pthread_mutex_unlock(&l->mutex);
+    }
+    disconnect(r);
+    conn_thread_end();
+    return NULL;
+}

@@ -1,0 +1,199 @@
+/* Reading rows that are true to a position, without a lock that lasts.
+ *
+ *   SNAPSHOT  MariaDB: a snapshot of the engine and the binlog position that belongs to it are taken in one
+ *             (Binlog_snapshot_file, _position): exact.
+ *   WINDOW    MySQL with GTIDs: gtid_executed holds everything before the mark, then the SELECT, then the
+ *             binlog's position. Rows may be newer than the first and never newer than the second.
+ *             (gtid_executed lags behind what is visible, so it may not stand at the end; the binlog's
+ *             position runs ahead of it, so it may not stand at the beginning.)
+ *   LOCK      LOCK TABLES t READ waits for the commits of everybody who writes t; while it holds, a second
+ *             connection takes its snapshot and the position is read: exact for t.
+ *
+ * A server sends a transaction to its replicas before others can see it. So the mark may be ahead of what is
+ * visible: every way waits until what it sees contains the mark. */
+#include <stdlib.h>
+#include "base/clock.h"
+#include "db/server.h"
+#include "load/load_impl.h"
+#include "base/poison.h"
+
+enum { VISIBLE_MS = 60000, LOCK_WAIT_S = 2, LOCK_TRIES = 30 };
+
+void snapshot_done(Snapshot *s)
+{
+    free(s->file);
+    *s = (Snapshot){0};
+}
+
+static bool read_settings(Conn *c, bool *gtid, bool *full, Err *err)
+{
+    Rows rows;
+    Str v[2];
+    *gtid = false;
+    *full = true;
+    if (!conn_query(c, STR("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('gtid_mode', 'binlog_row_image')"),
+                    &rows, err))
+        return false;
+    while (rows_next(&rows, v)) {
+        if (str_ieq(v[0], STR("gtid_mode"))) *gtid = str_ieq(v[1], STR("ON"));
+        if (str_ieq(v[0], STR("binlog_row_image"))) *full = str_ieq(v[1], STR("FULL"));
+    }
+    rows_done(&rows);
+    return true;
+}
+
+bool snapshot_way(Load *l, Conn *c, bool whole_table, ReadWay *out, Err *err)
+{
+    bool gtid, full;
+    *out = READ_SNAPSHOT;
+    if (l->flavor == FLAVOR_MARIADB) return true;
+    *out = READ_LOCK;
+    if (whole_table || !l->use_gtid) return true;
+    if (!read_settings(c, &gtid, &full, err)) return false;
+    if (gtid && full) *out = READ_WINDOW;
+    return true;
+}
+
+/* ---- SNAPSHOT ---- */
+
+static bool snapshot_place(LoadReader *r, Snapshot *out, Err *err)
+{
+    Rows rows;
+    Str v[2];
+    uint64_t pos = 0;
+    bool has_pos = false;
+    if (!conn_query(r->conn, STR("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'"), &rows, err)) return false;
+    free(out->file);
+    out->file = NULL;
+    while (rows_next(&rows, v)) {
+        if (str_ieq(v[0], STR("Binlog_snapshot_file")) && v[1].len) out->file = str_dup(v[1]);
+        if (str_ieq(v[0], STR("Binlog_snapshot_position"))) has_pos = str_to_u64(v[1], &pos);
+    }
+    rows_done(&rows);
+    out->pos = pos;
+    if (out->file && has_pos) return true;
+    return err_set_remedy(err, ERR_SOURCE_SETTING, "switch log_bin on on the source",
+                          "source %s: a snapshot has no binlog position: the source writes no binlog",
+                          r->load->opts.source_id);
+}
+
+static bool begin_snapshot(LoadReader *r, const Work *w, Snapshot *out, Err *err)
+{
+    int64_t deadline = clock_mono_ms() + VISIBLE_MS;
+    for (int64_t wait_ms = 1;; wait_ms = MIN(wait_ms * 2, (int64_t)50)) {
+        int c = 0;
+        if (!conn_exec(r->conn, STR("START TRANSACTION WITH CONSISTENT SNAPSHOT"), NULL, err) ||
+            !snapshot_place(r, out, err))
+            return false;
+        if (!place_cmp(out->file, out->pos, str_of(w->mark.file), w->mark.pos, &c))
+            return err_set(err, ERR_DB_LOST,
+                           "source %s: the snapshot stands at %s, which is not of the stream",
+                           r->load->opts.source_id, out->file);
+        if (c >= 0) return true;
+        if (!conn_exec(r->conn, STR("ROLLBACK"), NULL, err)) return false;
+        if (clock_mono_ms() > deadline)
+            return err_set(err, ERR_DB_RETRY,
+                           "source %s: what the stream has read (up to %s:%llu) does not become visible",
+                           r->load->opts.source_id, w->mark.file, (unsigned long long)w->mark.pos);
+        if (reader_sleep(r, wait_ms)) return err_set(err, ERR_CANCELLED, "stopping");
+    }
+}
+
+/* ---- WINDOW ---- */
+
+static bool begin_window(LoadReader *r, const Work *w, Err *err)
+{
+    int64_t deadline = clock_mono_ms() + VISIBLE_MS;
+    StrBuf sql = {0}, set = {0};
+    bool ok = true, seen = false;
+    if (w->mark.gtids) gtidset_format(w->mark.gtids, &set);
+    sb_c(&sql, "SELECT GTID_SUBSET(");
+    sb_quoted(&sql, sb_view(&set));
+    sb_c(&sql, ", @@global.gtid_executed)");
+    for (int64_t wait_ms = 1; ok && !seen; wait_ms = MIN(wait_ms * 2, (int64_t)50)) {
+        char *text = NULL;
+        ok = conn_scalar(r->conn, sb_view(&sql), &text, err);
+        seen = ok && text && strcmp(text, "1") == 0;
+        free(text);
+        if (!ok || seen) break;
+        if (clock_mono_ms() > deadline)
+            ok = err_set(err, ERR_DB_RETRY,
+                         "source %s: what the stream has read does not get into gtid_executed",
+                         r->load->opts.source_id);
+        else if (reader_sleep(r, wait_ms))
+            ok = err_set(err, ERR_CANCELLED, "stopping");
+    }
+    sb_done(&sql);
+    sb_done(&set);
+    return ok;
+}
+
+static bool read_place(LoadReader *r, Conn *c, Snapshot *out, Err *err)
+{
+    StreamPoint at;
+    if (!server_current_point(c, r->load->flavor, &at, err)) return false;
+    free(out->file);
+    out->file = str_dup(str_of(at.file));
+    out->pos = at.pos;
+    point_done(&at);
+    return true;
+}
+
+/* ---- LOCK ---- */
+
+static bool lock_table(LoadReader *r, Conn *c, const Work *w, Err *err)
+{
+    enum { LOCK_WAIT_TIMEOUT = 1205 };
+    StrBuf sql = {0};
+    sb_c(&sql, "LOCK TABLES ");
+    table_name_sql(w->table->member->name, &sql);
+    sb_c(&sql, " READ");
+    bool ok = conn_execf(c, err, "SET SESSION lock_wait_timeout = %d", LOCK_WAIT_S);
+    for (unsigned tries = 0; ok; tries++) {
+        ok = conn_exec(c, sb_view(&sql), NULL, err);
+        if (ok || err->server_errno != LOCK_WAIT_TIMEOUT || tries == LOCK_TRIES) break;
+        /* A long transaction holds the table. Waiting on would make everybody else wait behind us. */
+        err_clear(err);
+        ok = !reader_sleep(r, 500) || err_set(err, ERR_CANCELLED, "stopping");
+    }
+    if (!ok && err->code == ERR_DB_ACCESS_DENIED) {
+        Err cause = {0};
+        err_move(&cause, err);
+        err_set_remedy(err, ERR_SOURCE_SETTING,
+                       "GRANT LOCK TABLES on the routed schemas to the source's user, or set gtid_mode=ON on "
+                       "the source and enable-gtid: true",
+                       "source %s: %s", r->load->opts.source_id, cause.message);
+        err_clear(&cause);
+    }
+    sb_done(&sql);
+    return ok;
+}
+
+static bool begin_lock(LoadReader *r, const Work *w, Snapshot *out, Err *err)
+{
+    Conn *locker = NULL;
+    bool ok = reader_connect(r, &locker, err) && lock_table(r, locker, w, err) &&
+              conn_exec(r->conn, STR("START TRANSACTION WITH CONSISTENT SNAPSHOT"), NULL, err) &&
+              read_place(r, locker, out, err) && conn_exec(locker, STR("UNLOCK TABLES"), NULL, err);
+    conn_close(locker); /* unlocks in any case */
+    return ok;
+}
+
+/* ---- */
+
+bool snapshot_begin(LoadReader *r, ReadWay way, const Work *w, Snapshot *out, Err *err)
+{
+    *out = (Snapshot){.exact = way != READ_WINDOW};
+    switch (way) {
+    case READ_SNAPSHOT: return begin_snapshot(r, w, out, err);
+    case READ_WINDOW: return begin_window(r, w, err);
+    case READ_LOCK: return begin_lock(r, w, out, err);
+    }
+    return false;
+}
+
+bool snapshot_end(LoadReader *r, ReadWay way, Snapshot *s, Err *err)
+{
+    if (way == READ_WINDOW) return read_place(r, r->conn, s, err);
+    return conn_exec(r->conn, STR("ROLLBACK"), NULL, err);
+}
