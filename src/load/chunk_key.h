@@ -2,10 +2,14 @@
  * the leading integer, temporal and binary columns of the primary key (or of a unique key without NULLs).
  * Text is never compared here: a table keyed by text alone has no chunk key. Pure.
  *
- *   integers   8 bytes big-endian, sign bit flipped when signed
- *   temporals  the big-endian order of their parts; DATE, DATETIME, TIMESTAMP, TIME, YEAR
- *   binary     bytes escaped so that a shorter string sorts first (0 → 0 255, end → 0 0); BINARY(n) padded
- * A key of several columns is their concatenation. Empty bytes stand for "before everything". */
+ *   BINARY(n)     its n bytes
+ *   VARBINARY(n)  its bytes escaped so that a shorter string sorts first (0 → 0 255, end → 0 0)
+ *   the others    8 bytes big-endian (load/key_part.h)
+ * A key of several columns is their concatenation. Empty bytes stand for "before everything".
+ *
+ * The primary key is taken when all of it is comparable, else another such key, else the first with a
+ * comparable beginning. The session that runs the conditions has time_zone +00:00 and a sql_mode with
+ * ALLOW_INVALID_DATES and without NO_ZERO_DATE and NO_ZERO_IN_DATE: a key may hold any date. */
 #ifndef SM_LOAD_CHUNK_KEY_H
 #define SM_LOAD_CHUNK_KEY_H
 
