@@ -22,11 +22,13 @@ bool reader_sleep(LoadReader *r, int64_t ms)
     return stop;
 }
 
-/* UTC, bytes as stored, no mode that changes what is read; a snapshot that lasts for its statements. */
+/* UTC, bytes as stored, no mode that changes what is read or refuses a key's impossible date; a snapshot that
+ * lasts for its statements. */
 static const char *const session_sql[] = {
     "SET NAMES utf8mb4",
     "SET character_set_results = NULL",
-    "SET SESSION time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600, sql_select_limit = DEFAULT",
+    "SET SESSION time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', net_write_timeout = 3600, "
+    "sql_select_limit = DEFAULT",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 };
 
