@@ -56,6 +56,10 @@ static bool count_mismatch(TableName name, const TableMap *map, const TableSchem
     err_set(err, ERR_TRACK_MISMATCH,
             STR_FMT "." STR_FMT ": the binlog has %u columns, the schema known for this position %u%s",
             STR_ARG(name.schema), STR_ARG(name.table), map->n_columns, s->n_columns, names.ptr);
+    if (has_name(map, "row_end") && schema_column(s, STR("row_end")) == UINT32_MAX && !err->remedy)
+        err->remedy =
+            str_dup(STR("the table is system-versioned: ALTER TABLE … DROP SYSTEM VERSIONING, or leave "
+                        "it out by a rule"));
     if (gipk && !err->remedy)
         err->remedy = str_dup(
             STR("set show_gipk_in_create_table_and_information_schema=ON for the sessions of this user: "
@@ -137,4 +141,15 @@ bool map_check(TableName name, const TableMap *map, const TableSchema *schema, F
     for (uint32_t i = 0; i < schema->n_columns; i++)
         if (!column_ok(name, i, map, &schema->columns[i], flavor, err)) return false;
     return true;
+}
+
+bool map_like_sequence(const TableMap *map)
+{
+    enum { COLUMNS = 8, CYCLE_OPTION = 6 };
+    if (map->n_columns != COLUMNS) return false;
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        if (map->columns[i].nullable ||
+            map->columns[i].type != (i == CYCLE_OPTION ? COLTYPE_TINY : COLTYPE_LONGLONG))
+            return false;
+    return !map->has_names || (has_name(map, "next_not_cached_value") && has_name(map, "cycle_count"));
 }

@@ -13,4 +13,7 @@
 NODISCARD bool map_check(TableName name, const TableMap *map, const TableSchema *schema, Flavor flavor,
                          Err *err);
 
+/* Has it the columns of a MariaDB sequence? With names it is one; without, a table may look the same. */
+bool map_like_sequence(const TableMap *map);
+
 #endif
