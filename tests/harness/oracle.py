@@ -16,7 +16,10 @@ _RENDER = {
     **dict.fromkeys(("float", "double"), "CAST({c} AS DOUBLE)"),  # all digits; compared as the number it is
     "bit": "CAST({c} AS UNSIGNED)",
     **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext"), _TEXT),
-    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "inet6", "uuid", "vector"), _BLOB),
+    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), _BLOB),
+    **dict.fromkeys(("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection",
+                     "geomcollection", "vector"), "HEX(CAST({c} AS BINARY))"),
+    **dict.fromkeys(("uuid", "inet4", "inet6"), "CONCAT({c}, ' ', HEX({c}))"),
     **dict.fromkeys(("enum", "set"), "HEX(CONVERT({c} USING utf8mb4))"),
     "json": "CAST({c} AS CHAR)",
 }
@@ -146,7 +149,7 @@ def assert_merged(downstream: Downstream, schema: str, workload) -> None:
     assert not problems, f"workload seed {workload.seed}\n" + "\n".join(problems)
 
 
-ENDS = ("applied", "filtered", "held", "parked", "missed", "refused")
+ENDS = ("applied", "filtered", "held", "parked", "missed", "refused", "loaded")
 
 
 def assert_counters(status: dict, settled: bool = True) -> None:
