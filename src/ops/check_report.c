@@ -1,5 +1,4 @@
 #include "ops/check_report.h"
-#include <jansson.h>
 #include <stdlib.h>
 #include "base/poison.h"
 
@@ -79,6 +78,7 @@ void check_report_json(const CheckReport *r, Str task, StrBuf *out)
     json_object_set_new(o, "ok", json_boolean(r->counts[CHECK_FAIL] == 0));
     json_object_set_new(o, "counts", counts);
     json_object_set_new(o, "findings", list);
+    json_object_set_new(o, "load", r->load ? json_incref(r->load) : json_null());
     char *dump = json_dumps(o, JSON_INDENT(2));
     sb_c(out, dump);
     sb_ch(out, '\n');
@@ -103,6 +103,7 @@ void check_report_human(const CheckReport *r, Str task, StrBuf *out)
 void check_report_done(CheckReport *r)
 {
     free(r->findings);
+    json_decref(r->load);
     arena_done(&r->arena);
     *r = (CheckReport){0};
 }

@@ -2,6 +2,7 @@
 #ifndef SM_OPS_CHECK_REPORT_H
 #define SM_OPS_CHECK_REPORT_H
 
+#include <jansson.h>
 #include "base/arena.h"
 #include "base/err.h"
 
@@ -20,7 +21,8 @@ typedef struct CheckReport {
     CheckFinding *findings;
     size_t n, cap;
     size_t counts[CHECK_FAIL + 1];
-    Str where; /* of the findings to come */
+    Str where;    /* of the findings to come */
+    json_t *load; /* what there is to copy; owned; NULL: nothing */
 } CheckReport;
 
 void check_where(CheckReport *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -30,7 +32,8 @@ void check_add(CheckReport *r, CheckLevel level, const char *remedy, const char 
 void check_add_err(CheckReport *r, CheckLevel level, Err *err);
 const char *check_level_name(CheckLevel level); /* "ok", "note", "warn", "fail" */
 
-/* {"task","ok","counts":{…},"findings":[{"level","where","what","remedy"}]} and a line break. */
+/* {"task","ok","counts":{…},"findings":[{"level","where","what","remedy"}],
+ * "load":null|{"rows","bytes","seconds",…}} and a line break. */
 void check_report_json(const CheckReport *r, Str task, StrBuf *out);
 void check_report_human(const CheckReport *r, Str task, StrBuf *out);
 void check_report_done(CheckReport *r);

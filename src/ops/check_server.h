@@ -29,6 +29,7 @@ typedef struct CheckedSource {
     Conn *conn; /* NULL: could not be reached */
     ServerVars vars;
     bool is_mariadb;
+    bool copies;  /* the task copies existing rows: the copy decides where the stream starts */
     Str identity; /* server_uuid; empty on MariaDB */
 } CheckedSource;
 

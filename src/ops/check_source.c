@@ -285,6 +285,13 @@ static void check_start_gtid(CheckReport *r, const CheckedSource *s, const Start
 static void check_start(CheckReport *r, const CheckedSource *s)
 {
     const StartPoint *start = &s->config->start;
+    if (s->copies) {
+        if (start->place.file)
+            check_add(r, CHECK_NOTE, NULL,
+                      "%s:%u:%u: meta is not used in this mode: the copy decides where the stream starts",
+                      start->place.file, start->place.line, start->place.column);
+        return;
+    }
     if (start->set && start->binlog_gtid.len) {
         check_start_gtid(r, s, start);
         return;

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 #include "db/schema_read.h"
-#include "ops/check_server.h"
+#include "ops/check_load.h"
 #include "track/bind.h"
 #include "track/schema_json.h"
 #include "base/poison.h"
@@ -26,7 +26,9 @@ static bool build_plan(Tables *t, Err *err)
                                   .allow_list = s->allow_list,
                                   .rules = s->routes,
                                   .n_rules = s->n_routes,
-                                  .place = s->place};
+                                  .place = s->place,
+                                  .mappings = s->mappings,
+                                  .n_mappings = s->n_mappings};
         Conn *c = t->in->sources[i].conn;
         if (c && !schema_list_tables(c, &t->arena, &tables, &sources[i].n_tables, err))
             return err_wrap(err, "source " STR_FMT, STR_ARG(s->id));
@@ -307,12 +309,25 @@ static bool check_targets(Tables *t, Err *err)
     return true;
 }
 
+/* What a copy of the existing rows needs and takes. */
+static bool check_copy(Tables *t, Err *err)
+{
+    if (t->in->task->mode == TASK_MODE_INCREMENTAL) return true;
+    CheckLoad load = {.task = t->in->task,
+                      .sources = t->in->sources,
+                      .plan = t->plan,
+                      .shards = t->shards,
+                      .targets = t->targets,
+                      .target = t->in->target};
+    return check_load(t->report, &load, err);
+}
+
 bool check_tables(CheckReport *r, const CheckTables *in, Err *err)
 {
     Tables t = {.in = in, .report = r};
     bool ok = build_plan(&t, err);
     if (ok) report_routes(&t);
-    ok = ok && read_shards(&t, err) && read_targets(&t, err) && check_targets(&t, err);
+    ok = ok && read_shards(&t, err) && read_targets(&t, err) && check_targets(&t, err) && check_copy(&t, err);
     for (size_t i = 0; t.shards && i < t.plan->n; i++)
         schema_free(t.shards[i]);
     for (size_t i = 0; t.targets && i < t.plan->n_targets; i++)

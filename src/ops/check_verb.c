@@ -26,6 +26,7 @@ static void check_sources(CheckReport *r, const Task *task, CheckedSource *sourc
         CheckedSource *s = &sources[i];
         Err err = {0};
         s->config = &task->sources[i];
+        s->copies = task->mode != TASK_MODE_INCREMENTAL;
         check_where(r, "source " STR_FMT, STR_ARG(s->config->id));
         ConnOpts opts = conn_opts(&r->arena, &s->config->from, r->where);
         if (conn_open(&opts, &s->conn, &err))
