@@ -78,8 +78,11 @@ static void plan_creation(const RouteCompareOpts *o, const RouteTarget *t, Arena
     else if (c->n_groups != 1)
         why = c->n_groups ? "its shard tables differ" : "no shard table could be read";
     else {
-        CreateOpts opts = {t->name, o->target_is_tidb, o->target_is_mariadb,
-                           o->source_is_mariadb[o->plan->entries[c->groups[0].members[0]].source]};
+        CreateOpts opts = {.name = t->name,
+                           .target_is_tidb = o->target_is_tidb,
+                           .target_is_mariadb = o->target_is_mariadb,
+                           .source_is_mariadb =
+                               o->source_is_mariadb[o->plan->entries[c->groups[0].members[0]].source]};
         if (!schema_create_sql(c->groups[0].schema, &opts, &sql, &err)) why = err.message;
     }
     c->state = why ? TARGET_MISSING : TARGET_CREATABLE;

@@ -42,7 +42,9 @@ static void dry_init(Dry *d, const Task *task)
                                      .allow_list = s->allow_list,
                                      .rules = s->routes,
                                      .n_rules = s->n_routes,
-                                     .place = s->place};
+                                     .place = s->place,
+                                     .mappings = s->mappings,
+                                     .n_mappings = s->n_mappings};
     }
 }
 

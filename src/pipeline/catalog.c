@@ -7,6 +7,7 @@
 #include "db/schema_read.h"
 #include "source/stream.h"
 #include "track/bind.h"
+#include "track/keyed_schema.h"
 #include "track/map_check.h"
 #include "track/schema_json.h"
 #include "track/schema_map.h"
@@ -16,6 +17,8 @@ typedef struct CatalogMember {
     Member m;
     uint64_t number; /* durable identity in the store */
     const TableSchema *schema;
+    TableName goes_to;        /* the target */
+    MemberKeys *keys;         /* what the key strategies make of it; resolved with the target */
     const TableMap *load_map; /* of rows read by SELECT; made when first asked for */
     Binding *load_binding;
     struct CatalogMember *next;
@@ -155,6 +158,7 @@ static bool add_member(Catalog *c, uint32_t source, TableName name, TableName ta
                         .name = {arena_str(&c->arena, name.schema), arena_str(&c->arena, name.table)}};
         ok = store_member(c->opts.store, c->opts.task->sources[source].id, name, target, &m->number, err);
         if (ok) {
+            m->goes_to = (TableName){arena_str(&c->arena, target.schema), arena_str(&c->arena, target.table)};
             map_put(&c->members, sb_view(&key), m);
             m->next = c->member_list;
             c->member_list = m;
@@ -199,6 +203,75 @@ static bool add_target(Catalog *c, TableSchema *schema, Target **out, Err *err)
     return true;
 }
 
+/* -- keys -- */
+
+/* KeyWorld of one source. */
+typedef struct KeyContext {
+    Catalog *c;
+    uint32_t source;
+} KeyContext;
+
+static bool key_number(void *ctx, TableName shard, TableName target, uint32_t *out, Err *err)
+{
+    const KeyContext *k = ctx;
+    CatalogMember *m;
+    return add_member(k->c, k->source, shard, target, &m, err) &&
+           store_shard_number(k->c->opts.store, m->number, target, out, err);
+}
+
+static const TableSchema *key_schema(void *ctx, TableName shard)
+{
+    const KeyContext *k = ctx;
+    StrBuf key = {0};
+    member_key(k->source, shard, &key);
+    const CatalogMember *m = map_get(&k->c->members, sb_view(&key));
+    sb_done(&key);
+    return m ? m->schema : NULL;
+}
+
+/* *iter: how many members of the list were passed. */
+static bool key_next_shard(void *ctx, TableName target, size_t *iter, TableName *out)
+{
+    const KeyContext *k = ctx;
+    size_t i = 0;
+    for (const CatalogMember *m = k->c->member_list; m; m = m->next) {
+        if (i++ < *iter || m->m.source != k->source || !table_name_eq(m->goes_to, target)) continue;
+        *iter = i;
+        *out = m->m.name;
+        return true;
+    }
+    return false;
+}
+
+static bool resolve_keys(Catalog *c, CatalogMember *m, Err *err)
+{
+    if (m->keys) return true;
+    KeyContext ctx = {c, m->m.source};
+    KeyWorld world = {c->plan->routers[m->m.source], key_number, key_schema, key_next_shard, &ctx};
+    RouteAnswer *answer = arena_new(&c->arena, RouteAnswer);
+    router_table(world.router, m->m.name, &c->arena, answer);
+    return keys_resolve(&world, m->m.name, answer, m->schema, &c->arena, &m->keys, err) ||
+           err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[m->m.source].id));
+}
+
+/* No two shard tables of a target may have the same share of its keys. */
+static bool shares_differ(Catalog *c, const Target *t, const CatalogMember *m, Err *err)
+{
+    for (const CatalogMember *other = c->member_list; other; other = other->next) {
+        if (other == m || other->m.target != t || !other->keys) continue;
+        const char *why = keys_clash(other->keys, m->keys);
+        if (!why) continue;
+        return err_set(err, ERR_KEY_SHARE,
+                       "target " STR_FMT ": source " STR_FMT " table " STR_FMT "." STR_FMT
+                       " and source " STR_FMT " table " STR_FMT "." STR_FMT ": %s",
+                       STR_ARG(t->sql_name), STR_ARG(c->opts.task->sources[other->m.source].id),
+                       STR_ARG(other->m.name.schema), STR_ARG(other->m.name.table),
+                       STR_ARG(c->opts.task->sources[m->m.source].id), STR_ARG(m->m.name.schema),
+                       STR_ARG(m->m.name.table), why);
+    }
+    return true;
+}
+
 typedef struct TargetWork {
     Conn *conn;
     Dialect dialect;
@@ -236,11 +309,15 @@ static bool create_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
     for (size_t i = 1; i < n; i++)
         if (disagreement(c, name, members[0], members[i], err)) return false;
     StrBuf sql = {0};
+    TableSchema *keyed = NULL;
+    if (!keyed_schema(members[0]->schema, members[0]->keys, w->dialect.is_tidb, &keyed, err)) return false;
     CreateOpts opts = {.name = name,
                        .target_is_tidb = w->dialect.is_tidb,
                        .target_is_mariadb = w->dialect.is_mariadb,
                        .source_is_mariadb = c->flavors[members[0]->m.source] == FLAVOR_MARIADB};
-    bool ok = schema_create_sql(members[0]->schema, &opts, &sql, err);
+    keyed_words(members[0]->keys, keyed, &opts);
+    bool ok = schema_create_sql(keyed, &opts, &sql, err);
+    schema_free(keyed);
     if (ok) {
         StrBuf db = {0};
         sb_c(&db, "CREATE DATABASE IF NOT EXISTS ");
@@ -264,6 +341,8 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
                           Err *err)
 {
     Target *t = find_target(c, name);
+    for (size_t i = 0; i < n; i++)
+        if (!resolve_keys(c, members[i], err)) return false;
     if (!t) {
         TableSchema *schema = NULL;
         if (!schema_read(w->conn, name, &schema, err)) return false;
@@ -275,9 +354,12 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
                            "target " STR_FMT "." STR_FMT " is not there after CREATE TABLE",
                            STR_ARG(name.schema), STR_ARG(name.table));
         if (!add_target(c, schema, &t, err)) return false;
+        if (n) target_choose_row_key(t, members[0]->schema, members[0]->keys);
     }
     for (size_t i = 0; i < n; i++) {
         BindOpts opts = bind_opts(c, members[i]->m.source, &w->dialect);
+        opts.keys = members[i]->keys;
+        if (!shares_differ(c, t, members[i], err)) return false;
         if (!binding_check(members[i]->m.name, members[i]->schema, t, &opts, err))
             return err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[members[i]->m.source].id));
         if (!members[i]->m.target) t->n_members++;
@@ -344,7 +426,9 @@ static bool make_plan(Catalog *c, const SourceTables *tables, Err *err)
                                   .n_rules = s->n_routes,
                                   .tables = tables[i].names,
                                   .n_tables = tables[i].n,
-                                  .place = s->place};
+                                  .place = s->place,
+                                  .mappings = s->mappings,
+                                  .n_mappings = s->n_mappings};
     }
     PlanOpts opts = {.sources = sources,
                      .n_sources = task->n_sources,
@@ -363,17 +447,32 @@ static bool make_plan(Catalog *c, const SourceTables *tables, Err *err)
     return route_plan_check(c->plan, err);
 }
 
+/* All definitions before any target: references lead from one target's tables to another's. */
+static bool open_members(Catalog *c, SourceTables *tables, Err *err)
+{
+    for (size_t i = 0; i < c->plan->n_targets; i++) {
+        const RouteTarget *rt = &c->plan->targets[i];
+        for (size_t k = 0; k < rt->n_members; k++) {
+            const RouteEntry *e = &c->plan->entries[rt->members[k]];
+            CatalogMember *m;
+            if (!add_member(c, e->source, e->table, rt->name, &m, err) ||
+                !member_schema(c, m, tables[e->source].conn, err))
+                return false;
+        }
+    }
+    return true;
+}
+
 static bool open_targets(Catalog *c, SourceTables *tables, Err *err)
 {
     TargetWork w = {0};
-    bool ok = target_connect(c, &w.conn, &w.dialect, err);
+    bool ok = open_members(c, tables, err) && target_connect(c, &w.conn, &w.dialect, err);
     for (size_t i = 0; ok && i < c->plan->n_targets; i++) {
         const RouteTarget *rt = &c->plan->targets[i];
         CatalogMember **members = mem_zalloc((rt->n_members + 1) * sizeof *members);
         for (size_t k = 0; ok && k < rt->n_members; k++) {
             const RouteEntry *e = &c->plan->entries[rt->members[k]];
-            ok = add_member(c, e->source, e->table, rt->name, &members[k], err) &&
-                 member_schema(c, members[k], tables[e->source].conn, err);
+            ok = add_member(c, e->source, e->table, rt->name, &members[k], err);
         }
         ok = ok && ensure_target(c, &w, rt->name, members, rt->n_members, err);
         free(members);
@@ -468,6 +567,7 @@ static bool make_binding(Catalog *c, CatalogMember *m, const TableMap *map, Str 
                          Err *err)
 {
     BindOpts opts = bind_opts(c, m->m.source, &c->dialect);
+    opts.keys = m->keys;
     Binding *b;
     if (!binding_new(&m->m, table_map_copy(map, &c->arena), m->schema, &opts, &b, err)) return false;
     map_put(&c->bindings, key, b);
@@ -583,6 +683,7 @@ static bool load_table(Catalog *c, CatalogMember *m, Err *err)
     if (!schema_table_map(m->schema, c->flavors[m->m.source], &c->arena, &map, err)) return false;
     map->name = m->m.name;
     BindOpts opts = bind_opts(c, m->m.source, &c->dialect);
+    opts.keys = m->keys;
     m->load_map = map;
     return binding_new(&m->m, map, m->schema, &opts, &m->load_binding, err);
 }

@@ -301,6 +301,7 @@ static bool put_key(Create *c, const KeyDef *k, Err *err)
         if (k->parts[i].prefix && form == KEY_PLAIN) sb_printf(c->sql, "(%u)", k->parts[i].prefix);
     }
     sb_ch(c->sql, ')');
+    if (k->primary && c->opts->primary_words) sb_c(c->sql, c->opts->primary_words);
     return true;
 }
 
@@ -315,6 +316,7 @@ static bool put_options(Create *c, Err *err)
         sb_printf(c->sql, " DEFAULT CHARSET=" STR_FMT " COLLATE=" STR_FMT, STR_ARG(charset),
                   STR_ARG(collation));
     }
+    if (c->opts->table_words) sb_c(c->sql, c->opts->table_words);
     if (c->schema->comment.len) {
         sb_c(c->sql, " COMMENT=");
         sb_quoted(c->sql, c->schema->comment);

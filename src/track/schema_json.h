@@ -22,6 +22,8 @@ typedef struct CreateOpts {
     TableName name;
     bool target_is_tidb, target_is_mariadb;
     bool source_is_mariadb;
+    const char *primary_words; /* behind PRIMARY KEY (…); NULL: nothing */
+    const char *table_words;   /* behind the table's options; NULL: nothing */
 } CreateOpts;
 NODISCARD bool schema_create_sql(const TableSchema *s, const CreateOpts *opts, StrBuf *sql, Err *err);
 
