@@ -321,6 +321,33 @@ static void find_key(Applier *a, const RowOp *op, ApplyCollision *c, StrBuf *con
     c->condition = sb_view(condition);
 }
 
+/* The server does not say whose bytes are no text of their character set: each column is tried by itself. */
+static void name_broken_text(Applier *a, const RowOp *op, Err *err)
+{
+    enum { ER_INVALID_CHARACTER_STRING = 1300 };
+    const RowImage *images[] = {&op->after, &op->before};
+    StrBuf sql = {0}, literal = {0};
+    bool found = false;
+    if (err->server_errno != ER_INVALID_CHARACTER_STRING || !a->conn) return;
+    for (size_t i = 0; !found && i < ARRAY_LEN(images); i++) {
+        for (uint32_t at = 0;
+             !found && images[i]->present && rowsql_next_converted(op->binding, images[i], &at, &literal);
+             at++) {
+            Err why = {0};
+            char *ignored = NULL;
+            sb_clear(&sql);
+            sb_printf(&sql, "SELECT CHAR_LENGTH(%s)", literal.ptr);
+            found =
+                !conn_scalar(a->conn, sb_view(&sql), &ignored, &why) && why.server_errno == err->server_errno;
+            if (found) err_wrap(err, "column %s", op->binding->columns[at].sql_name.ptr);
+            free(ignored);
+            err_clear(&why);
+        }
+    }
+    sb_done(&sql);
+    sb_done(&literal);
+}
+
 static void tell_and_eject(Applier *a, Plan *p, Err *err)
 {
     StrBuf where = {0}, condition = {0};
@@ -336,6 +363,7 @@ static void tell_and_eject(Applier *a, Plan *p, Err *err)
                 collision.key_name.len ? "`" : "");
     } else {
         err_move(&told, err);
+        if (p->failed_at != SIZE_MAX) name_broken_text(a, p->ops[p->failed_at], &told);
         err_wrap(&told, "%s", where.ptr);
     }
     const Txn *culprit = p->work[p->failed_at == SIZE_MAX || !p->n_ops ? 0 : p->owner[p->failed_at]].txn;

@@ -336,6 +336,23 @@ bool rowsql_insert_one(StrBuf *out, const RowOp *op, Err *err)
     return add_values(out, shape, op->binding, &op->after, err);
 }
 
+bool rowsql_next_converted(const Binding *b, const RowImage *image, uint32_t *at, StrBuf *out)
+{
+    Fields f;
+    Err ignored = {0};
+    bool found = false;
+    fields_of(&f, b, image);
+    for (; !found && *at < b->n_columns; ++*at) {
+        if (b->columns[*at].codec.text != TEXT_OTHER || f.all[*at].state != FIELD_VALUE) continue;
+        sb_clear(out);
+        found = value_sql(out, &b->columns[*at].codec, f.all[*at], &ignored);
+        err_clear(&ignored);
+        if (found) break;
+    }
+    fields_done(&f);
+    return found;
+}
+
 void rowsql_key_names(const Target *t, StrBuf *out)
 {
     if (t->row_key == NO_COLUMN)

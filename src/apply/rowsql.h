@@ -38,6 +38,10 @@ NODISCARD bool rowsql_update_one(StrBuf *out, const RowOp *op, const RowImage *a
 NODISCARD bool rowsql_delete_one(StrBuf *out, const RowOp *op, Err *err);
 NODISCARD bool rowsql_insert_one(StrBuf *out, const RowOp *op, Err *err);
 
+/* From column *at on, the next column of the image whose text the server has to convert: its value as a SQL
+ * literal replaces out's text, *at is moved to it. False: there is none. */
+bool rowsql_next_converted(const Binding *b, const RowImage *image, uint32_t *at, StrBuf *out);
+
 /* The row key of an image for messages: names and values are for explicit requests only; this gives names. */
 void rowsql_key_names(const Target *t, StrBuf *out);
 /* {"column":"value",…} of an image, for recorded rows. */
