@@ -70,6 +70,10 @@ typedef struct QueryEvent {
 } QueryEvent;
 NODISCARD bool event_query(Str body, QueryEvent *out, Err *err);
 
+/* MariaDB writes an ALTER as two groups with the same statement: START when it begins, then COMMIT, which is
+ * the change, or ROLLBACK: nothing has changed. */
+typedef enum AlterPhase { ALTER_WHOLE, ALTER_START, ALTER_COMMIT, ALTER_ROLLBACK } AlterPhase;
+
 /* GTID (MySQL 33, 34, 42) and MariaDB GTID (162). */
 typedef struct GtidEvent {
     bool anonymous; /* MySQL ANONYMOUS_GTID */
@@ -77,7 +81,8 @@ typedef struct GtidEvent {
     bool standalone;                /* MariaDB FL_STANDALONE: the group is one statement, without COMMIT */
     bool is_ddl;                    /* MariaDB FL_DDL */
     bool prepared_xa, completed_xa; /* MariaDB flags */
-    bool two_phase_alter;           /* MariaDB FL_START_ALTER / COMMIT_ALTER / ROLLBACK_ALTER */
+    AlterPhase alter;               /* MariaDB's two-phase ALTER */
+    uint64_t alter_start;           /* COMMIT, ROLLBACK: sequence number of the ALTER's START; 0 not said */
     uint64_t transaction_length;    /* MySQL 8.0.2+: bytes, this event included; 0 not said */
 } GtidEvent;
 NODISCARD bool event_gtid(const EventHeader *h, const FormatDescription *fmt, Str body, GtidEvent *out,
@@ -105,12 +110,17 @@ typedef struct RowsEvent {
     uint32_t n_columns;
     Str present_before; /* bitmap bytes (WRITE: of the after image), views; UPDATE has both */
     Str present_after;
-    Str rows; /* the images; walk with row_image_split */
+    Str rows;        /* the images; walk with row_image_split */
+    bool compressed; /* rows must go through event_rows_inflate first */
+    bool partial;    /* PARTIAL_UPDATE_ROWS: after images may hold JSON diffs (decode/event_rewrite.h) */
 } RowsEvent;
-/* Reads WRITE/UPDATE/DELETE_ROWS v0 (MySQL 5.1.0–15), v1, v2. Compressed and partial forms:
- * ERR_DECODE_UNSUPPORTED. */
+/* Reads WRITE/UPDATE/DELETE_ROWS v0 (MySQL 5.1.0–15), v1, v2, MariaDB's compressed v1 and v2, and MySQL's
+ * PARTIAL_UPDATE_ROWS. PARTIAL_ROW_DATA: ERR_DECODE_UNSUPPORTED. */
 NODISCARD bool event_rows(const EventHeader *h, const FormatDescription *fmt, Str body, RowsEvent *out,
                           Err *err);
+/* Compressed rows are inflated into buf (cleared before), and e->rows then is a view of it; does nothing for
+ * others. ERR_CORRUPT, ERR_DECODE_UNSUPPORTED (another algorithm than zlib). */
+NODISCARD bool event_rows_inflate(RowsEvent *e, StrBuf *buf, Err *err);
 
 /* HEARTBEAT (27) and HEARTBEAT_V2 (41): log file and position the server has sent up to. */
 NODISCARD bool event_heartbeat(const EventHeader *h, Str body, RotateEvent *out, Err *err);

@@ -110,11 +110,13 @@ static bool gtid_mysql(const EventHeader *h, Str body, GtidEvent *out, Err *err)
  *   12  1   flags
  *   13  8   commit id, with flag GROUP_COMMIT_ID
  *   …   6+  format id, lengths, bytes of the xid, with the XA flags
- *   …   1   more flags (10.8+; else padding of zeros), with START_ALTER and its kin */
+ *   …   1   more flags (10.8+; else padding of zeros)
+ *   …   1   engines besides the first, with flag MULTI_ENGINE
+ *   …   8   sequence number of START ALTER, with COMMIT_ALTER and ROLLBACK_ALTER */
 static bool gtid_mariadb(const EventHeader *h, Str body, GtidEvent *out, Err *err)
 {
     enum { STANDALONE = 1, GROUP_COMMIT_ID = 2, DDL = 32, PREPARED_XA = 64, COMPLETED_XA = 128 };
-    enum { EXTRA_ANY_ALTER = 2 | 4 | 8 };
+    enum { EXTRA_MULTI_ENGINE = 1, EXTRA_START_ALTER = 2, EXTRA_COMMIT_ALTER = 4, EXTRA_ROLLBACK_ALTER = 8 };
     Reader r = reader_of(body);
     out->gtid.seq = reader_u64(&r);
     out->gtid.domain = reader_u32(&r);
@@ -131,7 +133,12 @@ static bool gtid_mariadb(const EventHeader *h, Str body, GtidEvent *out, Err *er
         n += reader_u8(&r);
         (void)reader_bytes(&r, n);
     }
-    if (reader_left(&r)) out->two_phase_alter = reader_u8(&r) & EXTRA_ANY_ALTER;
+    uint8_t extra = reader_left(&r) ? reader_u8(&r) : 0;
+    if (extra & EXTRA_MULTI_ENGINE) (void)reader_u8(&r);
+    if (extra & EXTRA_START_ALTER) out->alter = ALTER_START;
+    if (extra & EXTRA_COMMIT_ALTER) out->alter = ALTER_COMMIT;
+    if (extra & EXTRA_ROLLBACK_ALTER) out->alter = ALTER_ROLLBACK;
+    if (extra & (EXTRA_COMMIT_ALTER | EXTRA_ROLLBACK_ALTER)) out->alter_start = reader_u64(&r);
     return reader_ok(&r) || decode_event_cut(err, h->type);
 }
 

@@ -1,6 +1,7 @@
 #include "source/assemble_impl.h"
 #include <stdlib.h>
 #include "base/check.h"
+#include "decode/event_inflate.h"
 #include "base/poison.h"
 
 Assembler *assembler_new(const AssembleOpts *opts)
@@ -37,6 +38,10 @@ void assembler_free(Assembler *a)
     free(a->segments);
     free(a->ops);
     free(a->fields);
+    payload_free(a->payload);
+    xa_close(a->xa);
+    sb_done(&a->inflated);
+    sb_done(&a->rewritten);
     arena_done(&a->keys_arena);
     gtidset_free(a->domains);
     point_done(&a->point);
@@ -65,6 +70,7 @@ void assembler_set_point(Assembler *a, const StreamPoint *p)
     point_done(&a->point);
     a->point = copy;
     if (a->domains && a->point.gtids) gtidset_merge(a->domains, a->point.gtids);
+    xa_look(a);
 }
 
 const StreamPoint *assembler_point(const Assembler *a)
@@ -80,6 +86,7 @@ void assemble_note(Assembler *a, const char *what, Str text)
 void group_drop(Assembler *a)
 {
     Group *g = &a->group;
+    if (g->xa) xa_drop(a->xa);
     if (g->txn) txn_free(g->txn);
     arena_done(&g->side);
     spill_close(g->spill);
@@ -153,8 +160,9 @@ static bool gtid_event(Assembler *a, const FormatDescription *fmt, const RawEven
     group_begin(a, maria && !e.standalone ? GROUP_OPEN : GROUP_GTID);
     a->group.has_gtid = !e.anonymous;
     a->group.gtid = e.gtid;
+    a->group.alter = e.alter;
     look_up_applied(a);
-    return true;
+    return !e.prepared_xa || xa_start(a, err);
 }
 
 static bool xid_event(Assembler *a, const RawEvent *ev, Err *err)
@@ -166,25 +174,21 @@ static bool xid_event(Assembler *a, const RawEvent *ev, Err *err)
     return group_commit(a, ev, err);
 }
 
-static bool xa_prepare_event(const RawEvent *ev, Err *err)
-{
-    StrBuf xid = {0};
-    bool one_phase;
-    if (event_xa_prepare(ev->body, &one_phase, &xid, err))
-        err_set(err, ERR_SOURCE_XA, "XA transaction %s", xid.ptr ? xid.ptr : "");
-    sb_done(&xid);
-    return false;
-}
-
-static bool query_event(Assembler *a, const RawEvent *ev, Err *err)
+static bool query_event(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
 {
     QueryEvent q;
-    return event_query(ev->body, &q, err) && assemble_query(a, ev, &q, false, err);
+    Str body = ev->body;
+    if (ev->header.type == EVENT_QUERY_COMPRESSED) {
+        sb_clear(&a->inflated);
+        if (!event_query_inflate(body, &a->inflated, err)) return false;
+        body = sb_view(&a->inflated);
+    }
+    return event_query(body, &q, err) && assemble_query(a, fmt, ev, &q, false, err);
 }
 
 /* EXECUTE_LOAD_QUERY is a QUERY whose post-header of 13 bytes is followed by 13 more: file id 4, where the
  * file's name begins in the statement 4, where it ends 4, how duplicates are handled 1. */
-static bool load_query_event(Assembler *a, const RawEvent *ev, Err *err)
+static bool load_query_event(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
 {
     enum { QUERY_POST_HEADER = 13, LOAD_EXTRA = 13 };
     if (ev->body.len < QUERY_POST_HEADER + LOAD_EXTRA)
@@ -194,7 +198,7 @@ static bool load_query_event(Assembler *a, const RawEvent *ev, Err *err)
     sb_add(&body, ev->body.ptr + QUERY_POST_HEADER + LOAD_EXTRA,
            ev->body.len - QUERY_POST_HEADER - LOAD_EXTRA);
     QueryEvent q;
-    bool ok = event_query(sb_view(&body), &q, err) && assemble_query(a, ev, &q, true, err);
+    bool ok = event_query(sb_view(&body), &q, err) && assemble_query(a, fmt, ev, &q, true, err);
     sb_done(&body);
     return ok;
 }
@@ -223,12 +227,8 @@ static void format_event(Assembler *a, const RawEvent *ev)
     group_drop(a);
 }
 
-static const char compressed_remedy[] =
-    "set log_bin_compress=OFF on the source and start behind the event; its rows cannot be counted without "
-    "unpacking, so that it stops also on a table that is filtered";
-
 /* Every type has its line: the compiler asks for a new one when the table of types grows. */
-static bool event_switch(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
+bool assemble_switch(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
 {
     switch ((EventType)ev->header.type) {
     case EVENT_TABLE_MAP: return assemble_table_map(a, fmt, ev, err);
@@ -240,15 +240,23 @@ static bool event_switch(Assembler *a, const FormatDescription *fmt, const RawEv
     case EVENT_DELETE_ROWS_V1:
     case EVENT_WRITE_ROWS_V2:
     case EVENT_UPDATE_ROWS_V2:
-    case EVENT_DELETE_ROWS_V2: return assemble_rows(a, fmt, ev, err);
-    case EVENT_QUERY: return query_event(a, ev, err);
-    case EVENT_EXECUTE_LOAD_QUERY: return load_query_event(a, ev, err);
+    case EVENT_DELETE_ROWS_V2:
+    case EVENT_PARTIAL_UPDATE_ROWS:
+    case EVENT_WRITE_ROWS_COMPRESSED_V1:
+    case EVENT_UPDATE_ROWS_COMPRESSED_V1:
+    case EVENT_DELETE_ROWS_COMPRESSED_V1:
+    case EVENT_WRITE_ROWS_COMPRESSED_V2:
+    case EVENT_UPDATE_ROWS_COMPRESSED_V2:
+    case EVENT_DELETE_ROWS_COMPRESSED_V2: return assemble_rows(a, fmt, ev, err);
+    case EVENT_QUERY:
+    case EVENT_QUERY_COMPRESSED: return query_event(a, fmt, ev, err);
+    case EVENT_EXECUTE_LOAD_QUERY: return load_query_event(a, fmt, ev, err);
     case EVENT_XID: return xid_event(a, ev, err);
     case EVENT_GTID:
     case EVENT_ANONYMOUS_GTID:
     case EVENT_GTID_TAGGED:
     case EVENT_MARIADB_GTID: return gtid_event(a, fmt, ev, err);
-    case EVENT_XA_PREPARE: return xa_prepare_event(ev, err);
+    case EVENT_XA_PREPARE: return assemble_xa_prepare(a, fmt, ev, err);
     case EVENT_FORMAT_DESCRIPTION: format_event(a, ev); return true;
 
     /* of the stream, or of the server's own bookkeeping: nothing for tables */
@@ -275,18 +283,7 @@ static bool event_switch(Assembler *a, const FormatDescription *fmt, const RawEv
 
     case EVENT_IGNORABLE: return unknown_event(a, ev, err);
     case EVENT_INCIDENT: return err_set(err, ERR_SOURCE_INCIDENT, "INCIDENT event: the server lost events");
-    case EVENT_TRANSACTION_PAYLOAD:
-        return refuse(ev, "set binlog_transaction_compression=OFF on the source and start behind the event",
-                      err);
-    case EVENT_PARTIAL_UPDATE_ROWS:
-        return refuse(ev, "set binlog_row_value_options='' on the source and start behind the event", err);
-    case EVENT_QUERY_COMPRESSED:
-    case EVENT_WRITE_ROWS_COMPRESSED_V1:
-    case EVENT_UPDATE_ROWS_COMPRESSED_V1:
-    case EVENT_DELETE_ROWS_COMPRESSED_V1:
-    case EVENT_WRITE_ROWS_COMPRESSED_V2:
-    case EVENT_UPDATE_ROWS_COMPRESSED_V2:
-    case EVENT_DELETE_ROWS_COMPRESSED_V2: return refuse(ev, compressed_remedy, err);
+    case EVENT_TRANSACTION_PAYLOAD: return assemble_payload(a, fmt, ev, err);
     case EVENT_PARTIAL_ROW_DATA:
         return refuse(ev, "keep rows below the server's limit for row events, and start behind the event",
                       err);
@@ -315,9 +312,19 @@ static void name_place(const Assembler *a, const RawEvent *ev, Err *err)
     sb_done(&gtid);
 }
 
+/* One large event does not hold its memory for ever. */
+static void scratch_shrink(StrBuf *b)
+{
+    enum { KEEP_BYTES = 1024 * 1024 };
+    if (b->cap > KEEP_BYTES) sb_done(b);
+}
+
 bool assembler_event(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
 {
-    if (event_switch(a, fmt, ev, err)) return true;
+    bool ok = assemble_switch(a, fmt, ev, err);
+    scratch_shrink(&a->inflated);
+    scratch_shrink(&a->rewritten);
+    if (ok) return true;
     if (err->code != ERR_CANCELLED) name_place(a, ev, err);
     group_drop(a);
     return false;

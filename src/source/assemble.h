@@ -45,6 +45,9 @@ typedef struct AssembleHooks {
     /* A statement or event that passes without rows but is worth a note (unknown statement not touching us
      * …). NULL: nobody asks. */
     void (*note)(void *ctx, uint32_t source, const char *what, Str text);
+    /* Is this transaction below the floor that a restart would begin at? NULL: not known; files of prepared
+     * XA transactions then go at the next start only. Called any time. */
+    bool (*covered)(void *ctx, uint32_t source, const TxnId *id);
 } AssembleHooks;
 
 typedef struct AssembleOpts {

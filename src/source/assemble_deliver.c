@@ -299,6 +299,8 @@ static void point_move(Assembler *a, Str file, uint64_t pos, const PointEvidence
 bool group_commit(Assembler *a, const RawEvent *ev, Err *err)
 {
     Group *g = &a->group;
+    if (a->payload_rest)
+        return err_set(err, ERR_CORRUPT, "events stand behind the end of the transaction in its payload");
     TxnId id = {.has_gtid = g->has_gtid && a->opts.use_gtid,
                 .gtid = g->gtid,
                 .file = ev->file,

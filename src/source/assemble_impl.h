@@ -1,7 +1,9 @@
 /* The assembler's inside, shared by assemble*.c only.
  *
  *   assemble.c         the switch over event types, framing of groups, the stream's point
+ *   assemble_payload.c the events inside a TRANSACTION_PAYLOAD
  *   assemble_query.c   what a statement means: transaction control, and which ones pass or stop
+ *   assemble_xa.c      XA transactions: kept at PREPARE, assembled at their COMMIT
  *   assemble_rows.c    table maps, row events, savepoints, spilling
  *   assemble_deliver.c a committed group → one transaction, or pieces
  *
@@ -16,16 +18,20 @@
 #define SM_SOURCE_ASSEMBLE_IMPL_H
 
 #include "base/map.h"
+#include "decode/event_payload.h"
 #include "decode/row.h"
 #include "source/assemble.h"
 #include "source/spill.h"
+#include "source/xa.h"
 #include "track/keyhash.h"
 
 /* One distinct TABLE_MAP body. Lives as long as the assembler. */
 typedef struct TableEntry {
     Arena arena;
-    TableMap map;
+    TableMap wire;          /* as the event has it */
+    TableMap map;           /* as rows are kept: bound tables' COMPRESSED columns are inflated */
     const Binding *binding; /* NULL: filtered */
+    bool compressed;        /* has COMPRESSED columns */
     uint32_t index;         /* in Assembler.tables */
     size_t bitmap_len;      /* bytes of a present bitmap */
 } TableEntry;
@@ -36,6 +42,7 @@ typedef struct Segment {
     RowsKind kind;
     const uint8_t *present_before, *present_after; /* of the images the kind has, else NULL */
     bool full_before, full_after;
+    bool partial; /* after images may hold JSON diffs: filtered tables only, others' rows are rewritten */
     Str rows;
     uint64_t row_from;
     uint64_t n_rows;
@@ -68,9 +75,11 @@ typedef struct Group {
     bool has_gtid;
     Gtid gtid;
     const AppliedTxn *applied; /* known at once by GTID, else only at the commit */
-    bool keep_all;             /* ranges may have to be compared: keep filtered rows as well */
-    Txn *txn;                  /* its arena holds the routed rows' bytes */
-    Arena side;                /* filtered rows' bytes */
+    AlterPhase alter;
+    bool xa;       /* its events are kept by the store of prepared transactions, not assembled */
+    bool keep_all; /* ranges may have to be compared: keep filtered rows as well */
+    Txn *txn;      /* its arena holds the routed rows' bytes */
+    Arena side;    /* filtered rows' bytes */
     Spill *spill;
     uint64_t row_no; /* of the next row; never goes back */
     uint64_t read, filtered;
@@ -106,6 +115,11 @@ struct Assembler {
     CurrentTable *current;             /* table ids of the running statement */
     size_t n_current, cap_current;
 
+    XaStore *xa;                /* NULL: not opened yet */
+    PayloadReader *payload;     /* made when the first one comes */
+    bool payload_rest;          /* events stand behind this one in the payload that it came in */
+    StrBuf inflated, rewritten; /* of the event being read */
+
     /* scratch of the open group, kept from group to group */
     Segment *segments;
     size_t n_segments, cap_segments;
@@ -123,8 +137,26 @@ void assemble_note(Assembler *a, const char *what, Str text);
 void group_drop(Assembler *a);
 void group_begin(Assembler *a, GroupState state);
 
+/* One event by its type; assembler_event adds the place to an error. */
+NODISCARD bool assemble_switch(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err);
+
+/* assemble_payload.c */
+NODISCARD bool assemble_payload(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err);
+
 /* assemble_query.c */
-NODISCARD bool assemble_query(Assembler *a, const RawEvent *ev, const QueryEvent *q, bool is_load, Err *err);
+NODISCARD bool assemble_query(Assembler *a, const FormatDescription *fmt, const RawEvent *ev,
+                              const QueryEvent *q, bool is_load, Err *err);
+
+/* assemble_xa.c */
+/* Opens the store at the point the stream starts from, if there is a folder; a failure is told again when it
+ * is needed. */
+void xa_look(Assembler *a);
+/* The open group is an XA transaction: from here on its events are only kept. */
+NODISCARD bool xa_start(Assembler *a, Err *err);
+NODISCARD bool xa_keep(Assembler *a, unsigned type, Str body, Err *err);
+NODISCARD bool assemble_xa_prepare(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err);
+NODISCARD bool assemble_xa_statement(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Str sql,
+                                     Err *err);
 
 /* assemble_rows.c */
 NODISCARD bool assemble_table_map(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err);

@@ -7,6 +7,7 @@
 /* The statement as it is judged. */
 typedef struct Stmt {
     Assembler *a;
+    const FormatDescription *fmt;
     const RawEvent *ev;
     const QueryEvent *q;
     StmtScan scan;
@@ -214,10 +215,7 @@ static bool policy(Stmt *s, bool is_load, Err *err)
     case STMT_DATABASE_DDL: return database_policy(s, err);
     case STMT_DML: return dml_policy(s, err);
     case STMT_UNKNOWN: return unknown_policy(s, err);
-    case STMT_XA: {
-        Str text = shown(s->q->sql);
-        return err_set(err, ERR_SOURCE_XA, STR_FMT, STR_ARG(text));
-    }
+    case STMT_XA:
     case STMT_TEMPORARY:
     case STMT_ADMIN:
     case STMT_NOOP:
@@ -235,7 +233,9 @@ static bool policy(Stmt *s, bool is_load, Err *err)
 static bool plain_statement(Stmt *s, bool is_load, Err *err)
 {
     Assembler *a = s->a;
-    if (!policy(s, is_load, err)) return false;
+    AlterPhase alter = a->group.alter;
+    bool no_change = alter == ALTER_START || alter == ALTER_ROLLBACK; /* COMMIT has the statement again */
+    if (!no_change && !policy(s, is_load, err)) return false;
     if (a->group.state == GROUP_OPEN) return true;
     /* "# Dum…" stands for an event that was not sent; the group's own statement still comes. */
     if (s->scan.kind == STMT_NOOP && str_starts(s->q->sql, STR("# Dum"))) return true;
@@ -249,6 +249,25 @@ static bool in_transaction(const Stmt *s, Err *err)
     return err_set(err, ERR_SOURCE_PROTOCOL, "%s outside a transaction", s->scan.what);
 }
 
+/* The body of the QUERY that is judged. */
+static Str query_body(const Stmt *s)
+{
+    return s->ev->header.type == EVENT_QUERY_COMPRESSED ? sb_view(&s->a->inflated) : s->ev->body;
+}
+
+static bool savepoint_statement(Stmt *s, Err *err)
+{
+    Assembler *a = s->a;
+    if (!in_transaction(s, err)) return false;
+    if (a->group.xa) return xa_keep(a, EVENT_QUERY, query_body(s), err);
+    if (s->scan.kind == STMT_ROLLBACK_TO) return savepoint_rollback(a, s->scan.savepoint, err);
+    if (s->scan.kind == STMT_SAVEPOINT)
+        savepoint_set(a, s->scan.savepoint);
+    else
+        savepoint_release(a, s->scan.savepoint);
+    return true;
+}
+
 static bool transaction_statement(Stmt *s, bool is_load, Err *err)
 {
     Assembler *a = s->a;
@@ -259,15 +278,9 @@ static bool transaction_statement(Stmt *s, bool is_load, Err *err)
         return group_commit(a, s->ev, err);
     case STMT_ROLLBACK: return rolled_back(a, s->ev, err);
     case STMT_SAVEPOINT:
-        if (!in_transaction(s, err)) return false;
-        savepoint_set(a, s->scan.savepoint);
-        return true;
-    case STMT_ROLLBACK_TO: return in_transaction(s, err) && savepoint_rollback(a, s->scan.savepoint, err);
-    case STMT_RELEASE_SAVEPOINT:
-        if (!in_transaction(s, err)) return false;
-        savepoint_release(a, s->scan.savepoint);
-        return true;
-    case STMT_XA:
+    case STMT_ROLLBACK_TO:
+    case STMT_RELEASE_SAVEPOINT: return savepoint_statement(s, err);
+    case STMT_XA: return assemble_xa_statement(a, s->fmt, s->ev, shown(s->q->sql), err);
     case STMT_DML:
     case STMT_TABLE_DDL:
     case STMT_DATABASE_DDL:
@@ -279,13 +292,14 @@ static bool transaction_statement(Stmt *s, bool is_load, Err *err)
     return plain_statement(s, is_load, err);
 }
 
-bool assemble_query(Assembler *a, const RawEvent *ev, const QueryEvent *q, bool is_load, Err *err)
+bool assemble_query(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, const QueryEvent *q,
+                    bool is_load, Err *err)
 {
     /* By far the most frequent two need no scan. */
     if (!is_load && str_eq(q->sql, STR("BEGIN"))) return begin(a, err);
     if (!is_load && str_eq(q->sql, STR("COMMIT")) && a->group.state != GROUP_NONE)
         return group_commit(a, ev, err);
-    Stmt s = {.a = a, .ev = ev, .q = q};
+    Stmt s = {.a = a, .fmt = fmt, .ev = ev, .q = q};
     scan(&s, a->opts.flavor);
     bool ok = transaction_statement(&s, is_load, err);
     arena_done(&s.arena);

@@ -3,9 +3,10 @@
 #include <zlib.h>
 #include "base/check.h"
 #include "base/varint.h"
+#include "decode/event_rewrite.h"
 #include "base/poison.h"
 
-enum { TABLE_ID_DUMMY = 0x00FFFFFF, KEEP_OPS = 8192 };
+enum { TABLE_ID_DUMMY = 0x00FFFFFF, KEEP_OPS = 8192, SPILLED_PARTIAL = 0x80 };
 
 /* ---- tables ---- */
 
@@ -26,10 +27,13 @@ static bool table_new(Assembler *a, const FormatDescription *fmt, Str body, Tabl
 {
     const AssembleHooks *h = &a->opts.hooks;
     TableEntry *e = mem_zalloc(sizeof *e);
-    if (!event_table_map(fmt, body, &e->arena, &e->map, err)) {
+    if (!event_table_map(fmt, body, &e->arena, &e->wire, err)) {
         table_entry_free(e);
         return false;
     }
+    e->map = e->wire;
+    e->compressed = table_map_compressed(&e->wire);
+    if (e->compressed) table_map_plain(&e->wire, &e->arena, &e->map);
     e->bitmap_len = (e->map.n_columns + 7) / 8;
     if (!h->resolve(h->ctx, a->opts.source, &e->map, &e->binding, err)) {
         if (err->code != ERR_CANCELLED)
@@ -38,7 +42,10 @@ static bool table_new(Assembler *a, const FormatDescription *fmt, Str body, Tabl
         table_entry_free(e);
         return false;
     }
-    if (e->binding) CHECK(e->binding->n_columns == e->map.n_columns, "a binding has the table map's columns");
+    if (e->binding)
+        CHECK(e->binding->n_columns == e->map.n_columns, "a binding has the table map's columns");
+    else
+        e->map = e->wire; /* its rows are only counted */
     if (a->n_tables == a->cap_tables) {
         a->cap_tables = a->cap_tables ? a->cap_tables * 2 : 16;
         a->tables = mem_realloc(a->tables, a->cap_tables * sizeof *a->tables);
@@ -67,6 +74,7 @@ bool assemble_table_map(Assembler *a, const FormatDescription *fmt, const RawEve
 {
     if (a->group.state != GROUP_OPEN)
         return err_set(err, ERR_SOURCE_PROTOCOL, "TABLE_MAP event outside a transaction");
+    if (a->group.xa) return xa_keep(a, ev->header.type, ev->body, err);
     uint64_t id = event_table_id(fmt, ev->header.type, ev->body);
     Str key = body_key(fmt, ev->body);
     TableEntry **recent = &a->recent[id % RECENT_TABLES];
@@ -135,6 +143,8 @@ bool segment_row(Assembler *a, const Segment *s, Reader *r, uint64_t row_no, boo
                           {.present = s->present_after, .full = s->full_after}};
     if (s->present_before && !row_image_split(map, s->present_before, r, &images[0].bytes, before, err))
         return false;
+    const uint8_t *diffs;
+    if (s->partial && !row_partial_head(map, r, &diffs, err)) return false;
     if (s->present_after && !row_image_split(map, s->present_after, r, &images[1].bytes, after, err))
         return false;
     if (r->at == start)
@@ -170,7 +180,7 @@ static bool segment_spill(Assembler *a, const Segment *s, Err *err)
 {
     StrBuf head = {0};
     sb_varint(&head, s->table->index);
-    sb_ch(&head, (char)s->kind);
+    sb_ch(&head, (char)(s->kind | (s->partial ? SPILLED_PARTIAL : 0)));
     pack_bitmap(&head, s->present_before, s->table->bitmap_len);
     pack_bitmap(&head, s->present_after, s->table->bitmap_len);
     sb_varint(&head, s->row_from);
@@ -184,7 +194,8 @@ bool segment_unpack(const Assembler *a, Str record, Segment *s, Err *err)
 {
     Reader r = reader_of(record);
     uint64_t index = reader_varint(&r);
-    *s = (Segment){.kind = (RowsKind)reader_u8(&r)};
+    uint8_t kind = reader_u8(&r);
+    *s = (Segment){.kind = (RowsKind)(kind & ~SPILLED_PARTIAL), .partial = kind & SPILLED_PARTIAL};
     if (!reader_ok(&r) || index >= a->n_tables) goto broken;
     s->table = a->tables[index];
     if (reader_u8(&r)) s->present_before = reader_bytes(&r, s->table->bitmap_len);
@@ -257,7 +268,7 @@ static bool segment_of(const RowsEvent *e, const TableEntry *t, uint64_t row_fro
     bool update = e->kind == ROWS_UPDATE;
     if (e->present_before.len < t->bitmap_len || (update && e->present_after.len < t->bitmap_len))
         return err_set(err, ERR_CORRUPT, "a row event's column bitmap is too short");
-    *s = (Segment){.table = t, .kind = e->kind, .rows = e->rows, .row_from = row_from};
+    *s = (Segment){.table = t, .kind = e->kind, .rows = e->rows, .row_from = row_from, .partial = e->partial};
     if (e->kind == ROWS_WRITE) {
         s->present_after = first;
     } else {
@@ -337,12 +348,27 @@ static bool take_rows(Assembler *a, Segment *s, Err *err)
     return held_bytes(a) <= a->opts.spill_bytes || go_to_disk(a, err);
 }
 
+/* Rows as everybody behind reads them. Those of filtered tables are only counted, and stay as they are. */
+static bool make_plain(Assembler *a, RowsEvent *e, const TableEntry *t, Err *err)
+{
+    if (!event_rows_inflate(e, &a->inflated, err)) return false;
+    if (!t->binding || (!t->compressed && !e->partial)) return true;
+    sb_clear(&a->rewritten);
+    if (!event_rows_rewrite(&t->wire, e, &a->rewritten, err))
+        return err_wrap(err, "table `" STR_FMT "`.`" STR_FMT "`", STR_ARG(t->map.name.schema),
+                        STR_ARG(t->map.name.table));
+    e->rows = sb_view(&a->rewritten);
+    e->partial = false;
+    return true;
+}
+
 bool assemble_rows(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
 {
     Group *g = &a->group;
     RowsEvent e;
     Segment s;
     if (g->state != GROUP_OPEN) return err_set(err, ERR_SOURCE_PROTOCOL, "row event outside a transaction");
+    if (g->xa) return xa_keep(a, ev->header.type, ev->body, err);
     if (!event_rows(&ev->header, fmt, ev->body, &e, err)) return false;
     if (e.table_id == TABLE_ID_DUMMY && e.rows.len == 0) { /* only ends the statement */
         a->n_current = 0;
@@ -353,7 +379,8 @@ bool assemble_rows(Assembler *a, const FormatDescription *fmt, const RawEvent *e
         return err_set(err, ERR_SOURCE_PROTOCOL,
                        "row event for table id %llu, of which this statement has no TABLE_MAP",
                        (unsigned long long)e.table_id);
-    if (!check_columns(&e, t, err) || !segment_of(&e, t, g->row_no, &s, err)) return false;
+    if (!check_columns(&e, t, err) || !make_plain(a, &e, t, err) || !segment_of(&e, t, g->row_no, &s, err))
+        return false;
     if (e.rows.len ==
         0) /* a row without columns is a row without bytes: how many there were cannot be said */
         return err_set_remedy(err, ERR_DECODE_UNSUPPORTED, "set binlog_row_image=FULL on the source",

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include "base/check.h"
@@ -21,7 +22,7 @@ struct Spill {
     StrBuf record;
 };
 
-static char *spill_prefix(const char *source_id)
+char *spill_prefix(const char *source_id)
 {
     StrBuf b = {0};
     for (const char *c = source_id; *c; c++) {
@@ -56,6 +57,32 @@ bool spill_open(const char *dir, const char *source_id, Spill **out, Err *err)
     (void)unlink(s->path); /* a sweep may have been faster */
     *out = s;
     return true;
+}
+
+static bool open_named(const char *path, int flags, Spill **out, Err *err)
+{
+    Spill *s = mem_zalloc(sizeof *s);
+    struct stat about;
+    s->path = str_dup(str_of(path));
+    s->fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
+    if (s->fd < 0 || fstat(s->fd, &about) != 0) {
+        err_set(err, ERR_SOURCE_SPILL, "cannot open %s: %s", path, strerror(errno));
+        spill_close(s);
+        return false;
+    }
+    s->written = (uint64_t)about.st_size;
+    *out = s;
+    return true;
+}
+
+bool spill_create(const char *path, Spill **out, Err *err)
+{
+    return open_named(path, O_CREAT | O_TRUNC, out, err);
+}
+
+bool spill_attach(const char *path, Spill **out, Err *err)
+{
+    return open_named(path, 0, out, err);
 }
 
 void spill_close(Spill *s)
@@ -124,7 +151,7 @@ bool spill_append(Spill *s, Str head, Str body, Err *err)
     if (len > UINT32_MAX)
         return err_set(err, ERR_SOURCE_SPILL, "a record of more than 4 GiB for %s", s->path);
     uLong crc = crc32_z(crc32(0, Z_NULL, 0), (const Bytef *)head.ptr, head.len);
-    crc = crc32_z(crc, (const Bytef *)body.ptr, body.len);
+    if (body.len) crc = crc32_z(crc, (const Bytef *)body.ptr, body.len); /* without bytes zlib begins anew */
     put_u32(&s->buffer, (uint32_t)len);
     put_u32(&s->buffer, (uint32_t)crc);
     sb_str(&s->buffer, head);
@@ -150,6 +177,13 @@ bool spill_cut(Spill *s, uint64_t length, Err *err)
         return err_set(err, ERR_SOURCE_SPILL, "cannot cut %s: %s", s->path, strerror(errno));
     s->written = length;
     return true;
+}
+
+bool spill_sync(Spill *s, Err *err)
+{
+    if (!flush(s, err)) return false;
+    if (fsync(s->fd) == 0) return true;
+    return err_set(err, ERR_SOURCE_SPILL, "cannot sync %s: %s", s->path, strerror(errno));
 }
 
 bool spill_rewind(Spill *s, Err *err)

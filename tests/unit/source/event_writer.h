@@ -144,7 +144,7 @@ static inline const RawEvent *ew_gtid_maria(EventWriter *w, uint32_t domain, uin
     ew_uint(b, seq, 8);
     ew_uint(b, domain, 4);
     ew_uint(b, flags, 1);
-    if (flags & MARIA_PREPARED_XA) { /* format id, one byte each of gtrid and bqual */
+    if (flags & (MARIA_PREPARED_XA | 128)) { /* format id, one byte each of gtrid and bqual */
         ew_uint(b, 1, 4);
         ew_uint(b, 1, 1);
         ew_uint(b, 1, 1);

@@ -389,15 +389,6 @@ START_TEST(events_that_stop)
         {0, ERR_DECODE_UNSUPPORTED},
         {EVENT_IGNORABLE, ERR_DECODE_UNSUPPORTED},
         {EVENT_INCIDENT, ERR_SOURCE_INCIDENT},
-        {EVENT_TRANSACTION_PAYLOAD, ERR_DECODE_UNSUPPORTED},
-        {EVENT_PARTIAL_UPDATE_ROWS, ERR_DECODE_UNSUPPORTED},
-        {EVENT_QUERY_COMPRESSED, ERR_DECODE_UNSUPPORTED},
-        {EVENT_WRITE_ROWS_COMPRESSED_V1, ERR_DECODE_UNSUPPORTED},
-        {EVENT_UPDATE_ROWS_COMPRESSED_V1, ERR_DECODE_UNSUPPORTED},
-        {EVENT_DELETE_ROWS_COMPRESSED_V1, ERR_DECODE_UNSUPPORTED},
-        {EVENT_WRITE_ROWS_COMPRESSED_V2, ERR_DECODE_UNSUPPORTED},
-        {EVENT_UPDATE_ROWS_COMPRESSED_V2, ERR_DECODE_UNSUPPORTED},
-        {EVENT_DELETE_ROWS_COMPRESSED_V2, ERR_DECODE_UNSUPPORTED},
         {EVENT_PARTIAL_ROW_DATA, ERR_DECODE_UNSUPPORTED},
         {EVENT_START_V3, ERR_DECODE_UNSUPPORTED},
         {EVENT_LOAD, ERR_DECODE_UNSUPPORTED},
@@ -419,35 +410,6 @@ START_TEST(events_that_stop)
     }
     ck_assert_uint_eq(w.n_txns, 0);
     ck_assert_ptr_null(assembler_point(w.a)->file); /* still before all of it */
-    world_done(&w);
-}
-END_TEST
-
-START_TEST(xa_stops)
-{
-    World w;
-    world_init(&w, FLAVOR_MYSQL, true);
-    feed(&w, ew_gtid_mysql(&w.w, 1));
-    const RawEvent *ev = ew_query(&w.w, "db", "XA START X'61',X'',1");
-    ck_assert(!assembler_event(w.a, &w.w.fmt, ev, &w.err));
-    ck_assert_int_eq(w.err.code, ERR_SOURCE_XA);
-    ck_assert_ptr_nonnull(strstr(w.err.message, "X'61',X'',1"));
-    err_clear(&w.err);
-    feed(&w, ew_gtid_mysql(&w.w, 1));
-    feed_fails(&w, ew_query(&w.w, "db", "XA COMMIT X'61',X'',1"), ERR_SOURCE_XA);
-    feed(&w, ew_gtid_mysql(&w.w, 1));
-    feed(&w, ew_query(&w.w, "db", "BEGIN"));
-    StrBuf *b = ew_start(&w.w);
-    ew_uint(b, 0, 1);
-    ew_uint(b, 1, 4);
-    ew_uint(b, 1, 4);
-    ew_uint(b, 0, 4);
-    sb_c(b, "a");
-    ev = ew_event(&w.w, EVENT_XA_PREPARE, 0);
-    ck_assert(!assembler_event(w.a, &w.w.fmt, ev, &w.err));
-    ck_assert_int_eq(w.err.code, ERR_SOURCE_XA);
-    ck_assert_ptr_nonnull(strstr(w.err.message, "X'61'"));
-    ck_assert_uint_eq(w.n_txns, 0);
     world_done(&w);
 }
 END_TEST
@@ -592,7 +554,6 @@ static Suite *assemble_suite(void)
     tcase_add_test(c, table_maps_are_resolved_once);
     tcase_add_test(c, events_that_pass);
     tcase_add_test(c, events_that_stop);
-    tcase_add_test(c, xa_stops);
     tcase_add_test(c, framing_errors);
     tcase_add_test(c, gtid_order);
     tcase_add_test(c, server_crash_cuts_a_transaction);
