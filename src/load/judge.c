@@ -190,8 +190,8 @@ static void row_in(const LoadTable *t, Range *r, Str key, const RowOp *op)
     if (!r->by_key) index_rows(t, r);
     size_t at = (size_t)(uintptr_t)map_get(r->by_key, key);
     if (!at) {
-        if (x->n_ops == r->cap_ops) {
-            r->cap_ops = r->cap_ops ? r->cap_ops * 2 : 64;
+        if (x->n_ops >= r->cap_ops) {
+            r->cap_ops = x->n_ops * 2 + 64;
             RowOp *ops = arena_alloc(&x->arena, r->cap_ops * sizeof *ops);
             if (x->n_ops) memcpy(ops, x->ops, x->n_ops * sizeof *ops);
             x->ops = ops;
