@@ -9,6 +9,7 @@
 #include "base/err_json.h"
 #include "ops/control.h"
 #include "ops/docs.h"
+#include "ops/events_verb.h"
 #include "ops/options.h"
 #include "ops/remote_verbs.h"
 #include "ops/route_verb.h"
@@ -27,6 +28,7 @@ typedef struct Answer {
     StrBuf out;      /* for standard output */
     StrBuf problems; /* of the configuration, one a line */
     bool logged;     /* the error stands in the log already */
+    bool streamed;   /* the answer went out line by line, with --json the error too */
 } Answer;
 
 static void answer_done(Answer *a)
@@ -47,7 +49,7 @@ static void print_error(const Err *err, const CliOpts *opts, Answer *a)
                   err_code_name(err->code), err_class_name(err_class(err)), err->message ? err->message : "",
                   err_remedy(err));
     print(stderr, sb_view(&text));
-    if (!opts->json || out->len) return;
+    if (!opts->json || out->len || a->streamed) return;
     json_t *o = json_pack("{s:b, s:o}", "ok", 0, "error", err_to_json(err));
     if (problems.len) {
         json_t *list = json_array();
@@ -69,7 +71,8 @@ static bool is_offline(const CliOpts *opts)
 {
     switch (opts->verb) {
     case VERB_RUN:
-    case VERB_CHECK: return false;
+    case VERB_CHECK:
+    case VERB_EVENTS: return false;
     case VERB_ROUTE: return opts->tables != NULL;
     default: return true; /* they talk to the running task, or to its folder */
     }
@@ -102,6 +105,10 @@ static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
         throttle(task, opts);
         status = run_verb(task, opts, out, err);
         a->logged = true;
+        break;
+    case VERB_EVENTS:
+        a->streamed = true;
+        status = events_verb(task, opts, err);
         break;
     case VERB_CHECK: status = check_verb(task, &(CheckOpts){.json = opts->json}, out, err); break;
     case VERB_ROUTE:
@@ -144,7 +151,12 @@ static int dispatch(const CliOpts *opts, Answer *a, Err *err)
     log_init(2, opts->log_format, opts->log_level);
     if (!fault_init(err)) return err_exit_status(err);
     conn_library_init();
-    int status = verb_with_task(opts, a, err);
+    int status;
+    if (opts->verb == VERB_EVENTS && !opts->source_id) {
+        a->streamed = true;
+        status = events_verb(NULL, opts, err);
+    } else
+        status = verb_with_task(opts, a, err);
     conn_library_end();
     return status;
 }

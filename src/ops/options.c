@@ -108,15 +108,25 @@ static bool pick(const char *option, const char *value, const char *const *names
     return err_set(err, ERR_USAGE, "%s: '%s' is not one of: %s", option, value, list.ptr);
 }
 
+static void add_word(const char ***list, size_t *n, const char *word)
+{
+    *list = mem_realloc(*list, (*n + 1) * sizeof **list);
+    (*list)[(*n)++] = word;
+}
+
 static void add_source_file(CliOpts *o, const char *file)
 {
-    o->source_files = mem_realloc(o->source_files, (o->n_source_files + 1) * sizeof *o->source_files);
-    o->source_files[o->n_source_files++] = file;
+    add_word(&o->source_files, &o->n_source_files, file);
+}
+
+static bool takes_several(CliVerb v)
+{
+    return strstr(verb_rows[v].args, "…") != NULL;
 }
 
 static bool set_source(CliOpts *o, const char *value, Err *err)
 {
-    if (o->verb != VERB_PAUSE && o->verb != VERB_RESUME && o->verb != VERB_STOP) {
+    if (o->verb != VERB_PAUSE && o->verb != VERB_RESUME && o->verb != VERB_STOP && o->verb != VERB_EVENTS) {
         add_source_file(o, value);
         return true;
     }
@@ -158,7 +168,21 @@ static bool set_option(CliOpts *o, OptId id, const char *value, Err *err)
     case OPT_PLAIN: return o->plain = true;
     case OPT_ALL: return o->all = true;
     case OPT_TABLES: o->tables = value; return true;
-    case OPT_UNTIL: return o->until_caught_up = pick(name, value, goals, ARRAY_LEN(goals), &choice, err);
+    case OPT_UNTIL:
+        if (o->verb == VERB_EVENTS) {
+            o->until_point = value;
+            return true;
+        }
+        return o->until_caught_up = pick(name, value, goals, ARRAY_LEN(goals), &choice, err);
+    case OPT_FROM: o->from_point = value; return true;
+    case OPT_TABLE: add_word(&o->table_patterns, &o->n_table_patterns, value); return true;
+    case OPT_ROWS: return o->rows_only = true;
+    case OPT_NO_ROWS: return o->no_rows = true;
+    case OPT_FOLLOW: return o->follow = true;
+    case OPT_LIMIT:
+        if (!str_to_u64(str_of(value), &o->limit) || o->limit == 0)
+            return err_set(err, ERR_USAGE, "--limit: '%s' is not a number above 0", value);
+        return true;
     case OPT_WAIT: return o->wait_caught_up = pick(name, value, goals, ARRAY_LEN(goals), &choice, err);
     case OPT_LOG_FORMAT:
         if (!pick(name, value, formats, ARRAY_LEN(formats), &choice, err)) return false;
@@ -207,6 +231,12 @@ static bool check_whole(const CliOpts *o, Err *err)
     if (o->argument && !v->args[0]) return err_set(err, ERR_USAGE, "%s takes no argument", v->name);
     if (o->timeout_ms >= 0 && !o->wait_caught_up)
         return err_set(err, ERR_USAGE, "--timeout says how long --wait waits: give --wait caught-up too");
+    if (o->rows_only && o->no_rows) return err_set(err, ERR_USAGE, "--rows and --no-rows exclude each other");
+    if (o->verb == VERB_EVENTS && o->source_id && o->n_arguments > 1)
+        return err_set(err, ERR_USAGE, "events --source %s reads a live source: give one task file",
+                       o->source_id);
+    if (o->verb == VERB_EVENTS && o->follow && (!o->source_id || o->until_point))
+        return err_set(err, ERR_USAGE, "--follow goes with --source, and not with --until");
     return true;
 }
 
@@ -225,8 +255,9 @@ bool options_parse(int argc, char *const *argv, CliOpts *out, Err *err)
         if (word[0] == '-' && word[1]) {
             if (!verb_rows[out->verb].supported) continue;
             if (!parse_option(out, argc, argv, &i, err)) return false;
-        } else if (!out->argument) {
-            out->argument = word;
+        } else if (!out->argument || takes_several(out->verb)) {
+            if (!out->argument) out->argument = word;
+            add_word(&out->arguments, &out->n_arguments, word);
         } else if (verb_rows[out->verb].supported) {
             return err_set(err, ERR_USAGE, "%s takes one argument (%s); '%s' is too much",
                            verb_rows[out->verb].name, verb_rows[out->verb].args, word);
@@ -238,6 +269,8 @@ bool options_parse(int argc, char *const *argv, CliOpts *out, Err *err)
 void options_done(CliOpts *o)
 {
     free(o->source_files);
+    free(o->arguments);
+    free(o->table_patterns);
     *o = (CliOpts){0};
 }
 

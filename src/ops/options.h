@@ -15,12 +15,19 @@ typedef enum CliVerb {
 
 typedef struct CliOpts {
     CliVerb verb;
-    const char *argument;      /* TASK.yaml, or the page of docs, or the verb of help; NULL when not given */
+    const char *argument;   /* TASK.yaml, or the page of docs, or the verb of help; NULL when not given */
+    const char **arguments; /* all of them, for verbs that take several; owned array of argv's strings */
+    size_t n_arguments;
     const char **source_files; /* owned array of argv's strings */
     size_t n_source_files;
     const char *source_id; /* NULL: all */
     const char *state_dir; /* NULL: the task file's */
     const char *tables;
+    const char **table_patterns; /* events; owned array of argv's strings */
+    size_t n_table_patterns;
+    const char *from_point, *until_point; /* events; NULL: not given */
+    bool rows_only, no_rows, follow;
+    uint64_t limit; /* 0: none */
     bool json, all, plain, until_caught_up, wait_caught_up;
     int64_t timeout_ms;      /* -1: none */
     int64_t max_lag_ms;      /* -1: the task file's */
