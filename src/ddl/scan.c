@@ -250,7 +250,7 @@ static void parse_alter(Scan *s)
 }
 
 /* Behind CREATE [OR REPLACE] [TEMPORARY] TABLE. */
-static void parse_create_table(Scan *s, bool temporary)
+static void parse_create_table(Scan *s, bool replace, bool temporary)
 {
     accept_if_exists(s);
     if (!take_table(s)) return;
@@ -261,8 +261,11 @@ static void parse_create_table(Scan *s, bool temporary)
         if (paren) next(s);
     }
     if ((paren || is_word(s, "LIKE")) && (next(s), !take_table(s))) return;
+    /* CREATE OR REPLACE (MariaDB) drops what was there. */
     set_kind(s, temporary ? STMT_TEMPORARY : STMT_TABLE_DDL, STMT_ACTION_CREATE,
-             temporary ? "CREATE TEMPORARY TABLE" : "CREATE TABLE");
+             temporary ? "CREATE TEMPORARY TABLE"
+             : replace ? "CREATE OR REPLACE TABLE"
+                       : "CREATE TABLE");
 }
 
 /* [IF …] name [USING …] … ON tbl */
@@ -291,7 +294,7 @@ static void parse_create(Scan *s)
     bool temporary = accept(s, "TEMPORARY");
     if (!temporary && is_word(s, "EXTERNAL")) next(s); /* MySQL 9 HeatWave */
     if (accept(s, "TABLE")) {
-        parse_create_table(s, temporary);
+        parse_create_table(s, replace, temporary);
     } else if (accept(s, "SEQUENCE")) {
         accept_if_exists(s);
         if (take_table(s))

@@ -39,8 +39,7 @@ typedef struct AssembleHooks {
     /* Takes the transaction over; may block (backpressure). False: stopping; the transaction stays the
      * caller's. */
     bool (*deliver)(void *ctx, Txn *txn);
-    /* Does this shard table exist at this point, as far as is known? CREATE TABLE IF NOT EXISTS of a routed
-     * table that does changes nothing and passes. NULL: not known, it stops. */
+    /* Is this shard table known already? For the note that a CREATE TABLE leaves. NULL: nobody knows. */
     bool (*exists)(void *ctx, uint32_t source, TableName name);
     /* A statement or event that passes without rows but is worth a note (unknown statement not touching us
      * …). NULL: nobody asks. */

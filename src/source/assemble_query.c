@@ -88,12 +88,13 @@ static bool tables_policy(Stmt *s, Err *err)
     const AssembleHooks *h = &s->a->opts.hooks;
     for (size_t i = 0; i < n; i++) {
         if (!table_routed(s, s->scan.tables[i])) continue;
-        if (s->scan.action == STMT_ACTION_CREATE && s->scan.if_not_exists && h->exists &&
-            h->exists(h->ctx, s->a->opts.source, s->scan.tables[i])) {
-            assemble_note(s->a, "CREATE TABLE IF NOT EXISTS of a table that exists", shown(s->q->sql));
-            continue;
-        }
-        return refuse_ddl(s, err);
+        /* A table cannot have gone without a DROP or RENAME, which stops: so it is made here, empty, or
+         * nothing happens. Its definition is looked at when its first rows come. */
+        if (s->scan.action != STMT_ACTION_CREATE || strcmp(s->scan.what, "CREATE TABLE") != 0)
+            return refuse_ddl(s, err);
+        bool there = h->exists && h->exists(h->ctx, s->a->opts.source, s->scan.tables[i]);
+        assemble_note(s->a, there ? "CREATE TABLE of a shard table that is known" : "a new shard table",
+                      shown(s->q->sql));
     }
     return true;
 }
