@@ -478,7 +478,7 @@ alter_head ::= ALTER alter_words TABLE if_exists(B) table(C) wait. { p->stmt->ki
 alter_words ::= .
 alter_words ::= alter_words ONLINE.
 alter_words ::= alter_words OFFLINE.
-alter_words ::= alter_words IGNORE.
+alter_words ::= alter_words IGNORE. { p->stmt->ignore = true; }
 alter_table ::= alter_head changes.
 alter_table ::= alter_head changes partitioning(B). { DdlChange *c = ddl_change(p, DDL_PARTITION_BY); c->partitioning = B; ddl_change_add(p, c); }
 alter_table ::= alter_head changes REMOVE PARTITIONING. { ddl_change_add(p, ddl_change(p, DDL_REMOVE_PARTITIONING)); }

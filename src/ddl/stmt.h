@@ -226,6 +226,7 @@ typedef struct DdlStmt {
     DdlKind kind;
     bool temporary, if_exists, if_not_exists;
     bool replace; /* CREATE OR REPLACE */
+    bool ignore;  /* ALTER IGNORE TABLE: a new unique key removes rows */
     bool like, as_select;
     bool atomic_select; /* MySQL 8.0.21+ logs CREATE … SELECT so: START TRANSACTION */
     DdlTable *tables;

@@ -63,7 +63,8 @@ typedef struct KeyDef {
     Str index_type; /* BTREE, HASH, FULLTEXT, SPATIAL */
     KeyPart *parts;
     uint32_t n_parts;
-    bool invisible; /* MySQL INVISIBLE, MariaDB IGNORED */
+    bool invisible;       /* MySQL INVISIBLE, MariaDB IGNORED */
+    bool for_foreign_key; /* the server made it for a foreign key: it goes when another key covers it */
     Str comment;
 } KeyDef;
 
@@ -74,14 +75,6 @@ typedef struct CheckDef {
     bool column_level; /* MariaDB: written with its column, goes with it */
     bool not_enforced; /* MySQL */
 } CheckDef;
-
-typedef struct ForeignKeyDef {
-    Str name;
-    const Str *columns, *ref_columns;
-    uint32_t n_columns;
-    TableName ref;
-    Str on_update, on_delete; /* "CASCADE", "SET NULL", "RESTRICT", "NO ACTION", "SET DEFAULT" */
-} ForeignKeyDef;
 
 /* One option of a table beyond engine, collation and comment, as CREATE_OPTIONS names it: lower case,
  * ("row_format", "COMPRESSED"). */
@@ -111,6 +104,8 @@ typedef struct ForeignKey {
     uint32_t *columns;
     Str *parent_columns;
     uint32_t n_columns;
+    Str name;
+    Str on_update, on_delete; /* "CASCADE", "SET NULL", "RESTRICT", "NO ACTION", …; empty: not known */
 } ForeignKey;
 
 typedef struct TableSchema {
@@ -126,9 +121,18 @@ typedef struct TableSchema {
     bool is_versioned, is_sequence; /* MariaDB: WITH SYSTEM VERSIONING; CREATE SEQUENCE */
     ForeignKey *foreign_keys; /* as far as the user may see them; for finding references, never for checks */
     uint32_t n_foreign_keys;
+    CheckDef *checks; /* by name */
+    uint32_t n_checks;
+    TableOption *options; /* by name */
+    uint32_t n_options;
+    Partitioning partitioning;
+    uint64_t
+        auto_increment; /* the statement's or the server's next value; 0: not known; no part of the schema */
 } TableSchema;
 
 void schema_free(TableSchema *s);
+/* A copy that shares nothing with s. */
+TableSchema *schema_copy(const TableSchema *s);
 /* Index of the column of that name (ASCII case-insensitive, as the servers compare), or UINT32_MAX. */
 uint32_t schema_column(const TableSchema *s, Str name);
 const KeyDef *schema_primary(const TableSchema *s); /* or NULL */
