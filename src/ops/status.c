@@ -142,8 +142,10 @@ static Str text_of(const json_t *object, const char *key)
 
 uint64_t status_count(const json_t *object, const char *key)
 {
-    json_int_t v = json_integer_value(json_object_get(object, key));
-    return v > 0 ? (uint64_t)v : 0;
+    const json_t *v = json_object_get(object, key);
+    double rate = json_real_value(v);
+    if (json_is_real(v)) return rate > 0 ? (uint64_t)(rate + 0.5) : 0;
+    return json_integer_value(v) > 0 ? (uint64_t)json_integer_value(v) : 0;
 }
 
 static CellTone state_tone(Str state)

@@ -17,7 +17,7 @@ void status_text(const json_t *status, bool color, StrBuf *out);
 /* Does anything need a hand? (a failed or error-paused source, a failed task) */
 bool status_has_problem(const json_t *status);
 
-/* A member that is a count; 0 when it is not there. */
+/* A member that is a count, or a rate rounded to one; 0 when it is not there. */
 uint64_t status_count(const json_t *object, const char *key);
 
 #endif

@@ -24,7 +24,8 @@ static void has(const char *text, const char *part)
 
 static const char loading[] =
     "{\"state\":\"loading\",\"rows\":1234567,\"bytes\":157286400,\"rows_estimated\":2000000,"
-    "\"bytes_estimated\":268435456,\"percent\":61.7,\"rows_per_s\":85000,\"bytes_per_s\":11010048,\"eta_s\":"
+    "\"bytes_estimated\":268435456,\"percent\":61.7,\"rows_per_s\":85000,\"bytes_per_s\":11010047.8,\"eta_"
+    "s\":"
     "130,"
     "\"tables\":["
     "{\"source\":\"s1\",\"schema\":\"shop_0\",\"table\":\"orders_0\",\"target_schema\":\"shop\",\"target_"
