@@ -1,6 +1,4 @@
 #include "decode/native.h"
-#include <zlib.h>
-#include "base/reader.h"
 #include "base/poison.h"
 
 void native_uuid_text(StrBuf *out, const uint8_t p[16])
@@ -61,45 +59,4 @@ void native_inet6_text(StrBuf *out, const uint8_t p[16])
         sb_printf(out, "%x", words[i]);
         if (i != 7) sb_ch(out, ':');
     }
-}
-
-static bool broken(Str in, Err *err)
-{
-    return err_set(err, ERR_DECODE_VALUE, "value of a COMPRESSED column, %zu bytes: it cannot be unpacked",
-                   in.len);
-}
-
-bool native_inflate(Str in, StrBuf *out, Err *err)
-{
-    enum { DEFLATE = 8, BARE = 8, MOST_RATIO = 1032, SLACK = 1024 };
-    if (!in.len) {
-        sb_c(out, "");
-        return true;
-    }
-    Reader r = reader_of(in);
-    uint8_t head = reader_u8(&r);
-    if (head == 0) {
-        sb_add(out, r.at, reader_left(&r));
-        return true;
-    }
-    unsigned n = head & 7;
-    if (head >> 4 != DEFLATE || n == 0 || n > 4) return broken(in, err);
-    uint64_t want = reader_uint_be(&r, n);
-    size_t left = reader_left(&r);
-    if (!reader_ok(&r) || want > (uint64_t)left * MOST_RATIO + SLACK) return broken(in, err);
-    z_stream z = {.next_in = (z_const Bytef *)r.at, .avail_in = (uInt)left};
-    if (inflateInit2(&z, head & BARE ? -MAX_WBITS : MAX_WBITS) != Z_OK) return broken(in, err);
-    size_t start = out->len;
-    sb_reserve(out, want + 1);
-    z.next_out = (Bytef *)out->ptr + start;
-    z.avail_out = (uInt)want + 1; /* one more: so that longer output shows */
-    int end = inflate(&z, Z_FINISH);
-    uint64_t got = z.total_out;
-    inflateEnd(&z);
-    if (end != Z_STREAM_END || got != want) {
-        out->ptr[start] = 0;
-        return broken(in, err);
-    }
-    sb_wrote(out, want);
-    return true;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "decode/decode_internal.h"
+#include "decode/event_inflate.h"
 #include "decode/json_binary.h"
 #include "decode/json_sql.h"
 #include "decode/native.h"
@@ -322,7 +323,7 @@ static inline bool put_text(StrBuf *out, const ColumnCodec *codec, Field f, Styl
 static bool put_compressed(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
 {
     StrBuf plain = {0};
-    bool ok = native_inflate(str_make(f.ptr, f.len), &plain, err);
+    bool ok = column_inflate(str_make(f.ptr, f.len), &plain, err);
     if (ok) {
         Str s = sb_view(&plain);
         ok = s.len <= UINT32_MAX || impossible(codec, f, err);

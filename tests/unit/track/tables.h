@@ -54,7 +54,8 @@ static inline TableSchema *table(const char *name, const Col *cols, size_t n, co
         ColumnDef *c = &s->columns[i];
         Str type = str_of(cols[i].type);
         size_t end = 0;
-        while (end < type.len && type.ptr[end] >= 'a' && type.ptr[end] <= 'z')
+        while (end < type.len && ((type.ptr[end] >= 'a' && type.ptr[end] <= 'z') ||
+                                  (type.ptr[end] >= '0' && type.ptr[end] <= '9')))
             end++;
         *c = (ColumnDef){.name = str_of(cols[i].name),
                          .data_type = {type.ptr, end},

@@ -228,8 +228,8 @@ START_TEST(test_create_elsewhere)
     Col phonebook[] = {INT_("a"), VARCHAR_("b", 10, "utf8mb4_de_pb_0900_ai_ci", 40)};
     create(COLS(phonebook), pk_a, mariadb, &code);
     ck_assert_int_eq(code, ERR_TRACK_TARGET);
-    Col point[] = {INT_("a"), {.name = "b", .type = "point"}};
-    create(COLS(point), pk_a, mysql, &code);
+    Col odd[] = {INT_("a"), {.name = "b", .type = "xmltype"}};
+    create(COLS(odd), pk_a, mariadb, &code);
     ck_assert_int_eq(code, ERR_TRACK_TARGET);
     Col text[] = {
         INT_("a"),
@@ -248,6 +248,41 @@ START_TEST(test_create_elsewhere)
 }
 END_TEST
 
+/* Which downstream has which type; where it has not, the message says what to do. */
+START_TEST(test_create_native_types)
+{
+    static const struct {
+        const char *type, *sql;
+        bool mariadb, mysql, tidb;
+    } cases[] = {{"point", "`b` point NOT NULL", true, true, false},
+                 {"geomcollection", "`b` geometrycollection NOT NULL", true, true, false},
+                 {"vector(4)", "`b` vector(4) NOT NULL", true, true, false},
+                 {"uuid", "`b` uuid NOT NULL", true, false, false},
+                 {"inet4", "`b` inet4 NOT NULL", true, false, false},
+                 {"inet6", "`b` inet6 NOT NULL", true, false, false}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        Col cols[] = {INT_("a"), {.name = "b", .type = cases[i].type}};
+        for (int server = 0; server < 3; server++) {
+            CreateOpts opts = {.target_is_mariadb = server == 0, .target_is_tidb = server == 2};
+            bool has = server == 0 ? cases[i].mariadb : server == 1 ? cases[i].mysql : cases[i].tidb;
+            ErrCode code;
+            const char *text = create(COLS(cols), pk_a, opts, &code);
+            ck_assert_msg((code == ERR_NONE) == has, "%s on %d: %s", cases[i].type, server, text);
+            ck_assert_msg(strstr(text, has ? cases[i].sql : "the downstream has no type"), "%s", text);
+        }
+    }
+    ErrCode code;
+    Col packed[] = {INT_("a"),
+                    {.name = "b",
+                     .type = "varchar(10) /*M!100301 COMPRESSED*/",
+                     .collation = "utf8mb4_bin",
+                     .length = 10}};
+    const char *text = create(COLS(packed), pk_a, (CreateOpts){.target_is_mariadb = true}, &code);
+    ck_assert_msg(strstr(text, "`b` varchar(10) CHARACTER SET") && strstr(text, "COMPRESSED of `b` left out"),
+                  "%s", text);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("schema_json");
@@ -258,6 +293,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_now_is_spelled_in_two_ways);
     tcase_add_test(t, test_create);
     tcase_add_test(t, test_create_elsewhere);
+    tcase_add_test(t, test_create_native_types);
     suite_add_tcase(s, t);
     return s;
 }
