@@ -27,8 +27,8 @@ bool reader_sleep(LoadReader *r, int64_t ms)
 static const char *const session_sql[] = {
     "SET NAMES utf8mb4",
     "SET character_set_results = NULL",
-    "SET SESSION time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', net_write_timeout = 3600, "
-    "sql_select_limit = DEFAULT",
+    ("SET SESSION time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES', net_write_timeout = 3600, "
+     "sql_select_limit = DEFAULT"),
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 };
 
