@@ -103,11 +103,13 @@ static ClashKind lacking_clash(const Join *j, uint32_t i, uint32_t h, uint32_t c
     const ColumnDef *def = &schema_of(j, h)->columns[c];
     const Version *v = j->in[i].version;
     if (def->generated) return CLASH_NONE;
-    if (o->kind == ORIGIN_ADDED)
-        return o->fill == FILL_VOLATILE || o->fill == FILL_COMPUTED ? CLASH_VOLATILE : CLASH_NONE;
-    for (uint32_t k = 0; o->kind == ORIGIN_BASE && k < v->schema->n_columns; k++)
-        if (v->origins[k].kind == ORIGIN_BASE && str_ieq(v->origins[k].base, o->base)) return CLASH_RENAME;
-    return CLASH_NONE;
+    for (uint32_t k = 0; o->kind != ORIGIN_ANY && k < v->schema->n_columns; k++) {
+        const ColumnOrigin *own = &v->origins[k];
+        bool renamed = !str_ieq(def->name, o->base) || !str_ieq(v->schema->columns[k].name, own->base);
+        if (renamed && own->kind == o->kind && str_ieq(own->base, o->base)) return CLASH_RENAME;
+    }
+    bool lost = o->kind == ORIGIN_ADDED && (o->fill == FILL_VOLATILE || o->fill == FILL_COMPUTED);
+    return lost ? CLASH_VOLATILE : CLASH_NONE;
 }
 
 static bool column_in_unique(const TableSchema *s, uint32_t column)

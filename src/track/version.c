@@ -94,9 +94,13 @@ static ColumnOrigin kept_origin(Draft *d, const ColumnOrigin *was, uint32_t afte
     return o;
 }
 
-static ColumnOrigin added_origin(const ColumnLineage *l)
+static ColumnOrigin added_origin(const SchemaStep *step, uint32_t after)
 {
-    return (ColumnOrigin){.kind = ORIGIN_ADDED, .fill = l->fill, .fill_text = l->fill_text};
+    const ColumnLineage *l = &step->columns[after];
+    return (ColumnOrigin){.kind = ORIGIN_ADDED,
+                          .base = step->after->columns[after].name,
+                          .fill = l->fill,
+                          .fill_text = l->fill_text};
 }
 
 static void step_plain(Draft *d)
@@ -107,7 +111,7 @@ static void step_plain(Draft *d)
         uint32_t was = NO_COLUMN;
         if (l->from != NO_COLUMN) was = schema_column(d->v->schema, d->step->before->columns[l->from].name);
         d->from[i] = was;
-        d->origins[i] = was == NO_COLUMN ? added_origin(l) : kept_origin(d, &d->v->origins[was], i);
+        d->origins[i] = was == NO_COLUMN ? added_origin(d->step, i) : kept_origin(d, &d->v->origins[was], i);
         d->feeds[i] = i;
     }
 }
@@ -155,9 +159,9 @@ static void add_column(Draft *d, uint32_t after)
     if (at == NO_COLUMN) {
         at = d->schema.n_columns++;
         d->from[at] = NO_COLUMN;
-        d->origins[at] = added_origin(l);
+        d->origins[at] = added_origin(d->step, after);
     } else if (d->origins[at].fill != l->fill || !str_eq(d->origins[at].fill_text, l->fill_text)) {
-        d->origins[at] = added_origin(l);
+        d->origins[at] = added_origin(d->step, after);
     }
     d->schema.columns[at] = *def;
 }
@@ -266,6 +270,15 @@ static const VersionStep *step_create(Draft *d)
     return draft_end(d, after, after, d->step);
 }
 
+/* Its rows are all that the group takes the table for. */
+static bool is_plain(const Version *v)
+{
+    bool plain = v->schema == v->shape;
+    for (uint32_t i = 0; plain && i < v->shape->n_columns; i++)
+        plain = v->feeds[i] == i;
+    return plain;
+}
+
 const VersionStep *version_step(VersionPool *p, const Version *v, const SchemaStep *given)
 {
     const SchemaStep *step = version_keep_step(p, given);
@@ -282,7 +295,7 @@ const VersionStep *version_step(VersionPool *p, const Version *v, const SchemaSt
     }
     d.feeds = arena_array(&d.arena, uint32_t, after->n_columns + 1);
     if (!step->before || v->gone) return step_create(&d);
-    if (v->schema == v->shape) {
+    if (is_plain(v)) {
         step_plain(&d);
         return draft_end(&d, after, after, step);
     }
@@ -337,18 +350,35 @@ static const Version *with_origins(VersionPool *p, const Version *v, const Colum
     return version_intern(p, &out);
 }
 
-const Version *version_accept(VersionPool *p, const Version *v, const Version *model)
+/* The column of v that counts as model's: the same one, else the one of its name. */
+static uint32_t counterpart(const Version *v, const Version *model, uint32_t column)
 {
-    Arena arena = {0};
-    ColumnOrigin *origins = arena_array(&arena, ColumnOrigin, v->schema->n_columns + 1);
-    for (uint32_t i = 0; i < v->schema->n_columns; i++) {
-        uint32_t at = schema_column(model->schema, v->schema->columns[i].name);
-        origins[i] = at == NO_COLUMN ? v->origins[i] : model->origins[at];
-        if (origins[i].fill == FILL_VOLATILE) origins[i] = (ColumnOrigin){.kind = ORIGIN_ANY};
+    VersionView a = version_view(v), b = version_view(model);
+    for (uint32_t i = 0; i < v->schema->n_columns; i++)
+        if (v->origins[i].kind == ORIGIN_BASE && version_same_column(&a, i, &b, column)) return i;
+    return schema_column(v->schema, model->schema->columns[column].name);
+}
+
+const VersionStep *version_adopt(VersionPool *p, const Version *v, const Version *model)
+{
+    const VersionStep *known = version_step_find(p, v, model);
+    if (known) return known;
+    uint32_t n = model->schema->n_columns;
+    Draft d;
+    draft_begin(&d, p, v, NULL, n, 0);
+    d.rows = model->rows;
+    d.gone = model->gone;
+    d.feeds = arena_array(&d.arena, uint32_t, v->shape->n_columns + 1);
+    for (uint32_t i = 0; i < v->shape->n_columns; i++)
+        d.feeds[i] = NO_COLUMN;
+    for (uint32_t c = 0; c < n; c++) {
+        d.from[c] = counterpart(v, model, c);
+        d.origins[c] = model->origins[c];
+        if (d.origins[c].fill == FILL_VOLATILE) d.origins[c] = (ColumnOrigin){.kind = ORIGIN_ANY};
+        for (uint32_t i = 0; d.from[c] != NO_COLUMN && i < v->shape->n_columns; i++)
+            if (v->feeds[i] == d.from[c]) d.feeds[i] = c;
     }
-    const Version *out = with_origins(p, v, origins, model->rows);
-    arena_done(&arena);
-    return out;
+    return draft_end(&d, model->schema, v->shape, model);
 }
 
 static bool is_fed(const Version *v, uint32_t column)
@@ -371,6 +401,20 @@ const Version *version_rebase(VersionPool *p, const Version *v)
     const Version *out = with_origins(p, v, origins, (Str){0});
     arena_done(&arena);
     return out;
+}
+
+const Version *version_plain(VersionPool *p, const Version *v)
+{
+    Arena arena = {0};
+    Version out = *v;
+    uint32_t *feeds = arena_array(&arena, uint32_t, v->schema->n_columns + 1);
+    for (uint32_t i = 0; i < v->schema->n_columns; i++)
+        feeds[i] = i;
+    out.shape = v->schema;
+    out.feeds = feeds;
+    const Version *own = version_intern(p, &out);
+    arena_done(&arena);
+    return own;
 }
 
 static void fill_by_default(const ColumnDef *c, ColumnLineage *l)

@@ -19,7 +19,7 @@ typedef enum OriginKind {
 
 typedef struct ColumnOrigin {
     OriginKind kind;
-    Str base; /* BASE: the name in the base */
+    Str base; /* BASE: the name in the base; ADDED: the name under which it was added */
     FillKind fill;
     Str fill_text;
     Str lossy; /* conversions since that may have changed values: the types in order, each followed by ';' */
@@ -67,10 +67,14 @@ const VersionStep *version_skip(VersionPool *p, const Version *v, const SchemaSt
 /* The step that leads from one definition to another by the names of their columns: a new column is filled by
  * its default. For a table whose history is not known. */
 const SchemaStep *version_step_between(VersionPool *p, const TableSchema *before, const TableSchema *after);
-/* v with the origins (of columns of the same name) and row changes of model: "take it as agreed". */
-const Version *version_accept(VersionPool *p, const Version *v, const Version *model);
+/* "Take it as agreed": v's table counts as model from here on. Columns that are the same, else those of one
+ * name, go on feeding; what model lacks is left out; what v lacks takes the fill on record. */
+const VersionStep *version_adopt(VersionPool *p, const Version *v, const Version *model);
 /* v seen from a new base that it agrees with: every column is the base's. */
 const Version *version_rebase(VersionPool *p, const Version *v);
+
+/* v as if its rows looked like what the group takes the table for. */
+const Version *version_plain(VersionPool *p, const Version *v);
 
 typedef enum Agreement {
     AGREE_NOT,  /* the definitions differ: in columns or unique keys */

@@ -1,0 +1,222 @@
+#include <stdlib.h>
+#include "base/check.h"
+#include "lock/lock_impl.h"
+#include "track/version_pool.h"
+#include "base/poison.h"
+
+LockMember *lock_find(const Lock *l, uint32_t id)
+{
+    for (uint32_t i = 0; i < l->n_members; i++)
+        if (l->members[i].id == id) return &l->members[i];
+    return NULL;
+}
+
+LockMember *lock_add_member(Lock *l, uint32_t id, Str name, int64_t at_ms)
+{
+    CHECK(l->job.phase == JOB_NONE || l->job.accept, "a job knows its members");
+    if (l->n_members == l->cap_members) {
+        l->cap_members = l->cap_members ? l->cap_members * 2 : 4;
+        l->members = mem_realloc(l->members, l->cap_members * sizeof *l->members);
+    }
+    if (l->job.accept) {
+        l->job.accept = mem_realloc(l->job.accept, (l->n_members + 1) * sizeof *l->job.accept);
+        l->job.accept[l->n_members] = LOCK_OUTSIDE;
+    }
+    LockMember *m = &l->members[l->n_members++];
+    *m =
+        (LockMember){.id = id, .name = version_text(l->pool, name), .at_ms = at_ms, .accepted = LOCK_OUTSIDE};
+    m->gate = LOCK_OUTSIDE;
+    LockNode *n = lock_add_node(m);
+    n->at_ms = at_ms;
+    n->passed = n->written = true;
+    return m;
+}
+
+void lock_remove_member(Lock *l, uint32_t index)
+{
+    free(l->members[index].nodes);
+    free(l->members[index].lost);
+    l->n_members--;
+    for (uint32_t i = index; i < l->n_members; i++) {
+        l->members[i] = l->members[i + 1];
+        if (l->job.accept) l->job.accept[i] = l->job.accept[i + 1];
+    }
+}
+
+LockNode *lock_add_node(LockMember *m)
+{
+    if (m->n_nodes == m->cap_nodes) {
+        m->cap_nodes = m->cap_nodes ? m->cap_nodes * 2 : 2;
+        m->nodes = mem_realloc(m->nodes, m->cap_nodes * sizeof *m->nodes);
+    }
+    LockNode *n = &m->nodes[m->n_nodes++];
+    *n = (LockNode){0};
+    return n;
+}
+
+static void move(LockNode *n, const VersionStep *s)
+{
+    n->moves[n->n_moves++] = s;
+    n->version = s->after;
+}
+
+void lock_recompute(Lock *l, LockMember *m, uint32_t at)
+{
+    for (uint32_t i = MAX(at, 1); i < m->n_nodes; i++) {
+        LockNode *n = &m->nodes[i];
+        const Version *before = m->nodes[i - 1].version;
+        n->n_moves = 0;
+        n->version = before;
+        if (n->step)
+            move(n,
+                 n->skip ? version_skip(l->pool, before, n->step) : version_step(l->pool, before, n->step));
+        if (n->model) move(n, version_adopt(l->pool, n->version, n->model));
+    }
+}
+
+uint32_t lock_low(const LockMember *m, int32_t accepted)
+{
+    uint32_t low = 0;
+    for (int32_t i = 0; i <= accepted; i++)
+        if (m->nodes[i].written) low = (uint32_t)i;
+    return low;
+}
+
+VersionView lock_view(const Lock *l, const LockMember *m, uint32_t i)
+{
+    VersionView v = version_view(m->nodes[i].version);
+    if ((int32_t)i > m->accepted && l->opts.broken != LOCK_RULE_LOST) {
+        v.lost = m->lost;
+        v.n_lost = m->n_lost;
+    }
+    return v;
+}
+
+RowsOf lock_rows_of(const LockMember *m, uint32_t from, uint32_t to, Arena *arena)
+{
+    const VersionStep **chain = arena_array(arena, const VersionStep *, 2 * (size_t)(to - from) + 1);
+    uint32_t n = 0;
+    for (uint32_t i = from + 1; i <= to; i++)
+        for (uint32_t k = 0; k < m->nodes[i].n_moves; k++)
+            chain[n++] = m->nodes[i].moves[k];
+    return (RowsOf){m->nodes[from].version, chain, n};
+}
+
+/* -- columns given up while the target has them -- */
+
+static bool in_list(const Str *list, uint32_t n, Str name)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (str_ieq(list[i], name)) return true;
+    return false;
+}
+
+void lock_set_lost(Lock *l, LockMember *m, const Version *was, const Version *now, const Version *target,
+                   const bool *replaced)
+{
+    Str *list = mem_zalloc((target->schema->n_columns + 1) * sizeof *list);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < target->schema->n_columns; i++) {
+        Str name = target->schema->columns[i].name;
+        if ((replaced && replaced[i]) || schema_column(now->schema, name) != NO_COLUMN) continue;
+        bool had = was && schema_column(was->schema, name) != NO_COLUMN;
+        if (had || in_list(m->lost, m->n_lost, name)) list[n++] = version_text(l->pool, name);
+    }
+    free(m->lost);
+    m->lost = list;
+    m->n_lost = n;
+}
+
+/* -- the base moves -- */
+
+/* The place of a version that agrees with v, written everywhere: the last one not above `most`. */
+static bool find_common(const Lock *l, const LockMember *m, const VersionView *v, uint32_t most, uint32_t *at)
+{
+    for (uint32_t i = most + 1; i-- > 0;) {
+        VersionView own = lock_view(l, m, i);
+        if (version_agreement(&own, v, NULL) != AGREE_WHOLLY) continue;
+        *at = i;
+        return true;
+    }
+    return false;
+}
+
+static bool has_model(const LockMember *m, uint32_t from)
+{
+    for (uint32_t i = from; i < m->n_nodes; i++)
+        if (m->nodes[i].model) return true;
+    return false;
+}
+
+static bool find_places(const Lock *l, uint32_t *at)
+{
+    const LockMember *first = &l->members[0];
+    for (uint32_t q = lock_low(first, first->accepted) + 1; q-- > 0;) {
+        VersionView v = lock_view(l, first, q);
+        bool all = !has_model(first, q + 1), moves = q > 0;
+        at[0] = q;
+        for (uint32_t i = 1; all && i < l->n_members; i++) {
+            const LockMember *m = &l->members[i];
+            all = find_common(l, m, &v, lock_low(m, m->accepted), &at[i]) && !has_model(m, at[i] + 1);
+            moves |= all && at[i] > 0;
+        }
+        if (all && moves) return true;
+    }
+    return false;
+}
+
+static void cut_history(Lock *l, LockMember *m, uint32_t at)
+{
+    LockNode start = m->nodes[at];
+    start.version = version_rebase(l->pool, start.version);
+    start.step = NULL;
+    start.model = NULL;
+    start.n_moves = 0;
+    start.skip = start.hold = false;
+    start.kind = LOCK_STEP_ALTER;
+    start.before = start.after = LOCK_WORK_NONE;
+    start.passed = start.written = true;
+    memmove(m->nodes, m->nodes + at, (m->n_nodes - at) * sizeof *m->nodes);
+    m->nodes[0] = start;
+    m->n_nodes -= at;
+    m->accepted -= (int32_t)at;
+    m->gate -= (int32_t)at;
+    lock_recompute(l, m, 1);
+}
+
+/* The target seen from the new base: what is the base's there is the base's here. */
+static void rebase_target(Lock *l, const Version *common)
+{
+    Arena arena = {0};
+    Version t = *l->target;
+    VersionView a = version_view(&t), b = version_view(common);
+    ColumnOrigin *origins = arena_array(&arena, ColumnOrigin, t.schema->n_columns + 1);
+    for (uint32_t i = 0; i < t.schema->n_columns; i++) {
+        Str name = t.schema->columns[i].name;
+        uint32_t at = schema_column(common->schema, name);
+        origins[i] = l->target->origins[i];
+        bool same =
+            at != NO_COLUMN && (version_same_column(&a, i, &b, at) || origins[i].fill == FILL_VOLATILE);
+        if (same) origins[i] = (ColumnOrigin){.kind = ORIGIN_BASE, .base = name};
+    }
+    t.origins = origins;
+    t.rows = (Str){0};
+    l->target = version_intern(l->pool, &t);
+    arena_done(&arena);
+}
+
+bool lock_rebase(Lock *l)
+{
+    if (!l->n_members || l->job.phase != JOB_NONE) return false;
+    for (uint32_t i = 0; i < l->n_members; i++)
+        if (l->members[i].accepted == LOCK_OUTSIDE || l->members[i].gate != l->members[i].accepted)
+            return false;
+    uint32_t *at = mem_zalloc(l->n_members * sizeof *at);
+    bool moved = find_places(l, at);
+    if (moved) rebase_target(l, l->members[0].nodes[at[0]].version);
+    for (uint32_t i = 0; moved && i < l->n_members; i++)
+        cut_history(l, &l->members[i], at[i]);
+    free(at);
+    if (moved) l->base = l->members[0].nodes[0].version;
+    return moved;
+}

@@ -1,0 +1,116 @@
+/* Inside lock/: the state. */
+#ifndef SM_LOCK_IMPL_H
+#define SM_LOCK_IMPL_H
+
+#include "lock/lock.h"
+#include "model/binding.h"
+
+/* A place in a member's history: node 0 is where it began, each other one step. */
+typedef struct LockNode {
+    uint64_t number;
+    int64_t at_ms;
+    Str identity, point;    /* the pool's */
+    const SchemaStep *step; /* NULL in node 0 */
+    LockStepKind kind;
+    bool passed, written; /* everything before the step is … */
+    bool hold;            /* waits for the operator: the policy says so */
+    bool skip;            /* does not count */
+    LockWork before;      /* work owed on the target before it is accepted */
+    LockWork after;       /* … after, before its rows are written */
+    const Version *model; /* a decision: from here on the table counts as this */
+    /* computed */
+    const Version *version;
+    const VersionStep *moves[2]; /* from the version of the node before */
+    uint32_t n_moves;
+} LockNode;
+
+enum { LOCK_OUTSIDE = -1 };
+
+typedef struct LockMember {
+    uint32_t id;
+    Str name;
+    int64_t at_ms; /* joined, or last found agreeing */
+    LockNode *nodes;
+    uint32_t n_nodes, cap_nodes;
+    int32_t accepted; /* index of a node; LOCK_OUTSIDE: none */
+    int32_t gate; /* while work after an acceptance runs: the index up to which rows go; else = accepted */
+    LockWork gate_work;
+    bool gate_sent, before_sent;
+    bool stopped;
+    bool leaving; /* its table is gone; it goes when all its rows are written */
+    Str *lost;    /* the pool's; columns it gave up that the target still has */
+    uint32_t n_lost;
+} LockMember;
+
+typedef enum LockPhase { JOB_NONE, JOB_DRAIN, JOB_ALTER, JOB_FAILED } LockPhase;
+
+typedef struct LockJob {
+    LockPhase phase;
+    uint64_t id;
+    const Version *to;
+    uint32_t *columns; /* of to->schema: predecessors in the target's */
+    int32_t *accept;   /* per member, in the order of members */
+    Str rows, words;
+    bool drop;
+} LockJob;
+
+struct Lock {
+    VersionPool *pool;
+    LockOpts opts;
+    Str name;
+    const TableSchema *live; /* the target as found; NULL after lock_begin */
+    bool begun;
+    const Version *base, *target;
+    LockMember *members;
+    uint32_t n_members, cap_members;
+    LockJob job;
+    uint64_t last_job;
+    int64_t since_ms; /* of the present lock; 0: closed */
+};
+
+static inline bool lock_rule(const Lock *l, LockRule rule, bool holds)
+{
+    return holds || l->opts.broken == rule;
+}
+
+/* -- history.c -- */
+LockMember *lock_find(const Lock *l, uint32_t id); /* or NULL */
+LockMember *lock_add_member(Lock *l, uint32_t id, Str name, int64_t at_ms);
+void lock_remove_member(Lock *l, uint32_t index);
+LockNode *lock_add_node(LockMember *m);
+/* Computes versions of the nodes from index `at` on. */
+void lock_recompute(Lock *l, LockMember *m, uint32_t at);
+/* The last node before which everything is written, up to `accepted`. */
+uint32_t lock_low(const LockMember *m, int32_t accepted);
+/* Node i as a side of an agreement or join: columns the member lost count for versions not accepted yet. */
+VersionView lock_view(const Lock *l, const LockMember *m, uint32_t i);
+/* Rows of node `from` after the steps up to `to`; chain is in the arena. */
+RowsOf lock_rows_of(const LockMember *m, uint32_t from, uint32_t to, Arena *arena);
+void lock_set_lost(Lock *l, LockMember *m, const Version *was, const Version *now, const Version *target,
+                   const bool *replaced);
+/* Takes the last version that all have had and is written everywhere as the base. True: it moved. */
+bool lock_rebase(Lock *l);
+
+/* -- plan.c -- */
+
+/* The least target for members accepted up to accept[]. False: none, or not yet (why->n = 0). */
+bool lock_join(const Lock *l, const int32_t *accept, const Version **out, bool **replaces, Clashes *why);
+/* Does what can be done now, until nothing can. */
+void lock_plan(Lock *l, LockActions *out);
+/* The target has become job.to. */
+void lock_job_done(Lock *l, LockActions *out);
+void lock_job_cancel(Lock *l);
+bool lock_all_agree(const Lock *l, Agreement least); /* the last versions of all members */
+
+/* -- actions.c -- */
+LockAction *lock_act(LockActions *out, LockActionKind kind);
+void lock_act_words(LockActions *out, LockAction *a, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void lock_act_member(LockActions *out, const LockMember *m); /* ACCEPT and HOLD as they stand */
+void lock_act_alter(const Lock *l, LockActions *out);
+
+/* -- decide.c -- */
+bool lock_decide(Lock *l, const LockEvent *e, LockActions *out, Err *err);
+/* Shards that differ in fills alone keep their own values. True: something was decided. */
+bool lock_refill_own(Lock *l);
+
+#endif

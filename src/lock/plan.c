@@ -1,0 +1,512 @@
+#include <stdlib.h>
+#include "base/check.h"
+#include "lock/lock_impl.h"
+#include "track/column.h"
+#include "base/poison.h"
+
+/* -- the least target -- */
+
+typedef struct Try {
+    const Lock *l;
+    const int32_t *accept;
+    Arena arena;
+    const Version *to;
+    bool *replaces;
+    uint32_t n_joined; /* columns before widening */
+} Try;
+
+static bool heads_join(Try *t, Clashes *why)
+{
+    VersionView *heads = arena_array(&t->arena, VersionView, t->l->n_members + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->l->n_members; i++)
+        if (t->accept[i] != LOCK_OUTSIDE)
+            heads[n++] = lock_view(t->l, &t->l->members[i], (uint32_t)t->accept[i]);
+    if (!n) {
+        t->to = t->l->target;
+        t->replaces = mem_zalloc(t->to->schema->n_columns + 1);
+        t->n_joined = t->to->schema->n_columns;
+        return true;
+    }
+    JoinOpts opts = {.base = t->l->base, .target = t->l->target};
+    if (!join_versions(t->l->pool, heads, n, &opts, &t->to, &t->replaces, why)) return false;
+    t->n_joined = t->to->schema->n_columns;
+    return true;
+}
+
+/* Is a row of node i on its way that the explorer's broken rules do not hide? */
+static bool is_live(const Lock *l, const LockMember *m, uint32_t i)
+{
+    bool accepted = (int32_t)i <= m->accepted;
+    return l->opts.broken != (accepted ? LOCK_RULE_CARRIED : LOCK_RULE_WIDEN);
+}
+
+/* Rows on their way that still carry the old column of a name that becomes another column: not yet. */
+static bool replacing_carried(const Try *t, const LockMember *m, int32_t accept)
+{
+    VersionView target = version_view(t->l->target);
+    for (uint32_t c = 0; c < t->n_joined; c++) {
+        if (!t->replaces[c]) continue;
+        Str name = t->to->schema->columns[c].name;
+        uint32_t old = schema_column(t->l->target->schema, name);
+        for (uint32_t i = lock_low(m, accept); (int32_t)i < accept; i++) {
+            VersionView own = version_view(m->nodes[i].version);
+            uint32_t at = schema_column(own.version->schema, name);
+            if ((int32_t)i <= m->accepted && is_live(t->l, m, i) && at != NO_COLUMN && old != NO_COLUMN &&
+                version_same_column(&own, at, &target, old))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool rows_fit(Try *t, bool widen)
+{
+    for (uint32_t k = 0; k < t->l->n_members; k++) {
+        const LockMember *m = &t->l->members[k];
+        int32_t accept = t->accept[k];
+        if (accept == LOCK_OUTSIDE) continue;
+        if (replacing_carried(t, m, accept)) return false;
+        for (uint32_t i = lock_low(m, accept); (int32_t)i <= accept; i++) {
+            if ((int32_t)i < accept && !is_live(t->l, m, i)) continue;
+            RowsOf rows = lock_rows_of(m, i, (uint32_t)accept, &t->arena);
+            RowMap map;
+            if (widen && (int32_t)i < accept && !join_widen(t->l->pool, &t->to, &rows, t->l->target))
+                return false;
+            if (!widen && !row_map(&rows, t->to, &t->arena, &map, NULL)) return false;
+        }
+    }
+    return true;
+}
+
+bool lock_join(const Lock *l, const int32_t *accept, const Version **out, bool **replaces, Clashes *why)
+{
+    Try t = {.l = l, .accept = accept};
+    bool ok = heads_join(&t, why) && rows_fit(&t, true) && rows_fit(&t, false);
+    if (ok) {
+        *out = t.to;
+        *replaces = mem_zalloc(t.to->schema->n_columns + 1);
+        memcpy(*replaces, t.replaces, t.n_joined);
+    }
+    free(t.replaces);
+    arena_done(&t.arena);
+    return ok;
+}
+
+/* -- what has to be done to the target -- */
+
+/* Where the member's column stood in what it has accepted, by name; empty: it had none. */
+static Str former_name(const LockMember *m, int32_t accept, Str name)
+{
+    if (accept == LOCK_OUTSIDE) return (Str){0};
+    uint32_t column = schema_column(m->nodes[accept].version->schema, name);
+    if (m->accepted == LOCK_OUTSIDE) return column == NO_COLUMN ? (Str){0} : name;
+    for (int32_t i = accept; column != NO_COLUMN && i > m->accepted; i--)
+        for (uint32_t k = m->nodes[i].n_moves; column != NO_COLUMN && k-- > 0;)
+            column = m->nodes[i].moves[k]->from[column];
+    return column == NO_COLUMN ? (Str){0} : m->nodes[m->accepted].version->schema->columns[column].name;
+}
+
+static uint32_t predecessor(const Lock *l, const int32_t *accept, Str name, bool replaced)
+{
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        Str was = former_name(&l->members[i], accept[i], name);
+        uint32_t at = was.len ? schema_column(l->target->schema, was) : NO_COLUMN;
+        if (at != NO_COLUMN && !(replaced && str_ieq(was, name))) return at;
+    }
+    return replaced ? NO_COLUMN : schema_column(l->target->schema, name);
+}
+
+static bool has_key(const TableSchema *in, const TableSchema *of, const KeyDef *k)
+{
+    for (uint32_t i = 0; i < in->n_keys; i++)
+        if (key_same_parts(in, &in->keys[i], of, k) && str_ieq(in->keys[i].name, k->name)) return true;
+    return false;
+}
+
+static bool needs_alter(const Version *from, const Version *to, const uint32_t *columns)
+{
+    const TableSchema *a = from->schema, *b = to->schema;
+    if (a->n_columns != b->n_columns || a->n_keys != b->n_keys || from->gone != to->gone ||
+        !str_eq(from->rows, to->rows))
+        return true;
+    for (uint32_t i = 0; i < b->n_columns; i++) {
+        if (columns[i] == NO_COLUMN) return true;
+        const ColumnDef *old = &a->columns[columns[i]];
+        if (!str_ieq(old->name, b->columns[i].name) || !column_same(old, &b->columns[i])) return true;
+    }
+    for (uint32_t i = 0; i < a->n_keys; i++)
+        if (!has_key(b, a, &a->keys[i])) return true;
+    return false;
+}
+
+/* -- accepting -- */
+
+static LockWork work_after(const LockMember *m, int32_t to)
+{
+    for (int32_t i = to; i > m->accepted; i--)
+        if (m->nodes[i].after) return m->nodes[i].after;
+    return LOCK_WORK_NONE;
+}
+
+static void accept_all(Lock *l, const int32_t *accept, const bool *replaced, LockActions *out)
+{
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        LockMember *m = &l->members[i];
+        if (accept[i] == LOCK_OUTSIDE) continue;
+        const Version *was = m->accepted == LOCK_OUTSIDE ? NULL : m->nodes[m->accepted].version;
+        bool moves = accept[i] != m->accepted;
+        LockWork work = work_after(m, accept[i]);
+        m->accepted = accept[i];
+        lock_set_lost(l, m, was, m->nodes[accept[i]].version, l->target, replaced);
+        if (!moves) continue;
+        m->stopped = false;
+        m->gate_work = work;
+        if (!work) m->gate = m->accepted;
+        lock_act_member(out, m);
+    }
+}
+
+static void job_clear(Lock *l)
+{
+    free(l->job.columns);
+    free(l->job.accept);
+    l->job = (LockJob){0};
+}
+
+static void job_start(Lock *l, const int32_t *accept, const Version *to, uint32_t *columns, LockActions *out)
+{
+    Str rows = to->rows;
+    if (str_starts(rows, l->target->rows)) {
+        rows.ptr += l->target->rows.len;
+        rows.len -= l->target->rows.len;
+    }
+    l->job = (LockJob){.phase = JOB_DRAIN,
+                       .id = ++l->last_job,
+                       .to = to,
+                       .columns = columns,
+                       .accept = mem_alloc((l->n_members + 1) * sizeof *accept),
+                       .rows = version_text(l->pool, rows),
+                       .drop = to->gone && !l->target->gone};
+    memcpy(l->job.accept, accept, l->n_members * sizeof *accept);
+    if (l->opts.broken == LOCK_RULE_DRAIN) {
+        l->job.phase = JOB_ALTER;
+        lock_act_alter(l, out);
+        return;
+    }
+    lock_act(out, LOCK_ACT_SHUT)->job = l->job.id;
+}
+
+/* Makes accept[] what is accepted, after a job if the target has to change for it. */
+static void go_to(Lock *l, const int32_t *accept, const Version *to, const bool *replaces, LockActions *out)
+{
+    uint32_t n = to->schema->n_columns;
+    uint32_t *columns = mem_zalloc((n + 1) * sizeof *columns);
+    for (uint32_t i = 0; i < n; i++)
+        columns[i] = predecessor(l, accept, to->schema->columns[i].name, replaces[i]);
+    if (needs_alter(l->target, to, columns)) {
+        job_start(l, accept, to, columns, out);
+        return;
+    }
+    free(columns);
+    l->target = to;
+    accept_all(l, accept, replaces, out);
+}
+
+void lock_job_done(Lock *l, LockActions *out)
+{
+    LockJob job = l->job;
+    bool *replaced = mem_zalloc(job.to->schema->n_columns + 1);
+    for (uint32_t i = 0; i < job.to->schema->n_columns; i++) {
+        Str name = job.to->schema->columns[i].name;
+        uint32_t old = schema_column(l->target->schema, name);
+        replaced[i] = old != NO_COLUMN && job.columns[i] != old;
+    }
+    l->target = job.to;
+    l->job = (LockJob){0};
+    accept_all(l, job.accept, replaced, out);
+    lock_act(out, LOCK_ACT_OPEN);
+    free(replaced);
+    free(job.columns);
+    free(job.accept);
+}
+
+void lock_job_cancel(Lock *l)
+{
+    job_clear(l);
+}
+
+/* -- what may be accepted -- */
+
+static void present(const Lock *l, int32_t *accept)
+{
+    for (uint32_t i = 0; i < l->n_members; i++)
+        accept[i] = l->members[i].accepted;
+}
+
+/* The last node before one that waits for work or for the operator. */
+static int32_t limit_of(const LockMember *m)
+{
+    if (m->gate != m->accepted) return m->accepted;
+    for (int32_t i = m->accepted + 1; i < (int32_t)m->n_nodes; i++)
+        if (m->nodes[i].hold || m->nodes[i].before) return i - 1;
+    return (int32_t)m->n_nodes - 1;
+}
+
+/* Does the member's node mean the same for rows as all that is accepted of the others? A member inside is
+ * compared with itself. */
+static bool same_rows(const Lock *l, const LockMember *m, int32_t node)
+{
+    VersionView own = lock_view(l, m, (uint32_t)node);
+    if (m->accepted != LOCK_OUTSIDE) {
+        VersionView was = lock_view(l, m, (uint32_t)m->accepted);
+        return version_agreement(&own, &was, NULL) >= AGREE_ROWS;
+    }
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        if (l->members[i].accepted == LOCK_OUTSIDE) continue;
+        VersionView other = lock_view(l, &l->members[i], (uint32_t)l->members[i].accepted);
+        if (version_agreement(&own, &other, NULL) < AGREE_ROWS) return false;
+    }
+    return true;
+}
+
+/* Steps that change nothing for rows. */
+static bool accept_same(Lock *l, LockActions *out)
+{
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        LockMember *m = &l->members[i];
+        int32_t next = m->accepted + 1;
+        if (next > limit_of(m) || !same_rows(l, m, next)) continue;
+        if (m->accepted == LOCK_OUTSIDE && l->opts.mode == LOCK_OPTIMISTIC) continue;
+        const Version *was = m->accepted == LOCK_OUTSIDE ? NULL : m->nodes[m->accepted].version;
+        m->accepted = m->gate = next;
+        lock_set_lost(l, m, was, m->nodes[next].version, l->target, NULL);
+        lock_act_member(out, m);
+        return true;
+    }
+    return false;
+}
+
+static void stop_member(LockMember *m, const Clashes *why, const char *const *names, LockActions *out)
+{
+    if (m->stopped) return;
+    StrBuf text = {0};
+    for (uint32_t i = 0; i < why->n; i++)
+        clash_words(&why->list[i], names, &text);
+    m->stopped = true;
+    LockAction *a = lock_act(out, LOCK_ACT_STOP);
+    a->member = m->id;
+    a->number = m->nodes[m->accepted + 1].number;
+    lock_act_words(out, a, STR_FMT ": a schema change without a lossless join: " STR_FMT, STR_ARG(m->name),
+                   STR_ARG(sb_view(&text)));
+    sb_done(&text);
+}
+
+/* Inputs of a join are the members inside; their names for words. */
+static const char **input_names(const Lock *l, const int32_t *accept, Arena *arena)
+{
+    const char **names = arena_array(arena, const char *, l->n_members + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->n_members; i++)
+        if (accept[i] != LOCK_OUTSIDE) names[n++] = arena_str(arena, l->members[i].name).ptr;
+    return names;
+}
+
+/* Optimistic: each member as far as a join goes. */
+static bool accept_joined(Lock *l, LockActions *out)
+{
+    int32_t *accept = mem_alloc((l->n_members + 1) * sizeof *accept);
+    const Version *to = NULL;
+    bool *replaces = NULL, moves = false;
+    present(l, accept);
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        LockMember *m = &l->members[i];
+        int32_t was = accept[i], limit = limit_of(m);
+        Clashes why = {0};
+        for (int32_t h = limit; h > m->accepted; h--) {
+            const Version *v;
+            bool *r;
+            why.n = 0;
+            accept[i] = h;
+            if (!lock_join(l, accept, &v, &r, &why)) {
+                accept[i] = was;
+                continue;
+            }
+            free(replaces);
+            to = v;
+            replaces = r;
+            moves = true;
+            break;
+        }
+        if (l->opts.strict && accept[i] == was && limit > was && why.n) {
+            Arena arena = {0};
+            accept[i] = was + 1;
+            const char **names = input_names(l, accept, &arena);
+            accept[i] = was;
+            stop_member(m, &why, names, out);
+            arena_done(&arena);
+        }
+        clashes_done(&why);
+    }
+    if (moves) go_to(l, accept, to, replaces, out);
+    free(replaces);
+    free(accept);
+    return moves;
+}
+
+/* -- the common version -- */
+
+static bool is_ready(const Lock *l, const LockMember *m, int32_t at)
+{
+    if (at == m->accepted) return true;
+    return lock_rule(l, LOCK_RULE_WRITTEN, m->nodes[m->accepted + 1].written) &&
+           lock_rule(l, LOCK_RULE_FLOOR, m->nodes[at].passed);
+}
+
+static bool agrees(const Lock *l, const VersionView *a, const VersionView *b)
+{
+    Agreement least = l->opts.broken == LOCK_RULE_LINEAGE ? AGREE_DATA : AGREE_ROWS;
+    return version_agreement(a, b, NULL) >= least;
+}
+
+/* Places of the version of (first, q) in all histories, each as late as can be. */
+static bool common_places(const Lock *l, uint32_t q, int32_t *at)
+{
+    const LockMember *first = &l->members[0];
+    VersionView v = lock_view(l, first, q);
+    bool moves = (int32_t)q > first->accepted;
+    at[0] = (int32_t)q;
+    if (!is_ready(l, first, at[0])) return false;
+    for (uint32_t i = 1; i < l->n_members; i++) {
+        const LockMember *m = &l->members[i];
+        int32_t from = MAX(m->accepted, 0), p = limit_of(m);
+        at[i] = m->accepted;
+        for (; p >= from; p--) {
+            VersionView own = lock_view(l, m, (uint32_t)p);
+            if (agrees(l, &own, &v) && is_ready(l, m, p)) break;
+        }
+        if (p < from) {
+            if (i == l->n_members - 1 && l->opts.broken == LOCK_RULE_ALL) continue;
+            return false;
+        }
+        at[i] = p;
+        moves |= p > m->accepted;
+    }
+    return moves;
+}
+
+static bool accept_common(Lock *l, LockActions *out)
+{
+    if (!l->n_members) return false;
+    const LockMember *first = &l->members[0];
+    int32_t *at = mem_alloc(l->n_members * sizeof *at);
+    bool done = false;
+    for (int32_t q = limit_of(first); !done && q >= MAX(first->accepted, 0); q--) {
+        const Version *to;
+        bool *replaces;
+        if (!common_places(l, (uint32_t)q, at) || !lock_join(l, at, &to, &replaces, NULL)) continue;
+        go_to(l, at, to, replaces, out);
+        free(replaces);
+        done = true;
+    }
+    free(at);
+    return done;
+}
+
+/* -- the target follows -- */
+
+bool lock_all_agree(const Lock *l, Agreement least)
+{
+    if (!l->n_members) return true;
+    VersionView first = lock_view(l, &l->members[0], l->members[0].n_nodes - 1);
+    for (uint32_t i = 1; i < l->n_members; i++) {
+        VersionView own = lock_view(l, &l->members[i], l->members[i].n_nodes - 1);
+        if (version_agreement(&first, &own, NULL) < least) return false;
+    }
+    return true;
+}
+
+static bool accepted_agree(const Lock *l)
+{
+    const VersionView *first = NULL;
+    VersionView views[2];
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        if (l->members[i].accepted == LOCK_OUTSIDE) continue;
+        views[first != NULL] = lock_view(l, &l->members[i], (uint32_t)l->members[i].accepted);
+        if (first && version_agreement(first, &views[1], NULL) != AGREE_WHOLLY) return false;
+        first = &views[0];
+    }
+    return true;
+}
+
+static bool follow_target(Lock *l, LockActions *out)
+{
+    if (l->opts.mode == LOCK_PESSIMISTIC && !accepted_agree(l)) return false;
+    int32_t *accept = mem_alloc((l->n_members + 1) * sizeof *accept);
+    const Version *was = l->target, *to;
+    bool *replaces;
+    present(l, accept);
+    if (lock_join(l, accept, &to, &replaces, NULL)) {
+        go_to(l, accept, to, replaces, out);
+        free(replaces);
+    }
+    free(accept);
+    return l->job.phase != JOB_NONE || l->target != was;
+}
+
+/* -- work and leaving -- */
+
+static void send_work(LockMember *m, uint64_t number, LockWork work, LockActions *out)
+{
+    LockAction *a = lock_act(out, LOCK_ACT_WORK);
+    a->member = m->id;
+    a->number = number;
+    a->work = work;
+}
+
+static void send_due_work(LockMember *m, LockActions *out)
+{
+    if (m->gate != m->accepted && !m->gate_sent && m->nodes[m->gate + 1].written) {
+        m->gate_sent = true;
+        send_work(m, m->nodes[m->accepted].number, m->gate_work, out);
+    }
+    int32_t next = m->accepted + 1;
+    if (m->gate == m->accepted && next < (int32_t)m->n_nodes && m->nodes[next].before && !m->before_sent &&
+        m->nodes[next].written) {
+        m->before_sent = true;
+        send_work(m, m->nodes[next].number, m->nodes[next].before, out);
+    }
+}
+
+static bool let_leave(Lock *l, LockActions *out)
+{
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        LockMember *m = &l->members[i];
+        uint32_t last = m->n_nodes - 1;
+        if (!m->leaving || m->accepted != (int32_t)last || !m->nodes[last].written) continue;
+        lock_act(out, LOCK_ACT_GONE)->member = m->id;
+        lock_remove_member(l, i);
+        return true;
+    }
+    return false;
+}
+
+void lock_plan(Lock *l, LockActions *out)
+{
+    for (;;) {
+        if (l->job.phase != JOB_NONE) break;
+        if (let_leave(l, out) || accept_same(l, out)) continue;
+        if (accept_common(l, out)) continue;
+        if (l->opts.mode == LOCK_OPTIMISTIC && accept_joined(l, out)) continue;
+        if (follow_target(l, out)) continue;
+        if (lock_rebase(l)) continue;
+        if (l->opts.refill_own && l->opts.provenance && lock_refill_own(l)) continue;
+        break;
+    }
+    for (uint32_t i = 0; i < l->n_members; i++)
+        send_due_work(&l->members[i], out);
+    if (l->since_ms && lock_state(l) == LOCK_CLOSED) {
+        l->since_ms = 0;
+        lock_act(out, LOCK_ACT_CLOSED);
+    }
+}
