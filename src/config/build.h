@@ -17,7 +17,6 @@ typedef struct Build {
     Map used;    /* those of `named` that an instance refers to */
     /* what mydumpers say, over all instances */
     uint64_t dump_threads; /* the most; 0: nothing said */
-    bool dump_snapshot;    /* any asks for one point of time */
 } Build;
 
 /* Reports a missing key of a map, unless it is there but bad (that was reported); owner "" when the place

@@ -153,33 +153,27 @@ static const ArgRow *row_of(Str word, Str *value, bool *has_value)
     return NULL;
 }
 
-/* dumpling's words. flush and lock stop the writers to see one point of time: what is asked for is that
- * point. */
-static bool consistency_read(Str value, DumpArgs *out)
+/* dumpling's words. Whatever it is, the copy is exact, nothing is locked, and it ends at one position of the
+ * source: the words are only checked. */
+static bool consistency_check(Str value)
 {
-    static const struct {
-        const char *word;
-        bool snapshot;
-    } words[] = {{"auto", false}, {"none", false}, {"flush", true}, {"lock", true}, {"snapshot", true}};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (!str_ieq(value, str_of(words[i].word))) continue;
-        out->snapshot = words[i].snapshot;
-        return true;
-    }
+    static const char *const words[] = {"auto", "none", "flush", "lock", "snapshot"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (str_ieq(value, str_of(words[i]))) return true;
     return false;
 }
 
-static bool arg_take(const ArgRow *row, Str value, ConfigPlace place, DumpArgs *out, Problems *ps)
+static bool arg_take(const ArgRow *row, Str value, ConfigPlace place, uint64_t *threads, Problems *ps)
 {
     bool off;
     switch (row->kind) {
     case ARG_FINE: return true;
     case ARG_THREADS:
-        if (str_to_u64(value, &out->threads) && out->threads <= 1024) return true;
+        if (str_to_u64(value, threads) && *threads <= 1024) return true;
         return problem_add(ps, ERR_CONFIG_VALUE, place, "write --threads 1 to 1024",
                            "extra-args: --threads is not such a number");
     case ARG_CONSISTENCY:
-        if (consistency_read(value, out)) return true;
+        if (consistency_check(value)) return true;
         return problem_add(ps, ERR_CONFIG_VALUE, place, "it may be auto, none, flush, lock or snapshot",
                            "extra-args: --consistency has no such value");
     case ARG_REFUSED: break;
@@ -198,7 +192,7 @@ static bool arg_unknown(Str word, ConfigPlace place, Problems *ps)
                        STR_ARG(name));
 }
 
-bool dump_args_read(Str text, ConfigPlace place, DumpArgs *out, Problems *ps)
+bool dump_args_read(Str text, ConfigPlace place, uint64_t *threads, Problems *ps)
 {
     Arena arena = {0};
     Words w = {.rest = text, .arena = &arena};
@@ -213,7 +207,7 @@ bool dump_args_read(Str text, ConfigPlace place, DumpArgs *out, Problems *ps)
             ok = problem_add(ps, ERR_CONFIG_VALUE, place, "write its value, or remove it",
                              "extra-args: --%s has no value", row->name);
         else
-            ok = arg_take(row, value, place, out, ps);
+            ok = arg_take(row, value, place, threads, ps);
     }
     if (ok && w.open_quote)
         ok = problem_add(ps, ERR_CONFIG_VALUE, place, "close the quote", "extra-args: a quote is not closed");

@@ -5,16 +5,10 @@
 
 #include "config/problem.h"
 
-/* What the arguments ask for. */
-typedef struct DumpArgs {
-    uint64_t threads; /* 0: not said */
-    bool snapshot;    /* --consistency flush, lock or snapshot: all tables of a source as of one point */
-} DumpArgs;
-
 /* Reads a command line of dumpling (or of mydumper, which DM used before): words divided by blanks, quotes as
  * in a shell. Arguments that concern files, sizes and logs say nothing about rows and pass. Those that would
  * change what is copied are reported to ps at place, with what to use instead; so are unknown ones. False
- * when anything was reported. */
-bool dump_args_read(Str text, ConfigPlace place, DumpArgs *out, Problems *ps);
+ * when anything was reported. *threads: those asked for; left alone when they are not named. */
+bool dump_args_read(Str text, ConfigPlace place, uint64_t *threads, Problems *ps);
 
 #endif

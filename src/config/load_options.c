@@ -23,12 +23,10 @@ static void dump_unit_read(Build *b, const Node *inst, const Node *unit)
     uint64_t threads = unit && node_get(unit, "threads") ? keys_u64(s, unit, "threads") : 0;
     const Node *args = unit ? node_get(unit, "extra-args") : NULL;
     const Node *where = unit ? node_get(unit, "where") : NULL;
-    DumpArgs asked = {0};
+    uint64_t asked = 0;
     if (args && args->text.len && copies(b) &&
-        dump_args_read(args->text, args->place, &asked, &b->problems)) {
-        b->dump_snapshot = b->dump_snapshot || asked.snapshot;
-        if (asked.threads) threads = asked.threads;
-    }
+        dump_args_read(args->text, args->place, &asked, &b->problems) && asked)
+        threads = asked;
     if (where && str_trim(where->text).len && copies(b))
         problem_add(&b->problems, ERR_CONFIG_REFUSED_KEY, where->place,
                     "remove it; rows are not filtered yet, so route the table elsewhere or delete the rows "
@@ -75,10 +73,11 @@ void load_options_build(Build *b)
                        .rows_per_second = keys_u64(s, map, "rows-per-second"),
                        .max_lag_ms = (unsigned)keys_u64(s, map, "max-lag")};
     if (b->dump_threads && !(map && node_get(map, "readers"))) o->readers = (unsigned)b->dump_threads;
-    Str consistency = keys_str(s, map, "consistency");
-    bool written = map && node_get(map, "consistency");
-    if (written ? str_eq(consistency, STR("snapshot")) : b->dump_snapshot)
-        o->consistency = LOAD_CONSISTENCY_SNAPSHOT;
+    if (str_eq(keys_str(s, map, "consistency"), STR("snapshot")))
+        problem_add(
+            &b->problems, ERR_NOT_SUPPORTED, keys_place(map, "consistency"),
+            "leave it out; with `chunk` the copy and the stream end at one position of each source too",
+            "consistency: snapshot is not supported yet");
     if (o->chunk_bytes <= limit) return;
     o->chunk_bytes = limit;
     if (bytes)

@@ -156,36 +156,16 @@ static void check_lock_tables(Work *w, uint32_t source, const Grants *g)
     map_done(&schemas);
 }
 
-static void check_reload(Work *w, const Grants *g)
-{
-    static const char *const any[] = {"RELOAD", "FLUSH_TABLES"};
-    for (size_t i = 0; i < ARRAY_LEN(any); i++) {
-        if (!grants_have(g, any[i], (Str){0}, (Str){0})) continue;
-        check_add(w->report, CHECK_OK, NULL, "may take one snapshot of all tables (%s)", any[i]);
-        return;
-    }
-    Str remedy = arena_printf(&w->arena,
-                              "GRANT RELOAD ON *.* TO " STR_FMT "; or leave load: consistency: snapshot out",
-                              STR_ARG(g->user));
-    check_add(
-        w->report, g->has_roles ? CHECK_WARN : CHECK_FAIL, remedy.ptr,
-        "RELOAD is not granted%s: one snapshot of all tables needs FLUSH TABLES WITH READ LOCK for a moment",
-        g->has_roles ? ", unless a role brings it" : "");
-}
-
 static void check_way(Work *w, uint32_t source, const Grants *g)
 {
     const CheckedSource *s = &w->in->sources[source];
-    bool snapshot = w->in->task->load.consistency == LOAD_CONSISTENCY_SNAPSHOT;
     if (!setting_is(s, "log_bin", "ON") && !setting_is(s, "log_bin", "1")) return; /* said already */
     if (s->is_mariadb)
         check_add(w->report, CHECK_OK, NULL,
                   "rows are read without a lock: a snapshot tells its binlog position");
-    else if (snapshot)
-        check_reload(w, g);
     else if (chunks_need_no_lock(s))
         check_add(w->report, CHECK_OK, NULL, "rows are read without a lock, between two GTID positions");
-    if (!s->is_mariadb && !snapshot) check_lock_tables(w, source, g);
+    if (!s->is_mariadb) check_lock_tables(w, source, g);
     if (!setting_is(s, "binlog_row_image", "FULL"))
         check_add(w->report, CHECK_WARN, "SET GLOBAL binlog_row_image = FULL, at least until all is copied",
                   "binlog_row_image is not FULL: changes cannot be put into rows that are being copied");

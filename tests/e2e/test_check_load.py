@@ -116,11 +116,3 @@ def test_mysql_with_gtid_locks_only_tables_without_a_key(scenario):
     assert ".words" in found["what"] and ".t" not in found["what"]
     find(findings, "ok", "source s1", "between two GTID positions")
 
-
-def test_one_snapshot_of_mysql_needs_reload(scenario):
-    s = copying(scenario, {"t": "(id BIGINT PRIMARY KEY)"}, flavors=("mysql", "mysql"), load={"consistency": "snapshot"})
-    user = with_user(s, 1, "SELECT ON {s}.*", "REPLICATION SLAVE, REPLICATION CLIENT ON *.*")
-    found = find(check(s, 1), "fail", "source s1", "RELOAD is not granted")
-    assert f"GRANT RELOAD ON *.* TO '{user}'@'%'" in found["remedy"]
-    s.shards[0].server.run(f"GRANT RELOAD ON *.* TO {user}@'%'")
-    find(check(s, 0), "ok", "source s1", "may take one snapshot of all tables")

@@ -145,7 +145,7 @@ START_TEST(load_keys)
     ck_assert_int_eq(o->consistency, LOAD_CONSISTENCY_CHUNK);
     ck_loads(&l,
              COPY INSTANCE SOURCE "load: {readers: 2, chunk-rows: 500, chunk-bytes: 1MiB, chunk-time: 200ms, "
-                                  "rows-per-second: 9000, max-lag: 1m, consistency: snapshot}\n");
+                                  "rows-per-second: 9000, max-lag: 1m, consistency: chunk}\n");
     o = &l.task->load;
     ck_assert_uint_eq(o->readers, 2);
     ck_assert_uint_eq(o->chunk_rows, 500);
@@ -153,7 +153,8 @@ START_TEST(load_keys)
     ck_assert_uint_eq(o->chunk_ms, 200);
     ck_assert_uint_eq(o->rows_per_second, 9000);
     ck_assert_uint_eq(o->max_lag_ms, 60000);
-    ck_assert_int_eq(o->consistency, LOAD_CONSISTENCY_SNAPSHOT);
+    ck_assert_int_eq(o->consistency, LOAD_CONSISTENCY_CHUNK);
+    ck_refused(&l, COPY INSTANCE SOURCE "load: {consistency: snapshot}\n", ERR_NOT_SUPPORTED, ":9:8: ");
     ck_loads(&l, COPY INSTANCE SOURCE "memory-limit: 8MiB\n");
     ck_assert_uint_eq(l.task->load.chunk_bytes, 2u << 20);
     ck_refused(&l, COPY INSTANCE SOURCE "memory-limit: 8MiB\nload: {chunk-bytes: 4MiB}\n", ERR_CONFIG_VALUE,
@@ -211,9 +212,9 @@ START_TEST(load_units)
         {"mydumper: {extra-args: '--consistency none'}", 0, NULL, LOAD_CONSISTENCY_CHUNK},
         {"mydumper: {extra-args: '--consistency=auto --loglevel debug -F 64MiB'}", 0, NULL,
          LOAD_CONSISTENCY_CHUNK},
-        {"mydumper: {extra-args: '--consistency flush'}", 0, NULL, LOAD_CONSISTENCY_SNAPSHOT},
-        {"mydumper: {extra-args: '--consistency \"lock\"'}", 0, NULL, LOAD_CONSISTENCY_SNAPSHOT},
-        {"mydumper: {extra-args: '--consistency snapshot'}", 0, NULL, LOAD_CONSISTENCY_SNAPSHOT},
+        {"mydumper: {extra-args: '--consistency flush'}", 0, NULL, LOAD_CONSISTENCY_CHUNK},
+        {"mydumper: {extra-args: '--consistency \"lock\"'}", 0, NULL, LOAD_CONSISTENCY_CHUNK},
+        {"mydumper: {extra-args: '--consistency snapshot'}", 0, NULL, LOAD_CONSISTENCY_CHUNK},
         {"mydumper: {extra-args: '--no-locks --no-views -r 1000 -s1000 --no-data=false'}", 0, NULL, 0},
         {"mydumper: {extra-args: '--consistency sometimes'}", ERR_CONFIG_VALUE, "auto, none, flush", 0},
         {"mydumper: {extra-args: '--consistency'}", ERR_CONFIG_VALUE, "has no value", 0},
@@ -255,9 +256,6 @@ START_TEST(load_units)
         ck_loads(&l, b.ptr);
         sb_done(&b);
     }
-    ck_loads(&l, COPY INSTANCE "    mydumper: {extra-args: '--consistency flush'}\n" SOURCE
-                               "load: {consistency: chunk}\n");
-    ck_assert_int_eq(l.task->load.consistency, LOAD_CONSISTENCY_CHUNK);
     load_done(&l);
 }
 END_TEST
