@@ -228,20 +228,22 @@ static uint32_t days_in_month(uint32_t year, uint32_t month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-/* The day that exists at or below, else the next month's first; neither between (only days that do not exist
- * are): the number itself. */
-static uint64_t existing_day(uint64_t number, uint64_t lo, uint64_t hi)
+/* A moment of a day that exists, near the number and between: the day itself, the month's first, the end of
+ * the one before, the next one's first. Only days that do not exist lie between: the number itself. */
+static uint64_t existing_day(KeyPartKind kind, uint64_t number, uint64_t lo, uint64_t hi)
 {
     Parts p = parts_of(number);
-    if (p.month == 0) p.month = 1;
-    if (p.day == 0) p.day = 1;
-    p.day = MIN(p.day, days_in_month(p.year, p.month));
-    uint64_t near = number_of(&p);
-    if (near > lo && near < hi) return near;
-    bool december = p.month == 12;
-    Parts next = {.year = p.year + december, .month = december ? 1 : p.month + 1, .day = 1};
-    near = number_of(&next);
-    return near > lo && near < hi ? near : number;
+    p.month = MAX(p.month, 1u);
+    p.day = MIN(MAX(p.day, 1u), days_in_month(p.year, p.month));
+    Parts first = {.year = p.year, .month = p.month, .day = 1}, next = first, last = first;
+    if (++next.month > 12) next.year++, next.month = 1;
+    if (--last.month < 1) last.year -= last.year > 0, last.month = 12;
+    last.day = days_in_month(last.year, last.month);
+    if (kind == KEY_DATETIME) last.hour = 23, last.minute = 59, last.second = 59;
+    uint64_t near[] = {number_of(&p), number_of(&first), number_of(&last), number_of(&next)};
+    for (size_t i = 0; i < ARRAY_LEN(near); i++)
+        if (near[i] > lo && near[i] < hi) return near[i];
+    return number;
 }
 
 uint64_t moment_middle(KeyPartKind kind, uint32_t fsp, uint64_t lo, uint64_t hi)
@@ -252,5 +254,5 @@ uint64_t moment_middle(KeyPartKind kind, uint32_t fsp, uint64_t lo, uint64_t hi)
         return (uint64_t)(v - (rest < 0 ? rest + (int64_t)unit : rest)) ^ SIGN;
     }
     middle -= middle % unit;
-    return kind == KEY_TIMESTAMP ? middle : existing_day(middle, lo, hi);
+    return kind == KEY_TIMESTAMP ? middle : existing_day(kind, middle, lo, hi);
 }

@@ -118,7 +118,10 @@ static bool fill_column(const TableSchema *s, const ColumnDef *c, Flavor flavor,
         m->meta = JSON_TEXT_LENGTH_BYTES;
         m->collation = charset_collation_by_name(STR("utf8mb4_bin"))->id;
         return true;
-    case FAMILY_GEOMETRY: m->meta = LONG_LENGTH_BYTES; return true;
+    case FAMILY_GEOMETRY:
+        m->meta = LONG_LENGTH_BYTES;
+        m->collation = flavor == FLAVOR_MARIADB ? COLLATION_ID_BINARY : 0;
+        return true;
     case FAMILY_VECTOR:
         if (flavor == FLAVOR_MARIADB) m->type = COLTYPE_VARCHAR;
         m->meta =

@@ -3,7 +3,7 @@
 A table is (name, definition without the parentheses, rows of SQL literals); the first column is its key, ascending."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .workload import TYPE_COLUMNS, TYPE_VALUES, TYPES
 
@@ -20,13 +20,14 @@ class ValueTable:
     options: str = "DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci"
     before: tuple[str, ...] = ()  # statements around CREATE TABLE
     after: tuple[str, ...] = ()
+    expressions: dict = field(default_factory=dict)  # column → what stands for its value instead of %s
 
     def create(self, name: str) -> str:
         return f"CREATE TABLE {name} ({self.columns}) {self.options}"
 
     def insert(self, name: str) -> str:
         names = ",".join("`" + n.replace("`", "``").replace("%", "%%") + "`" for n in self.names)
-        return f"INSERT INTO {name} ({names}) VALUES ({','.join(['%s'] * len(self.names))})"
+        return f"INSERT INTO {name} ({names}) VALUES ({','.join(self.expressions.get(n, '%s') for n in self.names)})"
 
 
 def _columnwise(name: str, columns: list[tuple[str, str, list]], **kw) -> ValueTable:
@@ -166,9 +167,29 @@ def _old_temporals() -> ValueTable:
                        before=("SET GLOBAL mysql56_temporal_format = OFF",), after=("SET GLOBAL mysql56_temporal_format = ON",))
 
 
+_SHAPES = ["POINT(1.5 -2.25)", "LINESTRING(0 0,80 -80.25)", "POLYGON((0 0,4 0,4 4,0 4,0 0),(1 1,2 1,2 2,1 2,1 1))", "MULTIPOINT(0 0,1 1)",
+           "MULTILINESTRING((0 0,1 1),(2 2,3 3))", "MULTIPOLYGON(((0 0,1 0,1 1,0 1,0 0)))", "GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))", None]
+_UUIDS = ["123e4567-e89b-12d3-a456-426655440000", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
+          "018f3c1e-9b3a-7cc0-98c4-dc0c0c070000", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "1ec9414c-232a-6b00-b3c8-9f6bdeced846", None]
+
+
+def _native(flavor: str) -> list[ValueTable]:
+    """Types that not every server has, and those with a form of their own."""
+    spatial = [(f"g{srid}", "GEOMETRY", _SHAPES) for srid in (0, 4326, 3857)] + [("p", "POINT", _SHAPES[:1] + [None]), ("po", "POLYGON", _SHAPES[2:3])]
+    texts = {f"g{srid}": f"ST_GeomFromText(%s, {srid})" for srid in (0, 4326, 3857)} | {"p": "ST_GeomFromText(%s)", "po": "ST_GeomFromText(%s)"}
+    out = [_columnwise("spatial", spatial, expressions=texts)]
+    if flavor == "mysql":
+        vectors = ["[1.5,-2,3e-38,0]", "[0.1]", "[0,0,0]", None]
+        return out + [_columnwise("vectors", [("v", "VECTOR(4)", vectors), ("w", "VECTOR", vectors)],
+                                  expressions={"v": "STRING_TO_VECTOR(%s)", "w": "STRING_TO_VECTOR(%s)"})]
+    return out + [_columnwise("native", [("u", "UUID", _UUIDS), ("un", "UUID NOT NULL", _UUIDS[:-1]), ("i6", "INET6", ["::", "::1", "1::", "ffff::", "2001:db8::ff00:42:8329", "::1.2.3.4", None]),
+                                         ("i4", "INET4", ["0.0.0.0", "255.255.255.255", "10.0.0.0", "1.2.3.4", None])])]
+
+
 def value_tables(flavor: str) -> list[ValueTable]:
     out = [_integers(), _decimals(), _floats(), _bits(), _temporals(flavor), _lengths(), _bytes(), _members(), _everything(), *_odd()]
     out += [_charsets(kind) for kind in ("CHAR(12)", "VARCHAR(20)", "TEXT", "ENUM", "SET")]
+    out += _native(flavor)
     return out + ([_old_temporals()] if flavor == "mariadb" else [])
 
 
