@@ -111,7 +111,7 @@ typedef struct Task {
     bool create_tables;          /* default true: a missing target is created when all shards agree */
     uint64_t heartbeat_ms;       /* binlog heartbeat period; default 1000 */
     LoadOptions load;
-    unsigned retry_max_seconds;  /* the same retryable error for longer: failed; default 300 */
+    unsigned retry_max_seconds; /* the same retryable error for longer: failed; default 300 */
     char *private_dir; /* folder (0700) with the TLS texts given inline, or NULL; task_free removes it */
 } Task;
 
