@@ -1,7 +1,9 @@
 #include <stdlib.h>
 #include "db/schema_read.h"
 #include "ops/check_load.h"
+#include "ops/route_keys.h"
 #include "track/bind.h"
+#include "track/keyed_schema.h"
 #include "track/schema_json.h"
 #include "base/poison.h"
 
@@ -13,6 +15,7 @@ typedef struct Tables {
     RoutePlan *plan;
     TableSchema **shards;  /* by entry */
     TableSchema **targets; /* by target */
+    RouteKeys keys;
 } Tables;
 
 static bool build_plan(Tables *t, Err *err)
@@ -90,13 +93,25 @@ static bool read_targets(Tables *t, Err *err)
     return !t->in->target || !n || schema_read_many(t->in->target, names, n, t->targets, err);
 }
 
-static void check_member(Tables *t, const RouteEntry *e, const TableSchema *shard, const Target *target)
+static void add_fault(Tables *t, const KeyFault *f)
 {
+    check_add(t->report, CHECK_FAIL, f->remedy.ptr, "[SM-%d %s] " STR_FMT, (int)f->code,
+              err_code_name(f->code), STR_ARG(f->text));
+}
+
+static void check_member(Tables *t, uint32_t entry, const TableSchema *shard, const Target *target)
+{
+    const RouteEntry *e = &t->plan->entries[entry];
     const CheckedSource *s = &t->in->sources[e->source];
+    if (t->keys.faults[entry].text.len) {
+        add_fault(t, &t->keys.faults[entry]);
+        return;
+    }
     BindOpts opts = {.source_flavor = s->is_mariadb ? FLAVOR_MARIADB : FLAVOR_MYSQL,
                      .target_is_tidb = t->in->target_is_tidb,
                      .allow_keyless = t->in->task->allow_keyless_tables,
-                     .source_logs_cascades = vars_is(&s->vars, "innodb_native_foreign_keys", "OFF")};
+                     .source_logs_cascades = vars_is(&s->vars, "innodb_native_foreign_keys", "OFF"),
+                     .keys = t->keys.keys[entry]};
     Err err = {0};
     if (!binding_check(e->table, shard, target, &opts, &err)) {
         err_wrap(&err, "source " STR_FMT, STR_ARG(s->config->id));
@@ -177,6 +192,13 @@ static void check_trigger_grant(Tables *t, const Grants *g, TableName name)
     sb_done(&remedy);
 }
 
+static const TableSchema *first_shard(const Tables *t, const RouteTarget *rt)
+{
+    for (size_t i = 0; i < rt->n_members; i++)
+        if (t->shards[rt->members[i]]) return t->shards[rt->members[i]];
+    return NULL;
+}
+
 static void check_existing(Tables *t, size_t at)
 {
     const RouteTarget *rt = &t->plan->targets[at];
@@ -184,9 +206,12 @@ static void check_existing(Tables *t, size_t at)
     Err err = {0};
     if (!target_new((uint32_t)at, t->targets[at], &target, &err)) check_add_err(t->report, CHECK_FAIL, &err);
     size_t failed = t->report->counts[CHECK_FAIL];
+    const TableSchema *first = target ? first_shard(t, rt) : NULL;
+    if (first) target_choose_row_key(target, first, route_keys_of_target(t->plan, &t->keys, at));
+    if (t->keys.shares[at].text.len) add_fault(t, &t->keys.shares[at]);
     for (size_t i = 0; i < rt->n_members; i++) {
         const TableSchema *shard = t->shards[rt->members[i]];
-        if (shard && target) check_member(t, &t->plan->entries[rt->members[i]], shard, target);
+        if (shard && target) check_member(t, rt->members[i], shard, target);
     }
     if (target && t->report->counts[CHECK_FAIL] == failed)
         check_add(t->report, CHECK_OK, NULL, "takes the rows of all %zu shard tables", rt->n_members);
@@ -243,17 +268,22 @@ static void check_missing(Tables *t, size_t at)
     if (!first || shards_differ(t, rt, first)) return;
     Err err = {0};
     Target *target = NULL;
-    TableSchema like = *first; /* what is going to be created; its arena stays the shard's */
-    like.name = rt->name;
-    like.engine = STR("InnoDB");
-    like.has_triggers = like.has_foreign_keys = false;
-    if (!target_new((uint32_t)at, &like, &target, &err)) {
+    TableSchema *like = NULL; /* what is going to be created */
+    const MemberKeys *keys = route_keys_of_target(t->plan, &t->keys, at);
+    if (!keyed_schema(first, keys, t->in->target_is_tidb, &like, &err)) {
         check_add_err(t->report, CHECK_FAIL, &err);
         return;
     }
+    like->name = rt->name;
+    if (!target_new((uint32_t)at, like, &target, &err)) {
+        check_add_err(t->report, CHECK_FAIL, &err);
+        schema_free(like);
+        return;
+    }
+    target_choose_row_key(target, first, keys);
+    if (t->keys.shares[at].text.len) add_fault(t, &t->keys.shares[at]);
     for (size_t i = 0; i < rt->n_members; i++)
-        if (t->shards[rt->members[i]])
-            check_member(t, &t->plan->entries[rt->members[i]], t->shards[rt->members[i]], target);
+        if (t->shards[rt->members[i]]) check_member(t, rt->members[i], t->shards[rt->members[i]], target);
     note_keys(t, target);
     target_free(target);
     CreateOpts opts = {.name = rt->name,
@@ -261,11 +291,13 @@ static void check_missing(Tables *t, size_t at)
                        .target_is_mariadb = t->in->target_is_mariadb,
                        .source_is_mariadb = mariadb};
     StrBuf sql = {0};
-    if (schema_create_sql(first, &opts, &sql, &err))
+    keyed_words(keys, like, &opts);
+    if (schema_create_sql(like, &opts, &sql, &err))
         check_add(t->report, CHECK_OK, NULL,
                   "does not exist yet: it will be created from the shards' definition");
     else
         check_add_err(t->report, CHECK_FAIL, &err);
+    schema_free(like);
     sb_done(&sql);
 }
 
@@ -284,6 +316,37 @@ static void check_create_grants(Tables *t, const Grants *g, TableName name)
         sb_done(&remedy);
         return;
     }
+}
+
+/* Columns that hold ids by their looks: an id that is rewritten and a reference that is not part ways. */
+static void check_suspects(Tables *t)
+{
+    KeySuspect *list;
+    size_t n = route_keys_suspects(t->plan, t->shards, &t->keys, &t->arena, &list);
+    for (size_t i = 0; i < n; i++) {
+        const RouteEntry *e = &t->plan->entries[list[i].entry];
+        TableName child = t->plan->targets[e->target].name, parent = t->plan->targets[list[i].parent].name;
+        StrBuf remedy = {0};
+        sb_printf(&remedy,
+                  "if it is one: key: {references: [{column: " STR_FMT ", table: " STR_FMT "." STR_FMT
+                  "}]} in its rule; else nothing",
+                  STR_ARG(list[i].column), STR_ARG(parent.schema), STR_ARG(parent.table));
+        check_where(t->report, "target `" STR_FMT "`.`" STR_FMT "`", STR_ARG(child.schema),
+                    STR_ARG(child.table));
+        check_add(t->report, CHECK_WARN, remedy.ptr,
+                  "column `" STR_FMT "` looks like a reference to " STR_FMT "." STR_FMT
+                  ", whose ids are rewritten, but it is not declared and would keep its values",
+                  STR_ARG(list[i].column), STR_ARG(parent.schema), STR_ARG(parent.table));
+        sb_done(&remedy);
+    }
+}
+
+static Str *source_ids(Tables *t)
+{
+    Str *ids = arena_array(&t->arena, Str, t->in->task->n_sources + 1);
+    for (size_t i = 0; i < t->in->task->n_sources; i++)
+        ids[i] = t->in->task->sources[i].id;
+    return ids;
 }
 
 static bool check_targets(Tables *t, Err *err)
@@ -327,7 +390,11 @@ bool check_tables(CheckReport *r, const CheckTables *in, Err *err)
     Tables t = {.in = in, .report = r};
     bool ok = build_plan(&t, err);
     if (ok) report_routes(&t);
-    ok = ok && read_shards(&t, err) && read_targets(&t, err) && check_targets(&t, err) && check_copy(&t, err);
+    ok = ok && read_shards(&t, err) && read_targets(&t, err);
+    if (ok) route_keys_resolve(t.plan, source_ids(&t), t.shards, &t.arena, &t.keys);
+    ok = ok && check_targets(&t, err);
+    if (ok) check_suspects(&t);
+    ok = ok && check_copy(&t, err);
     for (size_t i = 0; t.shards && i < t.plan->n; i++)
         schema_free(t.shards[i]);
     for (size_t i = 0; t.targets && i < t.plan->n_targets; i++)

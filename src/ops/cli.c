@@ -112,8 +112,13 @@ static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
         break;
     case VERB_CHECK: status = check_verb(task, &(CheckOpts){.json = opts->json}, out, err); break;
     case VERB_ROUTE:
-        status = route_verb(
-            task, &(RouteVerbOpts){.json = opts->json, .all = opts->all, .tables = opts->tables}, out, err);
+        status = route_verb(task,
+                            &(RouteVerbOpts){.json = opts->json,
+                                             .all = opts->all,
+                                             .ddl = opts->ddl,
+                                             .census = opts->census,
+                                             .tables = opts->tables},
+                            out, err);
         break;
     case VERB_STATUS: status = status_verb(dir.ptr, opts, out, err); break;
     default: status = control_verb(dir.ptr, opts, out, err); break;

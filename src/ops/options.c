@@ -167,6 +167,8 @@ static bool set_option(CliOpts *o, OptId id, const char *value, Err *err)
     case OPT_JSON: return o->json = true;
     case OPT_PLAIN: return o->plain = true;
     case OPT_ALL: return o->all = true;
+    case OPT_TABLE_DDL: return o->ddl = true;
+    case OPT_CENSUS: return o->census = true;
     case OPT_TABLES: o->tables = value; return true;
     case OPT_UNTIL:
         if (o->verb == VERB_EVENTS) {

@@ -1,5 +1,7 @@
 #include "ops/route_compare.h"
 #include <stdlib.h>
+#include "track/bind.h"
+#include "track/keyed_schema.h"
 #include "base/poison.h"
 
 static Str member_words(const RouteCompareOpts *o, uint32_t entry, Arena *arena)
@@ -19,6 +21,7 @@ static bool equal(const TableSchema *a, const TableSchema *b)
 
 static void add_problem(RouteComparison *c, ErrCode code, Str text)
 {
+    if (c->n_problems == ARRAY_LEN(c->problems)) return;
     c->problems[c->n_problems++] = (RouteProblem){.level = ROUTE_PROBLEM, .code = code, .text = text};
 }
 
@@ -68,23 +71,43 @@ static void compare_shards(const RouteCompareOpts *o, const RouteTarget *t, Aren
                              STR_ARG(t->name.schema), STR_ARG(t->name.table), t->n_members, c->n_groups));
 }
 
-static void plan_creation(const RouteCompareOpts *o, const RouteTarget *t, Arena *arena, RouteComparison *c)
+static CreateOpts create_opts(const RouteCompareOpts *o, const RouteTarget *t, const RouteComparison *c)
+{
+    return (CreateOpts){.name = t->name,
+                        .target_is_tidb = o->target_is_tidb,
+                        .target_is_mariadb = o->target_is_mariadb,
+                        .source_is_mariadb =
+                            o->source_is_mariadb[o->plan->entries[c->groups[0].members[0]].source]};
+}
+
+/* The statement for a target that fits the key strategy, with what there is to know of it. */
+static void write_fit(const RouteCompareOpts *o, const RouteTarget *t, size_t i, Arena *arena,
+                      RouteComparison *c, Err *err)
+{
+    const MemberKeys *keys = route_keys_of_target(o->plan, o->keys, i);
+    TableSchema *keyed = NULL;
+    StrBuf sql = {0}, advice = {0};
+    if (!keyed_schema(c->groups[0].schema, keys, o->target_is_tidb, &keyed, err)) return;
+    CreateOpts opts = create_opts(o, t, c);
+    keyed_words(keys, keyed, &opts);
+    if (schema_create_sql(keyed, &opts, &sql, err)) c->fit_sql = arena_str(arena, sb_view(&sql));
+    if (route_keys_matter(keys)) keyed_advice(keys, keyed, &opts, &advice);
+    c->advice = arena_str(arena, sb_view(&advice));
+    schema_free(keyed);
+    sb_done(&sql);
+    sb_done(&advice);
+}
+
+static void plan_creation(const RouteCompareOpts *o, const RouteTarget *t, Arena *arena, RouteComparison *c,
+                          const Err *unfit)
 {
     const char *why = NULL;
-    Err err = {0};
-    StrBuf sql = {0};
     if (!o->create_tables)
         why = "the task does not create tables";
     else if (c->n_groups != 1)
         why = c->n_groups ? "its shard tables differ" : "no shard table could be read";
-    else {
-        CreateOpts opts = {.name = t->name,
-                           .target_is_tidb = o->target_is_tidb,
-                           .target_is_mariadb = o->target_is_mariadb,
-                           .source_is_mariadb =
-                               o->source_is_mariadb[o->plan->entries[c->groups[0].members[0]].source]};
-        if (!schema_create_sql(c->groups[0].schema, &opts, &sql, &err)) why = err.message;
-    }
+    else if (!c->fit_sql.len)
+        why = unfit->message;
     c->state = why ? TARGET_MISSING : TARGET_CREATABLE;
     if (why)
         add_problem(c, ERR_ROUTE_TARGET,
@@ -92,21 +115,61 @@ static void plan_creation(const RouteCompareOpts *o, const RouteTarget *t, Arena
                                  "target " STR_FMT "." STR_FMT " is missing and would not be created: %s",
                                  STR_ARG(t->name.schema), STR_ARG(t->name.table), why));
     else
-        c->create_sql = arena_str(arena, sb_view(&sql));
-    sb_done(&sql);
+        c->create_sql = c->fit_sql;
+}
+
+/* A target with a key strategy is not like its shards: it must take their rows. */
+static void check_fit(const RouteCompareOpts *o, size_t i, Arena *arena, RouteComparison *c)
+{
+    const RouteTarget *t = &o->plan->targets[i];
+    Target *target = NULL;
+    Err err = {0};
+    bool ok = target_new((uint32_t)i, o->targets[i], &target, &err);
+    if (ok) target_choose_row_key(target, c->groups[0].schema, route_keys_of_target(o->plan, o->keys, i));
+    for (size_t m = 0; ok && m < t->n_members; m++) {
+        uint32_t at = t->members[m];
+        if (!o->shards[at] || !o->keys->keys[at]) continue;
+        const RouteEntry *e = &o->plan->entries[at];
+        BindOpts opts = {.source_flavor = o->source_is_mariadb[e->source] ? FLAVOR_MARIADB : FLAVOR_MYSQL,
+                         .target_is_tidb = o->target_is_tidb,
+                         .allow_keyless = o->allow_keyless,
+                         .source_logs_cascades = true, /* check looks at that */
+                         .keys = o->keys->keys[at]};
+        ok = binding_check(e->table, o->shards[at], target, &opts, &err);
+    }
+    c->state = ok ? TARGET_EQUAL : TARGET_DIFFERS;
+    if (!ok) {
+        c->misfit = arena_str(arena, str_of(err.message));
+        c->remedy = arena_str(arena, str_of(err_remedy(&err)));
+        c->differences =
+            arena_printf(arena, STR_FMT "\nto run: " STR_FMT, STR_ARG(c->misfit), STR_ARG(c->remedy));
+        add_problem(c, ERR_ROUTE_TARGET,
+                    arena_printf(arena,
+                                 "target " STR_FMT "." STR_FMT " does not fit its key strategy: " STR_FMT,
+                                 STR_ARG(t->name.schema), STR_ARG(t->name.table), STR_ARG(c->misfit)));
+    }
+    target_free(target);
     err_clear(&err);
 }
 
 static void compare_target(const RouteCompareOpts *o, size_t i, Arena *arena, RouteComparison *c)
 {
     const RouteTarget *t = &o->plan->targets[i];
-    if (!o->targets) return;
-    if (!o->targets[i]) {
-        plan_creation(o, t, arena, c);
+    Err unfit = {0};
+    if (c->n_groups) write_fit(o, t, i, arena, c, &unfit);
+    if (!o->targets) {
+        err_clear(&unfit);
         return;
     }
+    if (!o->targets[i]) plan_creation(o, t, arena, c, &unfit);
+    err_clear(&unfit);
+    if (!o->targets[i]) return;
     c->state = TARGET_EQUAL;
     if (c->n_groups == 0) return;
+    if (route_keys_matter(route_keys_of_target(o->plan, o->keys, i))) {
+        check_fit(o, i, arena, c);
+        return;
+    }
     StrBuf lines = {0};
     Str first = member_words(o, c->groups[0].members[0], arena);
     if (schema_diff(c->groups[0].schema, first.ptr, o->targets[i], "the target", &lines) > 0) {
@@ -119,11 +182,25 @@ static void compare_target(const RouteCompareOpts *o, size_t i, Arena *arena, Ro
     sb_done(&lines);
 }
 
+/* What the strategies make impossible. */
+static void compare_keys(const RouteCompareOpts *o, size_t i, Arena *arena, RouteComparison *c)
+{
+    const RouteTarget *t = &o->plan->targets[i];
+    const KeyFault *f = &o->keys->shares[i];
+    for (size_t m = 0; m < t->n_members && !f->text.len; m++)
+        f = &o->keys->faults[t->members[m]];
+    if (!f->text.len) return;
+    add_problem(c, f->code,
+                arena_printf(arena, "target " STR_FMT "." STR_FMT ": " STR_FMT, STR_ARG(t->name.schema),
+                             STR_ARG(t->name.table), STR_ARG(f->text)));
+}
+
 RouteComparison *route_compare(const RouteCompareOpts *opts, Arena *arena)
 {
     RouteComparison *list = arena_array(arena, RouteComparison, opts->plan->n_targets);
     for (size_t i = 0; i < opts->plan->n_targets; i++) {
         compare_shards(opts, &opts->plan->targets[i], arena, &list[i]);
+        compare_keys(opts, i, arena, &list[i]);
         compare_target(opts, i, arena, &list[i]);
     }
     return list;

@@ -2,7 +2,7 @@
 #ifndef SM_OPS_ROUTE_COMPARE_H
 #define SM_OPS_ROUTE_COMPARE_H
 
-#include "route/plan.h"
+#include "ops/route_keys.h"
 #include "track/schema_json.h"
 
 /* Members of one target with equal definitions. */
@@ -28,7 +28,11 @@ typedef struct RouteComparison {
     TargetState state;
     Str differences; /* lines: the target against the first group */
     Str create_sql;  /* TARGET_CREATABLE */
-    RouteProblem problems[2];
+    Str advice;      /* lines: what the operator should know of the target that fits */
+    Str fit_sql; /* the CREATE TABLE that fits, whether the target exists or not; empty: it cannot be made */
+    Str misfit;  /* why the existing target does not fit the key strategy; empty: it does */
+    Str remedy;  /* then: the ALTER to run */
+    RouteProblem problems[6];
     size_t n_problems;
 } RouteComparison;
 
@@ -41,6 +45,8 @@ typedef struct RouteCompareOpts {
     const bool *source_is_mariadb; /* by source */
     bool target_is_tidb, target_is_mariadb;
     bool create_tables; /* the task creates missing targets */
+    bool allow_keyless;
+    const RouteKeys *keys; /* of the same plan */
 } RouteCompareOpts;
 
 /* Compares every target of the plan: one RouteComparison each, in arena. Problems are ERR_ROUTE_SHARDS and

@@ -13,6 +13,7 @@ typedef struct RouteReport {
     const RoutePlan *plan;
     const RouteComparison
         *comparisons;               /* one per target of the plan; NULL: names only, no server was asked */
+    const RouteKeys *keys;          /* with comparisons */
     const RouteProblem *downstream; /* why the downstream was not looked at, or NULL */
 } RouteReport;
 

@@ -3,6 +3,7 @@
 #include "db/conn.h"
 #include "db/schema_read.h"
 #include "ops/route_compare.h"
+#include "ops/route_ddl.h"
 #include "ops/route_list.h"
 #include "ops/route_report.h"
 #include "route/plan.h"
@@ -26,6 +27,7 @@ typedef struct Dry {
     TableSchema **targets; /* by target of the plan */
     RouteProblem downstream;
     RouteComparison *comparisons;
+    RouteKeys keys;
 } Dry;
 
 static void dry_init(Dry *d, const Task *task)
@@ -176,7 +178,10 @@ static bool ask_servers(Dry *d, Err *err)
                              .shards = (const TableSchema *const *)d->shards,
                              .targets = (const TableSchema *const *)d->targets,
                              .source_is_mariadb = d->is_mariadb,
-                             .create_tables = d->task->create_tables};
+                             .create_tables = d->task->create_tables,
+                             .allow_keyless = d->task->allow_keyless_tables,
+                             .keys = &d->keys};
+    route_keys_resolve(d->plan, d->ids, d->shards, &d->arena, &d->keys);
     if (d->target) {
         opts.target_is_tidb = version_has(d->target, "tidb");
         opts.target_is_mariadb = version_has(d->target, "mariadb");
@@ -185,11 +190,22 @@ static bool ask_servers(Dry *d, Err *err)
     return true;
 }
 
+static bool check_opts(const RouteVerbOpts *o, Err *err)
+{
+    if (o->ddl && o->census) return err_set(err, ERR_USAGE, "--ddl and --census are two answers: give one");
+    if (o->tables && (o->ddl || o->census))
+        return err_set(err, ERR_USAGE, "%s needs the servers: it does not go with --tables",
+                       o->ddl ? "--ddl" : "--census");
+    return true;
+}
+
 int route_verb(const Task *task, const RouteVerbOpts *opts, StrBuf *out, Err *err)
 {
     Dry d;
     dry_init(&d, task);
-    bool ok = opts->tables ? list_tables(&d, opts->tables, err) && make_plan(&d, err) : ask_servers(&d, err);
+    bool ok =
+        check_opts(opts, err) &&
+        (opts->tables ? list_tables(&d, opts->tables, err) && make_plan(&d, err) : ask_servers(&d, err));
     int status = 0;
     if (!ok) {
         status = err_exit_status(err);
@@ -199,8 +215,12 @@ int route_verb(const Task *task, const RouteVerbOpts *opts, StrBuf *out, Err *er
                               .n_sources = task->n_sources,
                               .plan = d.plan,
                               .comparisons = d.comparisons,
+                              .keys = d.comparisons ? &d.keys : NULL,
                               .downstream = d.downstream.code ? &d.downstream : NULL};
-        opts->json ? route_report_json(&report, out) : route_report_human(&report, opts->all, out);
+        if (opts->ddl)
+            opts->json ? route_ddl_json(&report, out) : route_ddl_human(&report, out);
+        else
+            opts->json ? route_report_json(&report, out) : route_report_human(&report, opts->all, out);
         status = route_report_has_problems(&report) ? 1 : 0;
     }
     dry_done(&d);

@@ -8,6 +8,8 @@
 typedef struct RouteVerbOpts {
     bool json;
     bool all;           /* human output lists every filtered table, not only how many */
+    bool ddl;           /* the CREATE TABLE of every target instead, as a script */
+    bool census;        /* what the shards' keys look like instead, and which strategy fits them */
     const char *tables; /* --tables: file with one `source.schema.table` or `schema.table` (of every source) a
                            line, `-` = standard input; NULL = ask the servers */
 } RouteVerbOpts;
