@@ -606,6 +606,13 @@ void stmt_scan(Str sql, Str default_schema, Flavor flavor, unsigned modes, Arena
     }
 }
 
+/* MariaDB's comments are text for one family and none for the other: a quote in one makes two readings of all
+ * that follows. */
+static bool depends_on_flavor(Str sql)
+{
+    return str_find(sql, STR("/*M!")) != SIZE_MAX;
+}
+
 bool stmt_each_name(Str sql, Str default_schema, bool flat,
                     bool (*fn)(void *ctx, TableName name, bool qualified), void *ctx)
 {
@@ -624,17 +631,23 @@ bool stmt_each_name(Str sql, Str default_schema, bool flat,
         if (lex_is_name(&lex.tok)) go = fn(ctx, (TableName){first, lex_name(&lex.tok, &arena)}, true);
     }
     arena_done(&arena);
+    if (go && !flat && depends_on_flavor(sql)) go = stmt_each_name(sql, default_schema, true, fn, ctx);
     return go;
 }
 
-bool stmt_mentions(Str sql, Str identifier)
+static bool mentions(Str sql, Str identifier, bool flat)
 {
     Arena arena = {0};
     bool found = false;
     Lex lex;
-    lex_init(&lex, sql, (LexMode){.ansi_quotes = true});
+    lex_init(&lex, sql, (LexMode){.ansi_quotes = true, .flat = flat});
     for (; lex.tok.kind != LEX_END && !found; lex_next(&lex))
         found = lex_is_name(&lex.tok) && str_ieq(lex_name(&lex.tok, &arena), identifier);
     arena_done(&arena);
     return found;
+}
+
+bool stmt_mentions(Str sql, Str identifier)
+{
+    return mentions(sql, identifier, false) || (depends_on_flavor(sql) && mentions(sql, identifier, true));
 }
