@@ -47,6 +47,18 @@ static bool take_map(EventsPrinter *p, const FormatDescription *fmt, const RawEv
     return true;
 }
 
+/* Names of ENUM and SET members, where the binlog has them. */
+static void print_members(EventsOut *o, const EventsColumn *x, const MapColumn *c)
+{
+    if (!c->members) return;
+    sb_c(&o->text, ",\"members\":[");
+    for (uint32_t i = 0; i < c->n_members; i++) {
+        if (i) sb_ch(&o->text, ',');
+        events_out_string(o, c->members[i], x->charset, events_column_text(x));
+    }
+    sb_ch(&o->text, ']');
+}
+
 static void print_columns(EventsPrinter *p, const EventsTable *t)
 {
     EventsOut *o = &p->out;
@@ -68,6 +80,7 @@ static void print_columns(EventsPrinter *p, const EventsTable *t)
         if (!c->visible) events_out_flag(o, "invisible");
         if (t->columns[i].charset.len) events_out_word(o, "charset", t->columns[i].charset);
         if (c->collation) events_out_count(o, "collation", c->collation);
+        print_members(o, &t->columns[i], c);
         sb_ch(&o->text, '}');
     }
     sb_ch(&o->text, ']');

@@ -187,6 +187,11 @@ static uint64_t unsigned_value(Field f)
     return v;
 }
 
+EventsOutText events_column_text(const EventsColumn *x)
+{
+    return x->is_utf8 ? EVENTS_OUT_UTF8 : x->has_ascii ? EVENTS_OUT_ASCII : EVENTS_OUT_OTHER;
+}
+
 bool events_table_value(const EventsTable *t, uint32_t column, Field f, StrBuf *scratch, EventsOut *out)
 {
     const EventsColumn *x = &t->columns[column];
@@ -216,12 +221,7 @@ bool events_table_value(const EventsTable *t, uint32_t column, Field f, StrBuf *
             events_out_plain(out, text);
         break;
     }
-    case EVENTS_TEXT:
-        events_out_string(out, text, x->charset,
-                          x->is_utf8     ? EVENTS_OUT_UTF8
-                          : x->has_ascii ? EVENTS_OUT_ASCII
-                                         : EVENTS_OUT_OTHER);
-        break;
+    case EVENTS_TEXT: events_out_string(out, text, x->charset, events_column_text(x)); break;
     case EVENTS_BYTES: events_out_bytes(out, str_make(text.ptr + 2, text.len - 2)); break; /* behind 0x */
     case EVENTS_GUESS: events_out_string(out, text, (Str){0}, EVENTS_OUT_UTF8); break;
     case EVENTS_PLAIN:

@@ -38,6 +38,8 @@ NODISCARD bool events_table_new(const FormatDescription *fmt, Str body, EventsTa
 void events_table_free(EventsTable *t);
 /* Appends the column's type as far as the binlog says it: DECIMAL(10,2), VARCHAR. */
 void events_table_type(const MapColumn *c, StrBuf *out);
+/* How its texts are printed. */
+EventsOutText events_column_text(const EventsColumn *x);
 /* Prints one value. False when it could not be read: then its bytes and the reason are printed. */
 bool events_table_value(const EventsTable *t, uint32_t column, Field f, StrBuf *scratch, EventsOut *out);
 

@@ -90,7 +90,12 @@ static const Bad bad_lines[] = {
     {"docs", ERR_USAGE, "docs needs PAGE"},
     {"doctor a.yaml", ERR_NOT_SUPPORTED, "doctor: not supported yet"},
     {"locks list a.yaml --any", ERR_NOT_SUPPORTED, "locks: not supported yet"},
-    {"events binlog.000001", ERR_NOT_SUPPORTED, "not supported yet"},
+    {"events", ERR_USAGE, "events needs FILE"},
+    {"events a b --rows --no-rows", ERR_USAGE, "exclude each other"},
+    {"events a.yaml b --source s", ERR_USAGE, "give one task file"},
+    {"events a --follow", ERR_USAGE, "--follow goes with --source"},
+    {"events a --limit 0", ERR_USAGE, "--limit: '0' is not a number above 0"},
+    {"events a --wait caught-up", ERR_USAGE, "--wait does not go with events"},
 };
 
 START_TEST(bad_lines_are_refused_by_name)
