@@ -95,8 +95,9 @@ PYTHON ?= /usr/bin/python3
 E2E_JOBS ?= 2
 PYTEST_ARGS ?=
 .PHONY: e2e demo bench bench-stream bench-load
-e2e: $(B)/shardmerge ## end-to-end tests on real servers (PYTEST_ARGS="-k name", E2E_JOBS=2 for two processes)
-	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) -m pytest tests/e2e -q -ra $(if $(filter-out 1,$(E2E_JOBS)),-n $(E2E_JOBS) --dist loadfile) $(PYTEST_ARGS)
+HARNESS_TOOLS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/harness/*.c))
+e2e: $(B)/shardmerge $(HARNESS_TOOLS) ## end-to-end tests on real servers (PYTEST_ARGS="-k name", E2E_JOBS=2 for two processes)
+	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) SHARDMERGE_TOOLS=$(abspath $(B)/harness) $(PYTHON) -m pytest tests/e2e -q -ra $(if $(filter-out 1,$(E2E_JOBS)),-n $(E2E_JOBS) --dist loadfile) $(PYTEST_ARGS)
 demo: ## two MariaDB shards, one merged table, live; killed in the middle, resumed, proved
 	@$(MAKE) --no-print-directory deps-install
 	@$(MAKE) --no-print-directory all
@@ -107,10 +108,14 @@ bench-stream: $(B)/shardmerge ## the stream against a native multi-source replic
 bench-load: $(B)/shardmerge $(B)/bench/bench_insert ## the copy against mydumper and myloader, in one run
 	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) SHARDMERGE_BENCH_INSERT=$(abspath $(B)/bench/bench_insert) $(PYTHON) tests/harness/bench_load.py
 
-# Programs beside the tests: benchmarks of one stage, fuzzers (clang's libFuzzer).
+# Programs beside the tests: benchmarks of one stage, what end-to-end tests ask of the real objects, fuzzers (clang's
+# libFuzzer).
 TOOL_LIBS = -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LDLIBS)
 .PHONY: bench-decode fuzz fuzz-build
 $(B)/bench/%: tests/bench/%.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< $(TOOL_LIBS) -o $@
+$(B)/harness/%: tests/harness/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< $(TOOL_LIBS) -o $@
 $(B)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
@@ -126,7 +131,8 @@ fuzz: ## run every fuzzer of tests/fuzz for FUZZ_SECONDS, with clang's sanitizer
 		echo "== $$f"; mkdir -p $$f.corpus; $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 $$f.corpus; done
 
 # Gates.
-C_FILES = $(wildcard src/*.c src/*/*.[ch] tests/unit/*.h tests/unit/*/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch])
+C_FILES = $(wildcard src/*.c src/*/*.[ch] tests/unit/*.h tests/unit/*/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] \
+	tests/harness/*.[ch])
 TIDY_FILES = $(wildcard src/*.c src/*/*.c)
 .PHONY: deps-install deps fmt fmt-check lint docs docs-check test accept
 deps-install: ## install packages and the MySQL tree that building and testing need (Debian 12)
