@@ -73,11 +73,7 @@ void load_options_build(Build *b)
                        .rows_per_second = keys_u64(s, map, "rows-per-second"),
                        .max_lag_ms = (unsigned)keys_u64(s, map, "max-lag")};
     if (b->dump_threads && !(map && node_get(map, "readers"))) o->readers = (unsigned)b->dump_threads;
-    if (str_eq(keys_str(s, map, "consistency"), STR("snapshot")))
-        problem_add(
-            &b->problems, ERR_NOT_SUPPORTED, keys_place(map, "consistency"),
-            "leave it out; with `chunk` the copy and the stream end at one position of each source too",
-            "consistency: snapshot is not supported yet");
+    if (str_eq(keys_str(s, map, "consistency"), STR("snapshot"))) o->consistency = LOAD_CONSISTENCY_SNAPSHOT;
     if (o->chunk_bytes <= limit) return;
     o->chunk_bytes = limit;
     if (bytes)

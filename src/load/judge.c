@@ -130,12 +130,19 @@ bool load_send_due(Load *l)
 typedef enum Verdict { V_NONE, V_APPLY, V_LOADED, V_PUT, V_WAIT } Verdict;
 
 /* What becomes of a change to the row with this key, as part of t. */
-static Verdict judge(const LoadTable *table, Str key, const Txn *t, Range **range)
+static Verdict judge(const Load *l, const LoadTable *table, Str key, const Txn *t, Range **range)
 {
     Range *r = range_find(table, key);
     int c;
     *range = r;
-    if (!r) return V_LOADED;
+    if (!r) {
+        /* Not read yet. The read to come will see it; the snapshot of a moment sees what lies before that,
+         * and nobody can say before it is taken. */
+        bool behind = load_has_snapshot(l) &&
+                      !(l->start_file && t->id.file.len &&
+                        place_cmp(l->start_file, l->start_pos, t->id.file, t->id.end_pos, &c) && c >= 0);
+        return behind ? V_WAIT : V_LOADED;
+    }
     switch (r->state) {
     case RANGE_MARKED: return V_WAIT;
     case RANGE_READY:
@@ -237,8 +244,8 @@ static bool decide(Load *l, LoadTable *t, const Txn *txn, const RowOp *op, Sides
     for (;;) {
         if (!load_send_due(l)) return false;
         s->vb = s->va = V_NONE;
-        if (op->kind != ROW_INSERT) s->vb = judge(t, sb_view(&s->before), txn, &s->rb);
-        if (op->kind != ROW_DELETE) s->va = judge(t, sb_view(&s->after), txn, &s->ra);
+        if (op->kind != ROW_INSERT) s->vb = judge(l, t, sb_view(&s->before), txn, &s->rb);
+        if (op->kind != ROW_DELETE) s->va = judge(l, t, sb_view(&s->after), txn, &s->ra);
         if (s->vb != V_WAIT && s->va != V_WAIT) return true;
         if (l->stopping) return false;
         pthread_cond_wait(&l->changed, &l->mutex);
@@ -342,8 +349,13 @@ static bool same_server(Load *l, const Txn *t)
 void load_note_start(Load *l)
 {
     int c;
-    if (l->started || !l->start_file || !l->point.file) return;
-    if (!place_cmp(l->point.file, l->point.pos, str_of(l->start_file), l->start_pos, &c) || c < 0) return;
+    if (l->started || !l->start_file) return;
+    bool there = l->point.file &&
+                 place_cmp(l->point.file, l->point.pos, str_of(l->start_file), l->start_pos, &c) && c >= 0;
+    /* The transaction in hand lies behind: so everything up to the start has been handed on. */
+    there |= l->has_current &&
+             place_cmp(l->start_file, l->start_pos, l->current.file, l->current.end_pos, &c) && c < 0;
+    if (!there) return;
     l->started = true;
     pthread_cond_broadcast(&l->changed);
 }
@@ -387,6 +399,7 @@ bool load_deliver(Load *l, Txn *t)
     else
         l->current.file.ptr = file = str_dup(t->id.file);
     l->has_current = true;
+    load_note_start(l);
     if (atomic_load(&l->active) || !all_known(l, t))
         ok = same_server(l, t) && load_send_due(l) && judge_all(l, t);
     pthread_mutex_unlock(&l->mutex);

@@ -182,7 +182,8 @@ typedef struct Work {
     uint64_t limit;   /* CHUNK: rows */
     StreamPoint mark; /* P: what the read has to see; the reader calls point_done */
 } Work;
-/* Blocks until there is something to do. False: stopping. */
+/* Blocks until there is something to do; WORK_NONE: nothing is left, and the connection may go. False:
+ * stopping. */
 NODISCARD bool work_next(Load *l, LoadReader *r, Work *out);
 /* The plan of a table is made: its segments. min, max: empty when the table is empty. */
 void work_planned(Load *l, LoadTable *t, Str min, Str max);
@@ -210,6 +211,7 @@ typedef enum ReadWay {
     READ_SNAPSHOT, /* MariaDB: the snapshot says its own position */
     READ_WINDOW,   /* MySQL with GTIDs: between two positions */
     READ_LOCK,     /* one table locked for a moment: exact */
+    READ_TASK,     /* every connection of the source sees one moment: Load.start_file, start_pos */
 } ReadWay;
 typedef struct Snapshot {
     bool exact;
@@ -220,6 +222,13 @@ typedef struct Snapshot {
 NODISCARD bool snapshot_way(Load *l, Conn *c, bool whole_table, ReadWay *out, Err *err);
 /* Makes the connection see a state that contains everything before mark. Blocks until it does. */
 NODISCARD bool snapshot_begin(LoadReader *r, ReadWay way, const Work *w, Snapshot *out, Err *err);
+/* consistency: snapshot: gives every reader's connection its snapshot of one moment; *out is where. By the
+ * first reader, while the others wait. */
+NODISCARD bool snapshot_of_task(LoadReader *first, Snapshot *out, Err *err);
+static inline bool load_has_snapshot(const Load *l)
+{
+    return l->opts.options->consistency == LOAD_CONSISTENCY_SNAPSHOT;
+}
 NODISCARD bool snapshot_end(LoadReader *r, ReadWay way, Snapshot *s, Err *err);
 void snapshot_done(Snapshot *s);
 NODISCARD bool reader_connect(LoadReader *r, Conn **out, Err *err);

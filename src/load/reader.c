@@ -57,7 +57,14 @@ bool reader_connect(LoadReader *r, Conn **out, Err *err)
 
 static bool ensure_connected(LoadReader *r, Err *err)
 {
-    return r->conn || reader_connect(r, &r->conn, err);
+    if (r->conn) return true;
+    if (!load_has_snapshot(r->load) || !r->load->start_file) return reader_connect(r, &r->conn, err);
+    Err lost = {0};
+    err_set(&lost, ERR_DB_LOST,
+            "source %s: a connection was lost, and the snapshot with it: a new one is taken",
+            r->load->opts.source_id);
+    r->load->opts.hooks.failed(r->load->opts.hooks.ctx, r->load->opts.source, &lost);
+    return err_set(err, ERR_CANCELLED, "the run begins anew");
 }
 
 static void disconnect(LoadReader *r)
@@ -73,15 +80,26 @@ static void disconnect(LoadReader *r)
 static bool ask_start(LoadReader *r, Err *err)
 {
     Load *l = r->load;
-    StreamPoint at;
-    if (!server_current_point(r->conn, l->flavor, &at, err)) return false;
-    pthread_mutex_lock(&l->mutex);
-    l->start_file = str_dup(str_of(at.file));
-    l->start_pos = at.pos;
-    load_note_start(l);
-    pthread_mutex_unlock(&l->mutex);
-    point_done(&at);
-    return true;
+    Snapshot at = {0};
+    StreamPoint now = {0};
+    bool ok = true;
+    if (load_has_snapshot(l)) {
+        ok = snapshot_of_task(r, &at, err);
+    } else if ((ok = server_current_point(r->conn, l->flavor, &now, err))) {
+        at = (Snapshot){.file = str_dup(str_of(now.file)), .pos = now.pos};
+    }
+    if (ok) {
+        pthread_mutex_lock(&l->mutex);
+        l->start_file = at.file;
+        l->start_pos = at.pos;
+        at.file = NULL;
+        load_note_start(l);
+        pthread_cond_broadcast(&l->changed);
+        pthread_mutex_unlock(&l->mutex);
+    }
+    snapshot_done(&at);
+    point_done(&now);
+    return ok;
 }
 
 /* ---- planning ---- */
@@ -249,8 +267,9 @@ static bool read_rows(LoadReader *r, Gather *g, RowEncoder *e, Str lo, Str hi, u
         *cut = bounded && g->bytes >= r->load->chunk_bytes;
     }
     ok = ok && result != STMT_FAILED;
-    if (*cut) conn_kill_socket(r->conn); /* what is left may be long */
-    if (!stmt_close(stmt) || *cut) disconnect(r);
+    bool leave = *cut && !load_has_snapshot(r->load); /* what is left may be long; a snapshot is worth it */
+    if (leave) conn_kill_socket(r->conn);
+    if (!stmt_close(stmt) || leave) disconnect(r);
     sb_done(&sql);
     return ok;
 }
@@ -490,6 +509,10 @@ static bool after_error(LoadReader *r, const Work *w, Err *err)
 
 static bool do_work(LoadReader *r, Work *w, Err *err)
 {
+    if (w->kind == WORK_NONE) {
+        disconnect(r);
+        return true;
+    }
     if (!ensure_connected(r, err)) return false;
     switch (w->kind) {
     case WORK_PLAN: return plan_table(r, w->table, err);

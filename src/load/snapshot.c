@@ -9,6 +9,10 @@
  *   LOCK      LOCK TABLES t READ waits for the commits of everybody who writes t; while it holds, a second
  *             connection takes its snapshot and the position is read: exact for t.
  *
+ *   TASK      consistency: snapshot. All tables are locked for a moment while every reader's connection takes
+ *             its snapshot. Changes behind it wait until their rows are copied. A connection that is lost
+ *             takes its snapshot along: the run begins anew with another one.
+ *
  * A server sends a transaction to its replicas before others can see it. So the mark may be ahead of what is
  * visible: every way waits until what it sees contains the mark. */
 #include <stdlib.h>
@@ -45,6 +49,8 @@ static bool read_settings(Conn *c, bool *gtid, bool *full, Err *err)
 bool snapshot_way(Load *l, Conn *c, bool whole_table, ReadWay *out, Err *err)
 {
     bool gtid, full;
+    *out = READ_TASK;
+    if (load_has_snapshot(l)) return true;
     *out = READ_SNAPSHOT;
     if (l->flavor == FLAVOR_MARIADB) return true;
     *out = READ_LOCK;
@@ -179,6 +185,44 @@ static bool begin_lock(LoadReader *r, const Work *w, Snapshot *out, Err *err)
     return ok;
 }
 
+/* ---- TASK ---- */
+
+static bool lock_all(LoadReader *r, Conn *c, Err *err)
+{
+    enum { LOCK_WAIT_TIMEOUT = 1205 };
+    bool ok = conn_execf(c, err, "SET SESSION lock_wait_timeout = %d", LOCK_WAIT_S);
+    for (unsigned tries = 0; ok; tries++) {
+        ok = conn_exec(c, STR("FLUSH TABLES WITH READ LOCK"), NULL, err);
+        if (ok || err->server_errno != LOCK_WAIT_TIMEOUT || tries == LOCK_TRIES) break;
+        err_clear(err);
+        ok = !reader_sleep(r, 500) || err_set(err, ERR_CANCELLED, "stopping");
+    }
+    if (ok || err->code != ERR_DB_ACCESS_DENIED) return ok;
+    Err cause = {0};
+    err_move(&cause, err);
+    err_set_remedy(err, ERR_SOURCE_SETTING,
+                   "GRANT RELOAD to the source's user, or take consistency: chunk in load", "source %s: %s",
+                   r->load->opts.source_id, cause.message);
+    err_clear(&cause);
+    return false;
+}
+
+bool snapshot_of_task(LoadReader *first, Snapshot *out, Err *err)
+{
+    Load *l = first->load;
+    Conn *locker = NULL;
+    *out = (Snapshot){.exact = true};
+    bool ok = reader_connect(first, &locker, err) && lock_all(first, locker, err);
+    for (uint32_t i = 0; ok && i < l->n_readers; i++) {
+        LoadReader *r = &l->readers[i];
+        ok = (r->conn || reader_connect(r, &r->conn, err)) &&
+             conn_exec(r->conn, STR("START TRANSACTION WITH CONSISTENT SNAPSHOT"), NULL, err);
+    }
+    ok = ok && read_place(first, locker, out, err) && conn_exec(locker, STR("UNLOCK TABLES"), NULL, err);
+    conn_close(locker); /* unlocks in any case */
+    return ok;
+}
+
 /* ---- */
 
 bool snapshot_begin(LoadReader *r, ReadWay way, const Work *w, Snapshot *out, Err *err)
@@ -188,12 +232,17 @@ bool snapshot_begin(LoadReader *r, ReadWay way, const Work *w, Snapshot *out, Er
     case READ_SNAPSHOT: return begin_snapshot(r, w, out, err);
     case READ_WINDOW: return begin_window(r, w, err);
     case READ_LOCK: return begin_lock(r, w, out, err);
+    case READ_TASK:
+        out->file = str_dup(str_of(r->load->start_file)); /* constant since it was taken */
+        out->pos = r->load->start_pos;
+        return true;
     }
     return false;
 }
 
 bool snapshot_end(LoadReader *r, ReadWay way, Snapshot *s, Err *err)
 {
+    if (way == READ_TASK) return true;
     if (way == READ_WINDOW) return read_place(r, r->conn, s, err);
     return conn_exec(r->conn, STR("ROLLBACK"), NULL, err);
 }

@@ -237,14 +237,23 @@ static bool choose(Load *l, Work *out, int64_t now, int64_t *wait_until, const c
     return false;
 }
 
+static bool nothing_left(const Load *l)
+{
+    for (size_t i = 0; i < l->n_tables; i++)
+        if (!l->tables[i]->complete) return false;
+    return true;
+}
+
 bool work_next(Load *l, LoadReader *r, Work *out)
 {
+    *out = (Work){0};
     pthread_mutex_lock(&l->mutex);
     r->table = NULL;
     for (;;) {
         int64_t now = clock_mono_ms(), wait_until = INT64_MAX;
         bool found = !l->stopping && choose(l, out, now, &wait_until, &r->doing);
         if (found || l->stopping) break;
+        if (r->conn && l->started && nothing_left(l)) break; /* WORK_NONE: the connection is not needed */
         if (wait_until == INT64_MAX)
             pthread_cond_wait(&l->changed, &l->mutex);
         else
@@ -253,7 +262,10 @@ bool work_next(Load *l, LoadReader *r, Work *out)
     bool stop = l->stopping;
     if (!stop) {
         r->table = out->table;
-        r->doing = out->kind == WORK_PLAN ? "planning" : out->kind == WORK_PIECES ? "writing" : "reading";
+        r->doing = out->kind == WORK_NONE     ? "idle"
+                   : out->kind == WORK_PLAN   ? "planning"
+                   : out->kind == WORK_PIECES ? "writing"
+                                              : "reading";
     }
     pthread_mutex_unlock(&l->mutex);
     return !stop;

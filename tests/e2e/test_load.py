@@ -8,6 +8,7 @@ import pymysql
 import pytest
 
 from harness.oracle import assert_counters
+from harness.sm import has_code
 
 TABLES = ("kv", "uniq", "strkey", "comp", "types", "nokey")
 SMALL = {"chunk-rows": 9, "readers": 3}
@@ -224,3 +225,81 @@ def test_a_text_key_larger_than_memory_allows(scenario, way, kill):
         s.runner.wait_exit(60)
     s.start()
     settle(s)
+
+
+# -- one snapshot of everything ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kill", ["", "load.after_read=kill@5", "apply.after_commit=kill@4"])
+@pytest.mark.parametrize("way", WAYS)
+def test_consistency_snapshot(scenario, way, kill):
+    flavors, gtid, options = WAYS[way]
+    s = storm(scenario, flavors[:1], gtid, rows=400, load={"consistency": "snapshot", "chunk-rows": 20, "readers": 2}, server_options=options)
+    if kill:
+        s.start(kill)
+        s.runner.wait_exit(60)
+    s.start()
+    s.runner.wait_for("the copy", lambda x: (x["load"] or {}).get("state") == "done", 90)
+    time.sleep(0.5)
+    settle(s)
+
+
+# -- collisions, new tables -------------------------------------------------------------------------------------------
+def test_the_same_key_in_two_shards_is_told_with_both_sides(scenario):
+    s = scenario.make_plain({"t": "(id BIGINT NOT NULL PRIMARY KEY, v INT)"}, task={"task-mode": "all"})
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1), (7, 1)")
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (7, 2), (9, 2)")
+    s.start()
+    stopped = {}
+
+    def one_stopped(status):
+        stopped.update({x["id"]: x["error"] for x in status["sources"] if x["error"] and x["state"] == "paused-by-error"})
+        return stopped
+    s.runner.wait_for("the collision", one_stopped, 40)
+    (loser, error), = stopped.items()
+    other = "s2" if loser == "s1" else "s1"
+    assert has_code(error, "APPLY_COLLISION"), error
+    assert "copying existing rows" in error["message"] and f"the other side is {other}" in error["message"], error
+    s.runner.wait_for("the other source", lambda x: all(y["state"] == "streaming" for y in x["sources"] if y["id"] == other))
+    s.shard_run(int(loser[1]), "UPDATE {s}.t SET id = id + 100")
+    assert s.runner.verb("resume").returncode == 0
+    s.runner.wait_caught_up(60)
+    assert len(s.rows("t")) == 4
+
+
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_a_row_that_moves_between_shards_while_they_are_copied(scenario, flavor):
+    """The grace: the other shard's DELETE is on its way."""
+    s = scenario.make_plain({"t": "(id BIGINT NOT NULL PRIMARY KEY, v INT)"}, (flavor, flavor),
+                            task={"task-mode": "all", "collision-grace": "20s", "load": {"chunk-rows": 5, "readers": 1}})
+    rows = ", ".join(f"({i}, 1)" for i in range(1, 200))
+    s.shard_run(1, f"INSERT INTO {{s}}.t VALUES {rows}")
+    s.start()
+    s.runner.wait_for("the first chunks", lambda x: (x["load"] or {}).get("rows", 0) > 0)
+    for i in range(1, 200, 3):
+        s.shard_run(1, f"DELETE FROM {{s}}.t WHERE id = {i}")
+        s.shard_run(2, f"INSERT INTO {{s}}.t VALUES ({i}, 2)")
+    s.runner.wait_caught_up(90)
+    assert len(s.rows("t")) == 199 and sum(r[1] for r in s.rows("t")) == 199 + 67
+
+
+@pytest.mark.parametrize("mode", ["all", "incremental"])
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_a_shard_table_made_while_the_task_runs(scenario, flavor, mode):
+    body = "(id BIGINT NOT NULL PRIMARY KEY, v INT)"
+    s = scenario.make_plain({"t": body}, (flavor, flavor), task={"task-mode": mode})
+    s.task["routes"]["r-t"]["table-pattern"] = "t*"
+    s.task["block-allow-list"]["ours"]["do-tables"][0]["tbl-name"] = "t*"
+    s.save()
+    if mode == "all":
+        s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1)")
+    s.start()
+    s.runner.wait_caught_up()
+    for month in range(1, 31):
+        s.shard_run(1 + month % 2, f"CREATE TABLE {{s}}.t_{month} {body}", f"INSERT INTO {{s}}.t_{month} VALUES ({month * 10}, 0), ({month * 10 + 1}, 1)",
+                    f"UPDATE {{s}}.t_{month} SET v = v + 1")
+    s.runner.wait_caught_up(90)
+    s.runner.stop()
+    s.start()  # what was followed from its CREATE is not copied again
+    s.shard_run(1, "INSERT INTO {s}.t_2 VALUES (29, 5)")
+    s.runner.wait_caught_up(60)
+    assert len(s.rows("t")) == 61 + (mode == "all"), s.rows("t")
+    assert sum(r[1] for r in s.rows("t") if r[0] > 9) == 30 * 3 + 5

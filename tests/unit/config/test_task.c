@@ -154,7 +154,8 @@ START_TEST(load_keys)
     ck_assert_uint_eq(o->rows_per_second, 9000);
     ck_assert_uint_eq(o->max_lag_ms, 60000);
     ck_assert_int_eq(o->consistency, LOAD_CONSISTENCY_CHUNK);
-    ck_refused(&l, COPY INSTANCE SOURCE "load: {consistency: snapshot}\n", ERR_NOT_SUPPORTED, ":9:8: ");
+    ck_loads(&l, COPY INSTANCE SOURCE "load: {consistency: snapshot}\n");
+    ck_assert_int_eq(l.task->load.consistency, LOAD_CONSISTENCY_SNAPSHOT);
     ck_loads(&l, COPY INSTANCE SOURCE "memory-limit: 8MiB\n");
     ck_assert_uint_eq(l.task->load.chunk_bytes, 2u << 20);
     ck_refused(&l, COPY INSTANCE SOURCE "memory-limit: 8MiB\nload: {chunk-bytes: 4MiB}\n", ERR_CONFIG_VALUE,
