@@ -8,12 +8,13 @@ Per fixture: NAME.binlog[.gz], and what the same server says of it, as the tests
 MANIFEST.json says for each which server, version, settings and SQL made it.
 
 TSV: \\t \\n \\r \\\\ \\0 are escapes, \\N is NULL. Modes of a column: text (value_text's bytes), hex (upper-case hex of the raw bytes),
-double (equal as a double), skip (not decoded).
+double (equal as a double), bytes (hex of a spatial value or VECTOR), uuid, inet4, inet6 (hex, blank, text).
 """
 from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ class Fixture:
     gzip: bool = False
     what: str = ""
     rows: bool = True  # the events can be decoded and replayed
+    text_as_hex: bool = False  # text that no client could read
 
 
 def insert(table: str, rows: list, columns: str = "") -> str:
@@ -253,6 +255,159 @@ def transactions(flavor: str) -> list:
     return out
 
 
+def payload() -> list:
+    """Transactions of all kinds with binlog_transaction_compression; what is not compressed stands between them."""
+    out = ["CREATE TABLE t (id int primary key, v text, b blob)", "CREATE TABLE m (id int primary key) engine=myisam",
+           "SET binlog_transaction_compression = ON", "INSERT INTO t VALUES (1, repeat('x', 1000), x'0001')",
+           insert("t", [[i, f"repeat('row {i} ', {i})", "NULL"] for i in range(2, 200)]), "UPDATE t SET v = concat(v, '!') WHERE id < 50",
+           "DELETE FROM t WHERE id BETWEEN 60 AND 80", "BEGIN", "INSERT INTO t VALUES (300, 'a', 'b')", "SAVEPOINT s", "INSERT INTO t VALUES (303, 'c', 'd')", "ROLLBACK TO s",
+           "UPDATE t SET id = 301 WHERE id = 300", "COMMIT", "INSERT INTO m VALUES (2)", "INSERT INTO t VALUES (302, repeat('large ', 50000), repeat(x'00', 300000))"]
+    for level in (1, 22):
+        out += [f"SET binlog_transaction_compression_level_zstd = {level}", f"INSERT INTO t VALUES ({310 + level}, repeat('level', 2000), NULL)"]
+    out += ["XA START 'xa'", "INSERT INTO t VALUES (340, 'xa', NULL)", "XA END 'xa'", "XA PREPARE 'xa'", "XA COMMIT 'xa'",
+            "XA START 'one'", "INSERT INTO t VALUES (341, 'one phase', NULL)", "XA END 'one'", "XA COMMIT 'one' ONE PHASE",
+            "SET binlog_transaction_compression = OFF", "INSERT INTO t VALUES (342, 'plain', NULL)"]
+    return out
+
+
+def partial() -> list:
+    """UPDATEs that a server writes as JSON diffs: replaced, added and removed members and cells, at many depths."""
+    doc = ('{"a": "abcdefgh", "n": 12345678, "o": {"x": [1, 2, 3, {"y": "deep value"}], "z": null}, "quoted key": {"do.t": true, "q\\"uote": 1, "ä": "ü"},'
+           ' "l": [10, 20, "thirty", [4, [5]]], "d": 1.5, "big": 9007199254740993, "e": {}, "s": ""}')
+    quoted = "'" + doc.replace("\\", "\\\\") + "'"
+    columns = "id int primary key auto_increment, j json, v varchar(20), k json"
+    out = [f"CREATE TABLE t ({columns})", "SET binlog_row_value_options = 'PARTIAL_JSON'"]
+    changes = ["json_set(j, '$.a', 'x')", "json_set(j, '$.o.x[1]', 'two')", "json_replace(j, '$.o.x[3].y', 'd')", "json_remove(j, '$.o.z')",
+               "json_remove(j, '$.l[1]')", "json_set(j, '$.new', 'member')", "json_set(j, '$.l[9]', 'appended')", "json_set(j, '$.\"quoted key\".\"do.t\"', false)",
+               "json_set(j, '$.\"quoted key\".\"q\\\\\"uote\"', 2)", "json_set(j, '$.\"quoted key\".ä', 'ö')", "json_set(j, '$.\"quoted key\".\"new key\"', 'n')",
+               "json_set(json_remove(json_set(j, '$.a', 'b'), '$.n'), '$.o.x[0]', 100000, '$.e.inner', cast('[1]' as json))",
+               "json_replace(j, '$.l[3][1][0]', 6)", "json_set(j, '$.d', cast(cast(1.25 as decimal(10,2)) as json))",
+               "json_set(j, '$.s', cast(timestamp'2024-02-29 12:34:56.5' as json))", "json_remove(j, '$.l[0]', '$.l[0]', '$.o.x[3].y')",
+               "json_set(j, '$.n', -1)", "json_set(j, '$.n', 5000000000)", "json_set(j, '$.big', null)", "json_set(j, '$.e', cast('{\"b\": 1, \"a\": [2]}' as json))",
+               "json_set(j, '$.a', repeat('longer than before', 20))", "json_remove(j, '$.a', '$.n', '$.o', '$.l')", "json_set(j, '$.o.x[1]', cast('{\"k\": []}' as json), '$.o.x[1].k[0]', 7)"]
+    out += [insert("t", [[quoted, "'v'", "'[1, {\"m\": \"cell\"}, 3]'"] for _ in changes] + [["NULL", "NULL", "'{\"only\": \"second\"}'"]], "(j, v, k)")]
+    out += [f"UPDATE t SET j = {change} WHERE id = {i}" for i, change in enumerate(changes, 1)]
+    out += ["UPDATE t SET j = json_set(j, '$.both', 1), k = json_set(k, '$[1].m', 'c'), v = 'w' WHERE id BETWEEN 2 AND 4", "UPDATE t SET k = json_remove(k, '$[0]') WHERE id = 5",
+            f"UPDATE t SET k = json_set(k, '$.only', 'x') WHERE id = {len(changes) + 1}", "UPDATE t SET v = 'no json' WHERE id = 6",
+            "UPDATE t SET j = json_set(j, '$.again', id), k = '{}' WHERE id < 12", "UPDATE t SET j = NULL WHERE id = 13", "UPDATE t SET id = 1000, j = json_set(j, '$.s', 'moved') WHERE id = 14",
+            "INSERT INTO t (id, j) VALUES (2000, json_object('array', cast(concat('[', repeat('\"cell\",', 9999), '0]') as json), 'text', repeat('t', 70000)))",
+            "UPDATE t SET j = json_set(j, '$.array[5000]', 'five thousand', '$.more', json_array(1)) WHERE id = 2000", "UPDATE t SET j = json_remove(j, '$.array[1]', '$.text') WHERE id = 2000",
+            "SET binlog_transaction_compression = ON", "UPDATE t SET j = json_set(j, '$.packed', true) WHERE id BETWEEN 1 AND 8", "DELETE FROM t WHERE id = 7"]
+    return out
+
+
+def compressed() -> list:
+    """log_bin_compress: rows, statements; and COMPRESSED columns."""
+    return ["CREATE TABLE t (id int primary key, v text, cv varchar(100) compressed character set latin1, cb blob compressed, cl varchar(3000) compressed, ct mediumtext compressed"
+            f" comment '{'a long comment ' * 20}')",
+            "INSERT INTO t VALUES (1, repeat('x', 1000), 'short', 'b', NULL, ''), (2, '', repeat('é', 100), repeat(x'00ff', 1000), repeat('ä€', 1500), repeat('text', 30000))",
+            "SET column_compression_zlib_wrap = ON", "INSERT INTO t VALUES (3, repeat('z', 5000), repeat('w', 100), repeat(x'0a', 70000), repeat('w', 2999), NULL)",
+            "SET column_compression_zlib_wrap = OFF, column_compression_zlib_level = 9", "UPDATE t SET v = repeat('y', 1000), cb = repeat('q', 3000) WHERE id < 3",
+            "BEGIN", insert("t", [[i, f"repeat('row {i} ', {i})", "'c'", f"repeat('blob', {i})", "''", "NULL"] for i in range(10, 100)]), "DELETE FROM t WHERE id > 80", "COMMIT",
+            "SET SESSION binlog_row_image = MINIMAL", "UPDATE t SET cl = repeat('minimal', 100) WHERE id = 2", "UPDATE t SET v = NULL WHERE id = 3"]
+
+
+def xa_zoo(flavor: str) -> list:
+    """XA transactions that commit, roll back, commit at once, change nothing, use an xid again and cross each other."""
+    def xa(xid, *sql, end=("PREPARE", "COMMIT")):
+        return [f"XA START {xid}", *sql, f"XA END {xid}"] + [f"XA {e.replace(' ONE PHASE', '')} {xid}{' ONE PHASE' if 'ONE' in e else ''}" for e in end]
+
+    def add(n):
+        return f"INSERT INTO t VALUES ({n}, 'xa')"
+    return ["CREATE TABLE t (id int primary key, v varchar(20))", "CREATE TABLE m (id int) engine=myisam", *xa("'a'", add(1), add(2)), *xa("'a'", add(3), end=("PREPARE", "ROLLBACK")),
+            *xa("'one'", add(4), end=("COMMIT ONE PHASE",)), *xa("'never'", add(5), end=("ROLLBACK",)), *xa("'empty'"), *xa("'read'", "SELECT * FROM t FOR UPDATE"),
+            *xa("x'00ff27', 'branch', 2147483647", add(6), "SAVEPOINT s", add(7), "ROLLBACK TO s", add(8)), *xa("'mixed'", "INSERT INTO m VALUES (1)", add(9)),
+            *xa(f"'{'g' * 64}', '{'b' * 64}', 0", add(10)), *xa("'a'", add(11), end=("PREPARE",)), "@INSERT INTO fx.t VALUES (20, 'between')", "XA COMMIT 'a'",
+            *xa("'mixed2'", "INSERT INTO m VALUES (2)", add(12), end=("ROLLBACK",))]
+
+
+def two_phase_alter() -> list:
+    return ["CREATE TABLE t (id int primary key, v varchar(20))", "INSERT INTO t VALUES (1, 'a'), (2, 'a')", "SET binlog_alter_two_phase = ON", "ALTER TABLE t ADD COLUMN w int, algorithm=copy",
+            "?ALTER TABLE t ADD UNIQUE u (v), algorithm=copy", "ALTER TABLE t DROP COLUMN w", "INSERT INTO t VALUES (3, 'c')"]
+
+
+SHAPES = ["POINT(1.5 -2.25)", "LINESTRING(0 0,80 -80.25)", "POLYGON((0 0,4 0,4 4,0 4,0 0),(1 1,2 1,2 2,1 2,1 1))", "MULTIPOINT(0 0,1 1)",
+          "MULTILINESTRING((0 0,1 1),(2 2,3 3))", "MULTIPOLYGON(((0 0,1 0,1 1,0 1,0 0)))", "GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))"]
+
+
+def spatial() -> list:
+    rows = [[i * 10 + k, f"st_geomfromtext('{shape}', {srid})", "NULL", "'x'"] for i, shape in enumerate(SHAPES) for k, srid in enumerate((0, 4326, 3857))]
+    return ["CREATE TABLE t (id int primary key, g geometry, p point, v varchar(5))", insert("t", rows),
+            "INSERT INTO t VALUES (100, NULL, st_geomfromtext('POINT(3 4)', 4326), 'p')", "UPDATE t SET g = st_geomfromtext('POINT(7 8)', 3857) WHERE id < 3",
+            "SET SESSION binlog_row_image = MINIMAL", "UPDATE t SET p = st_geomfromtext('POINT(-1 1)') WHERE id = 10", "UPDATE t SET g = NULL WHERE id = 11", "DELETE FROM t WHERE id = 12"]
+
+
+def vectors(flavor: str) -> list:
+    text, bare = ("string_to_vector", "vector") if flavor == "mysql" else ("vec_fromtext", "vector(3)")
+    return [f"CREATE TABLE t (id int primary key, v vector(4), w {bare})",
+            insert("t", [[1, f"{text}('[1.5,-2,3e-38,0]')", f"{text}('[0.1,0.2,0.3]')"], [2, "NULL", "NULL"], [3, f"{text}('[1,2,3,4]')", "NULL"]]),
+            f"UPDATE t SET v = {text}('[9,8,7,6]') WHERE id = 2", "DELETE FROM t WHERE id = 3"]
+
+
+def natives() -> list:
+    """UUIDs of all versions and variants; addresses with runs of zeros at all places."""
+    uuids = [f"00112233-4455-{v:x}677-{n:x}899-aabbccddee{v:x}{n:x}" for v in range(16) for n in range(16)]
+    uuids += ["123e4567-e89b-12d3-a456-426655440000", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "018f3c1e-9b3a-7cc0-98c4-dc0c0c000000"]
+    words = ["0", "1", "ffff", "0a0"]
+    six = [":".join(words[(n >> 2 * w) * (3 + w) % 4 if n >> w & 1 else 0] for w in range(8)) for n in range(len(uuids) - 4)]
+    six += ["::1.2.3.4", "::ffff:192.0.2.1", "::ffff:0:0", "2001:db8::ff00:42:8329"]
+    rows = [[i, f"'{u}'", f"'{s}'", f"'{i % 256}.{i * 7 % 256}.{i % 3}.{i % 2 * 255}'"] for i, (u, s) in enumerate(zip(uuids, six))]
+    return ["CREATE TABLE t (id int primary key, u uuid, i6 inet6, i4 inet4)", insert("t", rows), "INSERT INTO t (id) VALUES (900)",
+            "UPDATE t SET u = NULL WHERE id = 3", "UPDATE t SET i4 = '9.9.9.9' WHERE id = 4"]
+
+
+def errors() -> list:
+    """What sessions without strict mode leave: ENUM number 0, cut text, zero dates."""
+    return ["CREATE TABLE t (id int primary key, e enum('a','b'), ee enum('','b'), s set('x','y'), v varchar(3), d date)",
+            insert("t", [[1, "'a'", "''", "'x'", "'abc'", "'2024-02-30'"], [2, "'nonsense'", "'nonsense'", "'y,nonsense'", "'abcdef'", "'nonsense'"], [3, "0", "0", "0", "''", "0"]])]
+
+
+def broken(flavor: str) -> list:
+    """Text that is none of its character set: the data file of a table with binary columns, put under one with text."""
+    sets = {"utf8mb4": "61c328", "utf8mb3": "f09f9880", "gbk": "61ff20", "sjis": "8120", "utf16": "d8000061", "latin1": "818d8f909d", "ascii": "ff"}
+    wide = {"utf8mb4": 4, "utf8mb3": 3, "gbk": 2, "sjis": 2, "utf16": 4}
+    text = ", ".join(f"c_{s} varchar(40) character set {s} not null" for s in sets)
+    plain = ", ".join(f"c_{s} varbinary({40 * wide.get(s, 1)}) not null" for s in sets)
+    return [f"CREATE TABLE t (id int not null primary key, v int not null, {text}) engine=myisam", f"CREATE TABLE donor (id int not null primary key, v int not null, {plain}) engine=myisam",
+            insert("t", [[i, i] + ["''"] * len(sets) for i in (1, 2)]), insert("donor", [[i, i] + [f"x'{b}'" for b in sets.values()] for i in (1, 2)]), "=donor t", "DROP TABLE donor",
+            "UPDATE t SET v = v + 10"]
+
+
+def hidden(flavor: str) -> list:
+    columns = "a int, v int generated always as (a + 1) virtual, s varchar(10) invisible default 'dflt', st int generated always as (a * 2) stored, late int"
+    first = ["SET sql_generate_invisible_primary_key = ON", f"CREATE TABLE t ({columns})"] if flavor == "mysql" else [f"CREATE TABLE t (id int primary key auto_increment, {columns})"]
+    return first + ["INSERT INTO t (a) VALUES (1), (2), (3)", "INSERT INTO t (a, s, late) VALUES (4, 'said', 5)", "UPDATE t SET s = 'new' WHERE a = 2", "UPDATE t SET a = 30 WHERE a = 3",
+                    "DELETE FROM t WHERE a = 1"]
+
+
+def versioned() -> list:
+    return ["CREATE TABLE t (id int primary key, v int, a timestamp(6) generated always as row start, b timestamp(6) generated always as row end, period for system_time (a, b))"
+            " with system versioning", "CREATE TABLE other (id int primary key, v int) with system versioning", "INSERT INTO t (id, v) VALUES (1, 1), (2, 2)",
+            "UPDATE t SET v = 5 WHERE id = 1", "DELETE FROM t WHERE id = 2", "INSERT INTO other VALUES (1, 1)", "UPDATE other SET v = 2", "DELETE FROM other"]
+
+
+def sequences() -> list:
+    return ["CREATE SEQUENCE numbers START WITH 100 INCREMENT BY 10 CACHE 5", "CREATE TABLE t (id int primary key, v int)",
+            "INSERT INTO t VALUES (NEXTVAL(numbers), 1), (NEXTVAL(numbers), 2)", "SELECT SETVAL(numbers, 5000)", "INSERT INTO t VALUES (NEXTVAL(numbers), 3)"]
+
+
+def value_fixtures(flavor: str) -> list:
+    out = [
+        Fixture("val_spatial", BOTH, spatial(), what="shapes of all kinds in three reference systems; MINIMAL images"),
+        Fixture("val_errors", BOTH, errors(), what="values that lax sessions leave: ENUM number 0, cut text, zero dates"),
+        Fixture("val_broken", BOTH, broken(flavor), text_as_hex=True, what="text that is none of its character set"),
+        Fixture("val_hidden", BOTH, hidden(flavor), what="invisible and generated columns; on MySQL an invisible primary key that the server made"),
+    ]
+    if flavor == "mysql":
+        return out + [Fixture("val_vector", BOTH, vectors(flavor), what="VECTOR")]
+    return out + [
+        Fixture("val_vector", ("mariadb11",), vectors(flavor), what="VECTOR"),
+        Fixture("val_native", BOTH, natives(), what="UUID, INET4, INET6"),
+        Fixture("val_versioned", BOTH, versioned(), rows=False, what="system-versioned tables: history rows, DELETE as UPDATE"),
+        Fixture("val_sequence", BOTH, sequences(), what="rows of a sequence between those of a table"),
+    ]
+
+
 BOTH = ("mariadb", "mysql")
 
 
@@ -272,25 +427,24 @@ def fixtures(flavor: str) -> list:
         Fixture("images", BOTH, images(), what="FULL, MINIMAL and NOBLOB row images, changed keys"),
         Fixture("images_nochecksum", BOTH, images(), globals={"binlog_checksum": "NONE"}, what="the same without checksums"),
         Fixture("metadata", BOTH, metadata(flavor), what="optional metadata over columns of all kinds", rows=False),
+        Fixture("ev_xa", BOTH, xa_zoo(flavor), rows=False, what="XA transactions"),
         Fixture("transactions", BOTH, transactions(flavor), what="transactions, XA, GTIDs of many kinds; the second file of two"),
     ]
     if flavor == "mysql":
         out += [
             Fixture("json", BOTH, json_zoo(), gzip=True, what="JSON values of all kinds"),
             Fixture("json_large", BOTH, json_large(), gzip=True, what="JSON documents beyond 64 KiB"),
-            Fixture("refused_partial", BOTH, ["CREATE TABLE t (id int primary key, j json)", "INSERT INTO t VALUES (1, '{\"a\": \"abcdefgh\"}')",
-                    "SET binlog_row_value_options = 'PARTIAL_JSON'", "UPDATE t SET j = json_set(j, '$.a', 'x')"], rows=False, what="PARTIAL_UPDATE_ROWS"),
-            Fixture("refused_payload", BOTH, ["CREATE TABLE t (id int primary key, v text)", "SET binlog_transaction_compression = ON",
-                    "INSERT INTO t VALUES (1, repeat('x', 1000))"], rows=False, what="TRANSACTION_PAYLOAD"),
+            Fixture("ev_payload", BOTH, payload(), gzip=True, what="TRANSACTION_PAYLOAD"),
+            Fixture("ev_partial", BOTH, partial(), gzip=True, what="PARTIAL_UPDATE_ROWS with full images, some in a TRANSACTION_PAYLOAD"),
         ]
     else:
         out += [
             Fixture("old_temporals", BOTH, old_temporals(), globals={"mysql56_temporal_format": "OFF"}, what="TIME, DATETIME, TIMESTAMP in the form of MySQL 5.5"),
             Fixture("json", BOTH, ["CREATE TABLE t (id int primary key, j json)", "INSERT INTO t VALUES (1, '{\"b\": 1.0,  \"a\": \"\\\\u00e4\"}'), (2, '[]'), (3, NULL)"], what="JSON is text"),
-            Fixture("refused_compressed", BOTH, ["CREATE TABLE t (id int primary key, v text)", "SET SESSION binlog_row_image = FULL", "INSERT INTO t VALUES (1, repeat('x', 1000))",
-                    "UPDATE t SET v = repeat('y', 1000)", "DELETE FROM t"], globals={"log_bin_compress": "ON"}, rows=False, what="compressed rows and queries"),
+            Fixture("ev_compressed", BOTH, compressed(), globals={"log_bin_compress": "ON", "log_bin_compress_min_len": 10}, gzip=True, what="compressed rows, statements and columns"),
+            Fixture("ev_alter", BOTH, two_phase_alter(), what="START, COMMIT and ROLLBACK ALTER"),
         ]
-    return out
+    return out + value_fixtures(flavor)
 
 
 def escape(v) -> str:
@@ -319,8 +473,10 @@ def write(path: Path, data: bytes, zipped: bool) -> None:
 def oracle_expression(column: tuple, members: bool) -> tuple[str, str]:
     name, dtype, charset = column
     q = f"`{name}`"
-    if dtype in ("geometry", "point", "vector", "inet6", "uuid"):
-        return "skip", "'-'"
+    if dtype in ("geometry", "point", "vector"):
+        return "bytes", f"hex(cast({q} as binary))"
+    if dtype in ("inet4", "inet6", "uuid"):
+        return dtype, f"concat(hex({q}), ' ', {q})"
     if "blob" in dtype or "binary" in dtype:
         return "hex", f"hex({q})"
     if dtype == "bit":
@@ -344,17 +500,19 @@ def oracle(conn, fixture: Fixture) -> tuple[list, list]:
         cur.execute("SELECT column_name, data_type, ifnull(character_set_name, '') FROM information_schema.columns"
                     " WHERE table_schema = 'fx' AND table_name = 't' ORDER BY ordinal_position")
         columns = list(cur.fetchall())
-        cur.execute("SELECT column_name, column_type, is_nullable, extra, (SELECT id FROM information_schema.collations c WHERE c.collation_name = x.collation_name LIMIT 1)"
+        mariadb = "mariadb" in conn.get_server_info().lower()
+        ids = "collation_character_set_applicability c WHERE c.full_collation_name" if mariadb else "collations c WHERE c.collation_name"
+        cur.execute(f"SELECT column_name, column_type, is_nullable, extra, (SELECT id FROM information_schema.{ids} = x.collation_name LIMIT 1)"
                     " FROM information_schema.columns x WHERE table_schema = 'fx' AND table_name = 't' ORDER BY ordinal_position")
         info = [["name", "type", "nullable", "extra", "collation"]] + [list(r) for r in cur.fetchall()]
-        modes = [oracle_expression(c, members) for c in columns]
+        modes = [("hex", f"hex(`{c[0]}`)") if fixture.text_as_hex and c[2] else oracle_expression(c, members) for c in columns]
         cur.execute("SELECT " + ", ".join(m[1] for m in modes) + " FROM fx.t ORDER BY 1, 2")
         rows = [[f"{c[0]}:{m[0]}" for c, m in zip(columns, modes)]] + [list(r) for r in cur.fetchall()]
     return rows, info
 
 
 def make(server, conn, fixture: Fixture) -> dict:
-    flavor = server.flavor
+    flavor, kind = server.flavor, server.kind
     with conn.cursor() as cur:
         cur.execute("SET SESSION sql_mode = '', time_zone = '+00:00', sql_log_bin = 0")
         cur.execute("DROP DATABASE IF EXISTS fx")
@@ -368,11 +526,30 @@ def make(server, conn, fixture: Fixture) -> dict:
     with work.cursor() as cur:
         cur.execute("SET SESSION sql_mode = '', time_zone = '+00:00'")
         cur.execute("SET NAMES utf8mb4")
+        cur.execute("SET SESSION sort_buffer_size = 67108864")  # large documents are sorted for the oracle
         cur.execute("USE fx")
         for s in fixture.session:
             cur.execute(s)
         cur.execute("FLUSH BINARY LOGS")
         for s in fixture.sql:
+            if s.startswith("@"):  # from another session
+                other = server.admin()
+                other.cursor().execute(s[1:])
+                other.close()
+                continue
+            if s.startswith("="):  # MyISAM: the second table gets the first one's data file
+                donor, table = s[1:].split()
+                cur.execute(f"FLUSH TABLES {donor}, {table}")
+                for end in ("MYD", "MYI"):
+                    shutil.copyfile(server.datadir / "fx" / f"{donor}.{end}", server.datadir / "fx" / f"{table}.{end}")
+                cur.execute("FLUSH TABLES")
+                continue
+            if s.startswith("?"):  # fails
+                try:
+                    cur.execute(s[1:])
+                except servers.pymysql.Error:
+                    continue
+                raise RuntimeError(f"did not fail: {s}")
             cur.execute(s)
         files = []
         file, _ = server.binlog_position()
@@ -383,21 +560,21 @@ def make(server, conn, fixture: Fixture) -> dict:
         for i, f in enumerate(want):
             cur.execute(f"SHOW BINLOG EVENTS IN '{f}'")
             events = [[r[1], r[2], r[4], r[5]] for r in cur.fetchall()]
-            name = f"{flavor}_{fixture.name}" + (f"_{i + 1}" if len(want) > 1 else "")
+            name = f"{kind}_{fixture.name}" + (f"_{i + 1}" if len(want) > 1 else "")
             data = (server.datadir / f).read_bytes()
             write(OUT / f"{name}.binlog", data, fixture.gzip)
             write_tsv(OUT / f"{name}.events.tsv", events, False)
             files.append(name)
         if fixture.rows:
-            write_tsv(OUT / f"{flavor}_{fixture.name}.rows.tsv", rows, fixture.gzip)
-        write_tsv(OUT / f"{flavor}_{fixture.name}.columns.tsv", info, False)
+            write_tsv(OUT / f"{kind}_{fixture.name}.rows.tsv", rows, fixture.gzip)
+        write_tsv(OUT / f"{kind}_{fixture.name}.columns.tsv", info, False)
         cur.execute("SELECT @@global.gtid_executed" if flavor == "mysql" else "SELECT @@global.gtid_binlog_pos")
         gtids = cur.fetchone()[0]
     work.close()
     with conn.cursor() as cur:
         for k, v in saved.items():
             cur.execute(f"SET GLOBAL {k} = %s", (v,))
-    return {"name": f"{flavor}_{fixture.name}", "files": files, "what": fixture.what, "flavor": flavor, "rows": fixture.rows, "metadata":
+    return {"name": f"{kind}_{fixture.name}", "files": files, "what": fixture.what, "flavor": flavor, "rows": fixture.rows, "metadata":
             fixture.globals.get("binlog_row_metadata", "FULL"), "globals": fixture.globals, "gtids_after": gtids.replace("\n", ""), "sql": fixture.sql}
 
 
@@ -408,12 +585,16 @@ def main() -> None:
     old = {e["name"]: e for e in json.loads(manifest_path.read_text())["fixtures"]} if only and manifest_path.exists() else {}
     options = {"server_id": 17, "binlog_row_metadata": "FULL", "binlog_row_image": "FULL", "character_set_server": "utf8mb4"}
     out, about = dict(old), {}
-    both = [servers.MariaDB(**options), servers.MySQL(binlog_rows_query_log_events="ON", **options)]
+    both = [servers.MariaDB(**options), servers.MySQL(binlog_rows_query_log_events="ON", **options), servers.MariaDB11(**options)]
     for server in servers.start_all(both):
         conn = server.admin()
-        about[server.flavor] = {"version": server.version, "options": server.options}
+        about[server.kind] = {"version": server.version, "options": server.options}
         for fixture in fixtures(server.flavor):
-            if only and fixture.name not in only and f"{server.flavor}_{fixture.name}" not in only:
+            if only and fixture.name not in only and f"{server.kind}_{fixture.name}" not in only:
+                continue
+            if server.kind == "mariadb11" and not fixture.name.startswith(("ev_", "transactions", "val_", "charsets", "temporals", "metadata")):
+                continue
+            if fixture.flavors == ("mariadb11",) and server.kind != "mariadb11":
                 continue
             entry = make(server, conn, fixture)
             out[entry["name"]] = entry

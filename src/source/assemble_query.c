@@ -281,7 +281,7 @@ static bool transaction_statement(Stmt *s, bool is_load, Err *err)
     case STMT_SAVEPOINT:
     case STMT_ROLLBACK_TO:
     case STMT_RELEASE_SAVEPOINT: return savepoint_statement(s, err);
-    case STMT_XA: return assemble_xa_statement(a, s->fmt, s->ev, shown(s->q->sql), err);
+    case STMT_XA: return assemble_xa_statement(a, s->fmt, s->ev, s->q->sql, err);
     case STMT_DML:
     case STMT_TABLE_DDL:
     case STMT_DATABASE_DDL:

@@ -1,7 +1,8 @@
 """Real MariaDB and MySQL servers in temporary folders, on free ports of the loopback.
 
 MariaDB comes from the system's package. MySQL comes from a Debian tree under $SHARDMERGE_CACHE/sid (default
-/var/cache/shardmerge/sid) and runs inside it with chroot, so its data folder lies in the tree's srv/.
+/var/cache/shardmerge/sid) and runs inside it with chroot, so its data folder lies in the tree's srv/; a newer MariaDB
+("mariadb11") comes from $SHARDMERGE_CACHE/trixie in the same way.
 
 Data folders are initialised once per process and flavor, then copied. Nothing outlives the process that started it:
 servers get SIGKILL when it dies (PR_SET_PDEATHSIG), atexit kills them by pid and removes their folders, and a later
@@ -28,6 +29,7 @@ import pymysql
 import pymysql.cursors
 
 CHROOT = Path(os.environ.get("SHARDMERGE_CACHE", "/var/cache/shardmerge")) / "sid"
+CHROOT_MARIADB = CHROOT.parent / "trixie"
 TMP = Path(os.environ.get("SHARDMERGE_TMP", "/tmp"))
 PREFIX = "smtest-"
 USER, PASSWORD = "sm", "sm-Pw.1"  # may do everything, from everywhere on this machine
@@ -163,6 +165,11 @@ class Server(Downstream):
     """One server process. Options are the server's own, with - or _; value True means --name, None removes a default."""
 
     binary = ""
+
+    @property
+    def kind(self) -> str:
+        """What `make` calls it: the flavor, and which of its servers where there are several."""
+        return self.flavor
 
     def __init__(self, flavor: str, name: str = "", durable: bool = False, **options):
         super().__init__(flavor, "127.0.0.1", 0, USER, PASSWORD)
@@ -428,6 +435,43 @@ class MariaDB(Server):
         self.run("STOP ALL SLAVES")
 
 
+class MariaDB11(MariaDB):
+    """MariaDB 11.8, in a Debian tree of its own. Its flavor is "mariadb"."""
+
+    kind = "mariadb11"
+
+    def template(self) -> Path:
+        if "mariadb11" not in _templates:
+            if not (CHROOT_MARIADB / "usr/sbin/mariadbd").exists():
+                raise HarnessError(f"no MariaDB under {CHROOT_MARIADB}: run make deps-install")
+            folder = new_folder(CHROOT_MARIADB / "srv")
+            done = subprocess.run(["chroot", str(CHROOT_MARIADB), "mariadb-install-db", "--no-defaults", "--user=root", "--force",
+                                   f"--datadir={self._inside(folder / 'data')}", "--skip-test-db",
+                                   "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M"],
+                                  capture_output=True, text=True)
+            if done.returncode != 0:
+                raise HarnessError(f"mariadb-install-db failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+            _templates["mariadb11"] = folder / "data"
+        return _templates["mariadb11"]
+
+    def _inside(self, path: Path) -> str:
+        return "/" + str(Path(path).relative_to(CHROOT_MARIADB))
+
+    def _new_folder(self) -> Path:
+        return new_folder(CHROOT_MARIADB / "srv")
+
+    def _command(self, options: list[str]) -> list[str]:
+        return ["chroot", str(CHROOT_MARIADB), "/usr/sbin/mariadbd", "--no-defaults", *options]
+
+    def _defaults(self) -> dict:
+        out = super()._defaults()
+        out.update({"datadir": self._inside(self.datadir), "socket": self._inside(self.socket_path),
+                    "pid-file": self._inside(self.folder / "own.pid"), "log-error": self._inside(self.error_log)})
+        if "innodb-flush-method" in out:  # what that stood for has options of its own here
+            del out["innodb-flush-method"]
+        return out
+
+
 class MySQL(Server):
     def __init__(self, name: str = "", gtid: bool = True, **options):
         super().__init__("mysql", name, **options)
@@ -502,7 +546,8 @@ class MySQL(Server):
 
 
 def make(flavor: str, name: str = "", **options) -> Server:
-    return {"mariadb": MariaDB, "mysql": MySQL}[flavor](name, **options)
+    """flavor: "mariadb", "mysql", or "mariadb11", which is a MariaDB 11.8."""
+    return {"mariadb": MariaDB, "mysql": MySQL, "mariadb11": MariaDB11}[flavor](name, **options)
 
 
 def start_all(servers: list[Server]) -> list[Server]:

@@ -39,7 +39,8 @@ static ColumnCodec codec_of(Replay *x, const MapColumn *c)
                          .meta = c->meta,
                          .is_unsigned = c->is_unsigned,
                          .members = c->members,
-                         .n_members = c->n_members};
+                         .n_members = c->n_members,
+                         .as_text = true};
     switch (c->type) {
     case COLTYPE_STRING:
     case COLTYPE_VARCHAR:
@@ -335,7 +336,7 @@ static void replay_event(Replay *x, const EventHeader *h, Str body, Str info)
     case EVENT_XA_PREPARE: {
         bool one_phase;
         OK(event_xa_prepare(body, &one_phase, &text, &err));
-        ck_assert(!one_phase);
+        ck_assert_int_eq(one_phase, str_find(info, STR("ONE PHASE")) != SIZE_MAX);
         ck_assert_msg(str_find(info, sb_view(&text)) != SIZE_MAX, "%s is not in %.*s", text.ptr,
                       STR_ARG(info));
         return;
@@ -407,7 +408,10 @@ static void replay_file(Replay *x, const char *name)
         OK(event_split(event, x->fmt.checksum_crc32, &h, &body, &err));
         uint64_t pos, end;
         next_line(x, &line, &pos, &end);
-        ck_assert(pos == at && end == h.next_pos && end == at + event.len);
+        ck_assert_msg(pos == at && (h.next_pos == at + event.len ||
+                                    (h.next_pos == 0 && x->flavor == FLAVOR_MARIADB)),
+                      "%s: the event at %zu ends at %u", name, at, h.next_pos); /* 0: MariaDB 11.4 and later */
+        ck_assert(end == h.next_pos || end == at + event.len);
         replay_event(x, &h, body, fixture_cell(&x->arena, line));
         at += event.len;
     }
@@ -425,6 +429,29 @@ static uint32_t split_line(Arena *arena, Str line, Str *cells, uint32_t max)
     return n;
 }
 
+/* The map has a binary string; only the definition knows better. want: hex, a blank, the server's text. */
+static void compare_native(Replay *x, uint32_t row, uint32_t i, Str type, Str want)
+{
+    Str got = x->text[row][i], hex = str_split(&want, ' ');
+    ck_assert_msg(str_ieq(str_make(got.ptr + 2, got.len - 2), hex), "row %u: %s, not %.*s", row + 1, got.ptr,
+                  STR_ARG(hex));
+    uint8_t bytes[16];
+    size_t n = hex.len / 2;
+    ck_assert_uint_le(n, sizeof bytes);
+    for (size_t k = 0; k < n; k++)
+        bytes[k] = (uint8_t)(hex_digit(hex.ptr[2 * k]) << 4 | hex_digit(hex.ptr[2 * k + 1]));
+    while (n && bytes[n - 1] == 0)
+        n--; /* as the image has it */
+    ColumnCodec codec = {.type = COLTYPE_STRING,
+                         .text = str_eqc(type, "uuid")    ? TEXT_UUID
+                                 : str_eqc(type, "inet4") ? TEXT_INET4
+                                                          : TEXT_INET6};
+    StrBuf text CLEANUP(sb_done) = {0};
+    Err err = {0};
+    OK(value_text(&text, &codec, (Field){bytes, (uint32_t)n, FIELD_VALUE}, &err));
+    ck_assert_msg(str_eq(sb_view(&text), want), "row %u: %s, not %.*s", row + 1, text.ptr, STR_ARG(want));
+}
+
 static void compare_cell(Replay *x, uint32_t row, uint32_t i, Str mode, Str want)
 {
     const char *name = json_string_value(json_object_get(x->fixture, "name"));
@@ -436,6 +463,15 @@ static void compare_cell(Replay *x, uint32_t row, uint32_t i, Str mode, Str want
         double a = strtod(x->literal[row][i].ptr, NULL), b = strtod(want.ptr, NULL);
         ck_assert_msg(a == b, "%s row %u column %u: %s, not %s", name, row + 1, i + 1, x->literal[row][i].ptr,
                       want.ptr);
+        return;
+    }
+    if (str_eqc(mode, "uuid") || str_eqc(mode, "inet4") || str_eqc(mode, "inet6")) {
+        compare_native(x, row, i, mode, want);
+        return;
+    }
+    if (str_eqc(mode, "bytes")) {
+        ck_assert_msg(str_ieq(str_make(got.ptr + 2, got.len - 2), want), "%s row %u column %u: %s, not %.*s", name,
+                      row + 1, i + 1, got.ptr, STR_ARG(want));
         return;
     }
     if (str_eqc(mode, "hex")) {
@@ -583,7 +619,7 @@ static void replay_fixture(json_t *fixture)
     x->gtids = gtidset_new(x->flavor);
     ck_assert_uint_ge(json_array_size(json_object_get(fixture, "files")), 1);
     json_array_foreach(json_object_get(fixture, "files"), i, file) replay_file(x, json_string_value(file));
-    bool packed = strstr(name, "_ev_") != NULL || strstr(name, "_refused_") != NULL;
+    bool packed = strstr(name, "_ev_payload") || strstr(name, "_ev_partial") || strstr(name, "_ev_compressed");
     ck_assert_msg(packed == (x->packed_events > 0), "%s: %u packed events", name, x->packed_events);
     ck_assert(x->has_table && x->rows_events > 0);
     compare_columns(x, name);
