@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "db/conn.h"
 #include "db/schema_read.h"
+#include "ops/route_census.h"
 #include "ops/route_compare.h"
 #include "ops/route_ddl.h"
 #include "ops/route_list.h"
@@ -190,6 +191,24 @@ static bool ask_servers(Dry *d, Err *err)
     return true;
 }
 
+static int census_verb(Dry *d, const RouteVerbOpts *opts, StrBuf *out, Err *err)
+{
+    enum { EXACT_VALUES = 2000000 };
+    CensusOpts o = {.plan = d->plan,
+                    .source_ids = d->ids,
+                    .shards = d->shards,
+                    .targets = d->targets,
+                    .keys = &d->keys,
+                    .conns = d->conns,
+                    .is_mariadb = d->is_mariadb,
+                    .target_is_tidb = d->target && version_has(d->target, "tidb"),
+                    .exact_values = EXACT_VALUES};
+    CensusTarget *list;
+    if (!route_census(&o, &d->arena, &list, err)) return err_exit_status(err);
+    opts->json ? census_json(&o, d->task->name, list, out) : census_human(&o, d->task->name, list, out);
+    return census_has_problems(&o, list) ? 1 : 0;
+}
+
 static bool check_opts(const RouteVerbOpts *o, Err *err)
 {
     if (o->ddl && o->census) return err_set(err, ERR_USAGE, "--ddl and --census are two answers: give one");
@@ -209,6 +228,8 @@ int route_verb(const Task *task, const RouteVerbOpts *opts, StrBuf *out, Err *er
     int status = 0;
     if (!ok) {
         status = err_exit_status(err);
+    } else if (opts->census) {
+        status = census_verb(&d, opts, out, err);
     } else {
         RouteReport report = {.task = task->name,
                               .source_ids = d.ids,

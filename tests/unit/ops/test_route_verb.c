@@ -152,17 +152,36 @@ static TableSchema *table(const char *type, const char *column_type)
 
 START_TEST(compared)
 {
-    static RouteRule rules[] = {
-        {STR("same"), STR("a_?"), STR("t"), STR("m"), STR("equal"), {"task.yaml", 3, 1}},
-        {STR("mixed"), STR("b_?"), STR("t"), STR("m"), STR("mixed"), {"task.yaml", 4, 1}},
-        {STR("new"), STR("c"), STR("t"), STR("m"), STR("new"), {"task.yaml", 5, 1}},
-        {STR("old"), STR("d"), STR("t"), STR("m"), STR("old"), {"task.yaml", 6, 1}}};
+    static RouteRule rules[] = {{.name = STR("same"),
+                                 .schema_pattern = STR("a_?"),
+                                 .table_pattern = STR("t"),
+                                 .target_schema = STR("m"),
+                                 .target_table = STR("equal"),
+                                 .place = {"task.yaml", 3, 1}},
+                                {.name = STR("mixed"),
+                                 .schema_pattern = STR("b_?"),
+                                 .table_pattern = STR("t"),
+                                 .target_schema = STR("m"),
+                                 .target_table = STR("mixed"),
+                                 .place = {"task.yaml", 4, 1}},
+                                {.name = STR("new"),
+                                 .schema_pattern = STR("c"),
+                                 .table_pattern = STR("t"),
+                                 .target_schema = STR("m"),
+                                 .target_table = STR("new"),
+                                 .place = {"task.yaml", 5, 1}},
+                                {.name = STR("old"),
+                                 .schema_pattern = STR("d"),
+                                 .table_pattern = STR("t"),
+                                 .target_schema = STR("m"),
+                                 .target_table = STR("old"),
+                                 .place = {"task.yaml", 6, 1}}};
     RouteRule *list[] = {&rules[0], &rules[1], &rules[2], &rules[3]};
     static const TableName names[N_TABLES] = {
         {STR("a_1"), STR("t")}, {STR("a_2"), STR("t")}, {STR("b_1"), STR("t")}, {STR("b_2"), STR("t")},
         {STR("b_3"), STR("t")}, {STR("c"), STR("t")},   {STR("d"), STR("t")}};
     static const Str ids[] = {STR("s1")};
-    PlanSource source = {ids[0], NULL, list, 4, names, N_TABLES, {0}};
+    PlanSource source = {.id = ids[0], .rules = list, .n_rules = 4, .tables = names, .n_tables = N_TABLES};
     PlanOpts plan_opts = {.sources = &source, .n_sources = 1};
     RoutePlan *plan;
     Err err = {0};
@@ -183,6 +202,9 @@ START_TEST(compared)
                              .target_is_mariadb = true,
                              .create_tables = true};
     Arena arena = {0};
+    RouteKeys keys;
+    route_keys_resolve(plan, ids, shards, &arena, &keys);
+    opts.keys = &keys;
     RouteReport report = {.task = STR("compared"), .source_ids = ids, .n_sources = 1, .plan = plan};
     RouteComparison *c = route_compare(&opts, &arena);
     report.comparisons = c;
