@@ -17,8 +17,14 @@ typedef struct Builder {
     size_t n_keys, cap_keys;
     ForeignKey *foreign_keys;
     size_t n_foreign_keys, cap_foreign_keys;
-    Str foreign_key; /* name of the last */
-    bool rules_seen; /* of its foreign keys */
+    Str foreign_key;   /* name of the last */
+    bool rules_seen;   /* of its foreign keys */
+    ForeignKey *rules; /* name and actions alone */
+    size_t n_rules, cap_rules;
+    CheckDef *checks;
+    size_t n_checks, cap_checks;
+    PartitionDef *parts;
+    size_t n_parts, cap_parts;
 } Builder;
 
 /* One scan: a schema, or one table of it. */
@@ -27,6 +33,7 @@ typedef struct Scan {
     Str schema, table; /* table empty: all of the schema */
     bool is_mariadb, ignores_case;
     bool escapes_expressions; /* MySQL 8+ */
+    bool has_partitions;      /* some table has */
     Map tables;               /* name as the server spells it → Builder */
 } Scan;
 
@@ -244,14 +251,61 @@ static bool contains_nocase(Str s, const char *needle)
     return false;
 }
 
+/* `name`, 'value' or "value" without the quotes, or a bare word; *at moves behind it. */
+static Str option_word(Str s, size_t *at, const char *until)
+{
+    char quote = *at < s.len && strchr("`'\"", s.ptr[*at]) ? s.ptr[*at] : 0;
+    size_t from = *at += quote != 0;
+    while (*at < s.len && (quote ? s.ptr[*at] != quote : !strchr(until, s.ptr[*at])))
+        ++*at;
+    Str word = {s.ptr + from, *at - from};
+    *at += quote != 0;
+    return word;
+}
+
+static int option_order(const void *x, const void *y)
+{
+    return str_cmp(((const TableOption *)x)->name, ((const TableOption *)y)->name);
+}
+
+/* CREATE_OPTIONS: row_format=COMPRESSED KEY_BLOCK_SIZE=8 partitioned `page_compressed`=1 */
+static bool read_options(TableSchema *t, Str text)
+{
+    bool partitioned = false;
+    uint32_t cap = 1;
+    for (size_t i = 0; i < text.len; i++)
+        cap += text.ptr[i] == '=';
+    t->options = arena_array(&t->arena, TableOption, cap);
+    for (size_t at = 0; at < text.len;) {
+        if (text.ptr[at] == ' ') {
+            at++;
+            continue;
+        }
+        Str name = option_word(text, &at, "= ");
+        if (at >= text.len || text.ptr[at] != '=') {
+            partitioned |= str_ieq(name, STR("partitioned"));
+            continue;
+        }
+        at++;
+        Str value = option_word(text, &at, " ");
+        TableOption *o = &t->options[t->n_options++];
+        char *lower = arena_alloc(&t->arena, name.len + 1);
+        for (size_t i = 0; i < name.len; i++)
+            lower[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] | 0x20) : name.ptr[i];
+        *o = (TableOption){str_make(lower, name.len), arena_str(&t->arena, value)};
+    }
+    if (t->n_options) qsort(t->options, t->n_options, sizeof *t->options, option_order);
+    return partitioned;
+}
+
 /* -- views -- */
 
 static bool load_tables(Scan *s, Err *err)
 {
-    static const View view = {
-        "TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, TABLE_COMMENT, VERSION() AS SERVER, "
-        "@@lower_case_table_names AS NAME_CASE",
-        "TABLES", "TABLE_SCHEMA", "TABLE_NAME", NULL};
+    static const View view = {"TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, TABLE_COMMENT, "
+                              "CREATE_OPTIONS, VERSION() AS SERVER, "
+                              "@@lower_case_table_names AS NAME_CASE",
+                              "TABLES", "TABLE_SCHEMA", "TABLE_NAME", NULL};
     Answer a;
     if (!ask(s, &view, &a, err)) return false;
     while (answer_next(&a)) {
@@ -267,6 +321,7 @@ static bool load_tables(Scan *s, Err *err)
         t->engine = arena_str(&t->arena, cell(&a, "ENGINE"));
         t->collation = arena_str(&t->arena, cell(&a, "TABLE_COLLATION"));
         t->comment = arena_str(&t->arena, cell(&a, "TABLE_COMMENT"));
+        s->has_partitions |= read_options(t, cell(&a, "CREATE_OPTIONS"));
         t->is_view = contains_nocase(cell(&a, "TABLE_TYPE"), "view");
         t->is_versioned = cell_is(&a, "TABLE_TYPE", "SYSTEM VERSIONED");
         t->is_sequence = cell_is(&a, "TABLE_TYPE", "SEQUENCE");
@@ -296,7 +351,10 @@ static bool read_column(Scan *s, const Answer *a, Builder *b, Err *err)
                      .fsp = (uint32_t)cell_u64(a, "DATETIME_PRECISION"),
                      .charset = arena_str(arena, cell(a, "CHARACTER_SET_NAME")),
                      .collation = arena_str(arena, cell(a, "COLLATION_NAME")),
-                     .comment = arena_str(arena, cell(a, "COLUMN_COMMENT"))};
+                     .comment = arena_str(arena, cell(a, "COLUMN_COMMENT")),
+                     .has_srid = cell(a, "SRS_ID").ptr != NULL,
+                     .srid = (uint32_t)cell_u64(a, "SRS_ID"),
+                     .unversioned = contains_nocase(extra, "WITHOUT SYSTEM VERSIONING")};
     bool listed = str_eqc(c->data_type, "enum") || str_eqc(c->data_type, "set");
     c->is_unsigned = !listed && contains_nocase(c->column_type, " unsigned");
     c->generated_stored = c->generated && !contains_nocase(extra, "VIRTUAL");
@@ -357,12 +415,18 @@ static bool load_keys(Scan *s, Err *err)
         KeyDef *k = key_of(b, cell(&a, "INDEX_NAME"));
         k->unique = cell_is(&a, "NON_UNIQUE", "0");
         k->index_type = arena_str(&b->schema->arena, cell(&a, "INDEX_TYPE"));
+        k->invisible = cell_is(&a, "IS_VISIBLE", "NO") || cell_is(&a, "IGNORED", "YES");
+        if (!k->comment.ptr) k->comment = arena_str(&b->schema->arena, cell(&a, "INDEX_COMMENT"));
         if (!k->parts) k->parts = arena_array(&b->schema->arena, KeyPart, MAX_PARTS);
         CHECK(k->n_parts < MAX_PARTS, "an index of more than 64 parts");
         Str column = cell(&a, "COLUMN_NAME");
         KeyPart *p = &k->parts[k->n_parts++];
         p->column = column.ptr ? find_column(b, column) : UINT32_MAX;
-        if (p->column == UINT32_MAX) k->has_expression = true;
+        p->descending = cell_is(&a, "COLLATION", "D");
+        if (p->column == UINT32_MAX) {
+            k->has_expression = true;
+            p->expression = expression(s, &b->schema->arena, cell(&a, "EXPRESSION"));
+        }
         if (!str_ieq(k->index_type, STR("SPATIAL"))) p->prefix = (uint32_t)cell_u64(&a, "SUB_PART");
         if (column.ptr && p->column == UINT32_MAX)
             ok = err_set(err, ERR_DB_RETRY,
@@ -375,8 +439,8 @@ static bool load_keys(Scan *s, Err *err)
 
 static bool load_key_rules(Scan *s, Err *err)
 {
-    static const View view = {"TABLE_NAME, UPDATE_RULE, DELETE_RULE", "REFERENTIAL_CONSTRAINTS",
-                              "CONSTRAINT_SCHEMA", "TABLE_NAME", NULL};
+    static const View view = {"TABLE_NAME, CONSTRAINT_NAME, UPDATE_RULE, DELETE_RULE",
+                              "REFERENTIAL_CONSTRAINTS", "CONSTRAINT_SCHEMA", "TABLE_NAME", NULL};
     static const char *const acting[] = {"CASCADE", "SET NULL", "SET DEFAULT"};
     Answer a;
     if (!ask(s, &view, &a, err)) return false;
@@ -384,6 +448,11 @@ static bool load_key_rules(Scan *s, Err *err)
         Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
         if (!b) continue;
         b->schema->has_foreign_keys = b->rules_seen = true;
+        Arena *arena = &b->schema->arena;
+        b->rules = grow(b->rules, b->n_rules, &b->cap_rules, sizeof *b->rules);
+        b->rules[b->n_rules++] = (ForeignKey){.name = arena_str(arena, cell(&a, "CONSTRAINT_NAME")),
+                                              .on_update = arena_str(arena, cell(&a, "UPDATE_RULE")),
+                                              .on_delete = arena_str(arena, cell(&a, "DELETE_RULE"))};
         for (size_t i = 0; i < ARRAY_LEN(acting); i++)
             if (cell_is(&a, "UPDATE_RULE", acting[i]) || cell_is(&a, "DELETE_RULE", acting[i]))
                 b->schema->has_cascade = true;
@@ -433,6 +502,12 @@ static void add_foreign_column(Builder *b, const Answer *a)
                          .columns = arena_array(arena, uint32_t, MAX_PARTS),
                          .parent_columns = arena_array(arena, Str, MAX_PARTS)};
         b->foreign_key = arena_str(arena, name);
+        b->foreign_keys[b->n_foreign_keys - 1].name = b->foreign_key;
+        for (size_t i = 0; i < b->n_rules; i++) {
+            if (!str_eq(b->rules[i].name, name)) continue;
+            b->foreign_keys[b->n_foreign_keys - 1].on_update = b->rules[i].on_update;
+            b->foreign_keys[b->n_foreign_keys - 1].on_delete = b->rules[i].on_delete;
+        }
     }
     ForeignKey *k = &b->foreign_keys[b->n_foreign_keys - 1];
     CHECK(k->n_columns < MAX_PARTS, "a foreign key of more than 64 columns");
@@ -476,7 +551,102 @@ static bool load_triggers(Scan *s, Err *err)
     return true;
 }
 
+/* Old servers have no such view: no checks. */
+static bool load_checks(Scan *s, Err *err)
+{
+    static const View mariadb = {"*", "CHECK_CONSTRAINTS", "CONSTRAINT_SCHEMA", "TABLE_NAME", NULL};
+    static const View mysql = {"t.TABLE_NAME, t.CONSTRAINT_NAME, t.ENFORCED, c.CHECK_CLAUSE",
+                               "TABLE_CONSTRAINTS t JOIN information_schema.CHECK_CONSTRAINTS c "
+                               "ON c.CONSTRAINT_SCHEMA = t.CONSTRAINT_SCHEMA AND c.CONSTRAINT_NAME = "
+                               "t.CONSTRAINT_NAME AND t.CONSTRAINT_TYPE = 'CHECK'",
+                               "t.TABLE_SCHEMA", "t.TABLE_NAME", NULL};
+    enum { NO_TABLE = 1109, NO_SUCH_TABLE = 1146, NO_COLUMN = 1054 };
+    Answer a;
+    Err none = {0};
+    if (!ask(s, s->is_mariadb ? &mariadb : &mysql, &a, &none)) {
+        unsigned e = none.server_errno;
+        bool old = e == NO_TABLE || e == NO_SUCH_TABLE || e == NO_COLUMN;
+        if (old)
+            err_clear(&none);
+        else
+            err_move(err, &none);
+        return old;
+    }
+    while (answer_next(&a)) {
+        Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
+        if (!b) continue;
+        Arena *arena = &b->schema->arena;
+        b->checks = grow(b->checks, b->n_checks, &b->cap_checks, sizeof *b->checks);
+        b->checks[b->n_checks++] = (CheckDef){.name = arena_str(arena, cell(&a, "CONSTRAINT_NAME")),
+                                              .expr = expression(s, arena, cell(&a, "CHECK_CLAUSE")),
+                                              .column_level = cell_is(&a, "LEVEL", "Column"),
+                                              .not_enforced = cell_is(&a, "ENFORCED", "NO")};
+    }
+    answer_done(&a);
+    return true;
+}
+
+static void add_partition(Scan *s, Builder *b, const Answer *a)
+{
+    enum { MAX_SUBPARTITIONS = 8192 };
+    Arena *arena = &b->schema->arena;
+    Partitioning *by = &b->schema->partitioning;
+    Str name = cell(a, "PARTITION_NAME"), sub = cell(a, "SUBPARTITION_NAME");
+    if (!by->method.len) {
+        *by = (Partitioning){.method = arena_str(arena, cell(a, "PARTITION_METHOD")),
+                             .expr = expression(s, arena, cell(a, "PARTITION_EXPRESSION")),
+                             .sub_method = arena_str(arena, cell(a, "SUBPARTITION_METHOD")),
+                             .sub_expr = expression(s, arena, cell(a, "SUBPARTITION_EXPRESSION"))};
+    }
+    if (!b->n_parts || !str_eq(b->parts[b->n_parts - 1].name, name)) {
+        b->parts = grow(b->parts, b->n_parts, &b->cap_parts, sizeof *b->parts);
+        b->parts[b->n_parts++] = (PartitionDef){.name = arena_str(arena, name),
+                                                .values = arena_str(arena, cell(a, "PARTITION_DESCRIPTION")),
+                                                .comment = arena_str(arena, cell(a, "PARTITION_COMMENT"))};
+    }
+    if (!sub.ptr) return;
+    PartitionDef *p = &b->parts[b->n_parts - 1];
+    CHECK(p->n_subpartitions < MAX_SUBPARTITIONS, "more subpartitions than a table may have");
+    Str *names = arena_array(arena, Str, p->n_subpartitions + 1U);
+    if (p->n_subpartitions) memcpy(names, p->subpartitions, sizeof *names * p->n_subpartitions);
+    names[p->n_subpartitions++] = arena_str(arena, sub);
+    p->subpartitions = names;
+}
+
+static bool load_partitions(Scan *s, Err *err)
+{
+    static const View view = {"*", "PARTITIONS", "TABLE_SCHEMA", "TABLE_NAME",
+                              "TABLE_NAME, PARTITION_ORDINAL_POSITION, SUBPARTITION_ORDINAL_POSITION"};
+    Answer a;
+    if (!s->has_partitions) return true;
+    if (!ask(s, &view, &a, err)) return false;
+    while (answer_next(&a)) {
+        Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
+        if (b && cell(&a, "PARTITION_NAME").ptr) add_partition(s, b, &a);
+    }
+    answer_done(&a);
+    return true;
+}
+
 /* -- putting together -- */
+
+static int check_order(const void *x, const void *y)
+{
+    return str_cmp(((const CheckDef *)x)->name, ((const CheckDef *)y)->name);
+}
+
+static int foreign_key_order(const void *x, const void *y)
+{
+    return str_cmp(((const ForeignKey *)x)->name, ((const ForeignKey *)y)->name);
+}
+
+/* A copy of a list in the table's arena. */
+static void *keep(TableSchema *t, const void *items, size_t n, size_t size)
+{
+    void *copy = arena_zalloc(&t->arena, (n + 1) * size);
+    if (n) memcpy(copy, items, n * size);
+    return copy;
+}
 
 static int key_order(const void *x, const void *y)
 {
@@ -488,17 +658,20 @@ static int key_order(const void *x, const void *y)
 static void builder_finish(Builder *b)
 {
     TableSchema *t = b->schema;
-    t->columns = arena_array(&t->arena, ColumnDef, b->n_columns + 1);
-    if (b->n_columns) memcpy(t->columns, b->columns, sizeof *b->columns * b->n_columns);
-    t->n_columns = (uint32_t)b->n_columns;
     if (b->n_keys) qsort(b->keys, b->n_keys, sizeof *b->keys, key_order);
-    t->keys = arena_array(&t->arena, KeyDef, b->n_keys + 1);
-    if (b->n_keys) memcpy(t->keys, b->keys, sizeof *b->keys * b->n_keys);
-    t->n_keys = (uint32_t)b->n_keys;
-    t->foreign_keys = arena_array(&t->arena, ForeignKey, b->n_foreign_keys + 1);
+    if (b->n_checks) qsort(b->checks, b->n_checks, sizeof *b->checks, check_order);
     if (b->n_foreign_keys)
-        memcpy(t->foreign_keys, b->foreign_keys, sizeof *b->foreign_keys * b->n_foreign_keys);
+        qsort(b->foreign_keys, b->n_foreign_keys, sizeof *b->foreign_keys, foreign_key_order);
+    t->columns = keep(t, b->columns, b->n_columns, sizeof *b->columns);
+    t->n_columns = (uint32_t)b->n_columns;
+    t->keys = keep(t, b->keys, b->n_keys, sizeof *b->keys);
+    t->n_keys = (uint32_t)b->n_keys;
+    t->foreign_keys = keep(t, b->foreign_keys, b->n_foreign_keys, sizeof *b->foreign_keys);
     t->n_foreign_keys = (uint32_t)b->n_foreign_keys;
+    t->checks = keep(t, b->checks, b->n_checks, sizeof *b->checks);
+    t->n_checks = (uint32_t)b->n_checks;
+    t->partitioning.parts = keep(t, b->parts, b->n_parts, sizeof *b->parts);
+    t->partitioning.n_parts = (uint32_t)b->n_parts;
 }
 
 static void scan_done(Scan *s)
@@ -512,6 +685,9 @@ static void scan_done(Scan *s)
         free(b->columns);
         free(b->keys);
         free(b->foreign_keys);
+        free(b->rules);
+        free(b->checks);
+        free(b->parts);
         free(b);
     }
     map_done(&s->tables);
@@ -521,7 +697,8 @@ static bool scan_load(Scan *s, Err *err)
 {
     if (!load_tables(s, err)) return false;
     if (!s->tables.count) return true;
-    return load_columns(s, err) && load_keys(s, err) && load_foreign_keys(s, err) && load_triggers(s, err);
+    return load_columns(s, err) && load_keys(s, err) && load_foreign_keys(s, err) && load_triggers(s, err) &&
+           load_checks(s, err) && load_partitions(s, err);
 }
 
 /* Hands over the table of that name: as spelled, or without case where the server compares so. */

@@ -52,6 +52,9 @@ static json_t *column_to_json(const ColumnDef *c)
     put_text(o, "default", c->default_text);
     put_text(o, "generation", c->generation_expr);
     put_text(o, "comment", c->comment);
+    put_flag(o, "has_srid", c->has_srid);
+    put_number(o, "srid", c->srid);
+    put_flag(o, "unversioned", c->unversioned);
     if (c->n_members) {
         json_t *members = json_array();
         for (uint32_t i = 0; i < c->n_members; i++)
@@ -69,11 +72,16 @@ static json_t *key_to_json(const KeyDef *k)
     put_flag(o, "unique", k->unique);
     put_flag(o, "expression", k->has_expression);
     put_text(o, "index_type", k->index_type);
+    put_flag(o, "invisible", k->invisible);
+    put_flag(o, "for_foreign_key", k->for_foreign_key);
+    put_text(o, "comment", k->comment);
     for (uint32_t i = 0; i < k->n_parts; i++) {
         json_t *p = json_object();
         if (k->parts[i].column != UINT32_MAX)
             json_object_set_new(p, "column", json_integer((json_int_t)k->parts[i].column));
         put_number(p, "prefix", k->parts[i].prefix);
+        put_flag(p, "descending", k->parts[i].descending);
+        put_text(p, "expression", k->parts[i].expression);
         json_array_append_new(parts, p);
     }
     json_object_set_new(o, "parts", parts);
@@ -90,11 +98,57 @@ static json_t *parents_to_json(const TableSchema *s)
             json_array_append_new(columns, json_integer((json_int_t)k->columns[c]));
             json_array_append_new(theirs, json_of_text(k->parent_columns[c]));
         }
-        json_array_append_new(
-            list, json_pack("{s:o, s:o, s:o, s:o}", "schema", json_of_text(k->parent.schema), "table",
-                            json_of_text(k->parent.table), "columns", columns, "parent_columns", theirs));
+        json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "schema", json_of_text(k->parent.schema), "table",
+                              json_of_text(k->parent.table), "columns", columns, "parent_columns", theirs);
+        put_text(o, "name", k->name);
+        put_text(o, "on_update", k->on_update);
+        put_text(o, "on_delete", k->on_delete);
+        json_array_append_new(list, o);
     }
     return list;
+}
+
+static void details_to_json(const TableSchema *s, json_t *o)
+{
+    json_t *checks = json_array(), *options = json_array();
+    for (uint32_t i = 0; i < s->n_checks; i++) {
+        json_t *c = json_object();
+        json_object_set_new(c, "name", json_of_text(s->checks[i].name));
+        json_object_set_new(c, "expression", json_of_text(s->checks[i].expr));
+        put_flag(c, "column_level", s->checks[i].column_level);
+        put_flag(c, "not_enforced", s->checks[i].not_enforced);
+        json_array_append_new(checks, c);
+    }
+    for (uint32_t i = 0; i < s->n_options; i++)
+        json_array_append_new(options, json_pack("{s:o, s:o}", "name", json_of_text(s->options[i].name),
+                                                 "value", json_of_text(s->options[i].value)));
+    if (s->n_checks) json_object_set(o, "checks", checks);
+    if (s->n_options) json_object_set(o, "options", options);
+    json_decref(checks);
+    json_decref(options);
+    put_number(o, "auto_increment", MIN(s->auto_increment, (uint64_t)INT64_MAX));
+}
+
+static json_t *partitioning_to_json(const Partitioning *by)
+{
+    json_t *o = json_object(), *parts = json_array();
+    put_text(o, "method", by->method);
+    put_text(o, "expression", by->expr);
+    put_text(o, "sub_method", by->sub_method);
+    put_text(o, "sub_expression", by->sub_expr);
+    for (uint32_t i = 0; i < by->n_parts; i++) {
+        json_t *p = json_object(), *subs = json_array();
+        json_object_set_new(p, "name", json_of_text(by->parts[i].name));
+        put_text(p, "values", by->parts[i].values);
+        put_text(p, "comment", by->parts[i].comment);
+        for (uint32_t k = 0; k < by->parts[i].n_subpartitions; k++)
+            json_array_append_new(subs, json_of_text(by->parts[i].subpartitions[k]));
+        if (json_array_size(subs)) json_object_set(p, "subpartitions", subs);
+        json_decref(subs);
+        json_array_append_new(parts, p);
+    }
+    json_object_set_new(o, "parts", parts);
+    return o;
 }
 
 void schema_to_json(const TableSchema *s, StrBuf *out)
@@ -119,6 +173,9 @@ void schema_to_json(const TableSchema *s, StrBuf *out)
     json_object_set_new(o, "columns", columns);
     json_object_set_new(o, "keys", keys);
     if (s->n_foreign_keys) json_object_set_new(o, "parents", parents_to_json(s));
+    details_to_json(s, o);
+    if (s->partitioning.method.len)
+        json_object_set_new(o, "partitioning", partitioning_to_json(&s->partitioning));
     char *text = json_dumps(o, JSON_COMPACT);
     sb_c(out, text);
     free(text);
@@ -198,6 +255,9 @@ static void column_from_json(Load *l, const json_t *o, ColumnDef *c)
         .default_text = get_text(l, o, "default"),
         .generation_expr = get_text(l, o, "generation"),
         .comment = get_text(l, o, "comment"),
+        .has_srid = get_flag(o, "has_srid"),
+        .srid = (uint32_t)get_number(l, o, "srid", UINT32_MAX),
+        .unversioned = get_flag(o, "unversioned"),
     };
     const json_t *members = json_object_get(o, "members");
     if (!members) return;
@@ -216,6 +276,9 @@ static void key_from_json(Load *l, const json_t *o, KeyDef *k)
         .unique = get_flag(o, "unique"),
         .has_expression = get_flag(o, "expression"),
         .index_type = get_text(l, o, "index_type"),
+        .invisible = get_flag(o, "invisible"),
+        .for_foreign_key = get_flag(o, "for_foreign_key"),
+        .comment = get_text(l, o, "comment"),
     };
     const json_t *parts = json_object_get(o, "parts");
     k->n_parts = (uint32_t)json_array_size(parts);
@@ -225,6 +288,8 @@ static void key_from_json(Load *l, const json_t *o, KeyDef *k)
         bool column = json_object_get(p, "column") != NULL;
         k->parts[i].column = column ? (uint32_t)get_number(l, p, "column", UINT32_MAX - 1) : UINT32_MAX;
         k->parts[i].prefix = (uint32_t)get_number(l, p, "prefix", UINT32_MAX);
+        k->parts[i].descending = get_flag(p, "descending");
+        k->parts[i].expression = get_text(l, p, "expression");
         if (column && k->parts[i].column >= l->schema->n_columns) l->bad = true;
     }
 }
@@ -233,6 +298,9 @@ static void parent_from_json(Load *l, const json_t *o, ForeignKey *k)
 {
     const json_t *columns = json_object_get(o, "columns"), *theirs = json_object_get(o, "parent_columns");
     k->parent = (TableName){need_text(l, o, "schema"), need_text(l, o, "table")};
+    k->name = get_text(l, o, "name");
+    k->on_update = get_text(l, o, "on_update");
+    k->on_delete = get_text(l, o, "on_delete");
     k->n_columns = (uint32_t)json_array_size(columns);
     if (json_array_size(theirs) != k->n_columns) l->bad = true;
     k->columns = arena_array(&l->schema->arena, uint32_t, k->n_columns + 1);
@@ -242,6 +310,52 @@ static void parent_from_json(Load *l, const json_t *o, ForeignKey *k)
         if (at < 0 || at >= (json_int_t)l->schema->n_columns) l->bad = true;
         k->columns[i] = l->bad ? 0 : (uint32_t)at;
         k->parent_columns[i] = get_value(l, json_array_get(theirs, i));
+    }
+}
+
+static void details_from_json(Load *l, const json_t *o)
+{
+    TableSchema *s = l->schema;
+    const json_t *checks = json_object_get(o, "checks"), *options = json_object_get(o, "options");
+    s->n_checks = (uint32_t)json_array_size(checks);
+    s->checks = arena_array(&s->arena, CheckDef, s->n_checks + 1);
+    for (uint32_t i = 0; i < s->n_checks; i++) {
+        const json_t *c = json_array_get(checks, i);
+        s->checks[i] = (CheckDef){.name = need_text(l, c, "name"),
+                                  .expr = need_text(l, c, "expression"),
+                                  .column_level = get_flag(c, "column_level"),
+                                  .not_enforced = get_flag(c, "not_enforced")};
+    }
+    s->n_options = (uint32_t)json_array_size(options);
+    s->options = arena_array(&s->arena, TableOption, s->n_options + 1);
+    for (uint32_t i = 0; i < s->n_options; i++) {
+        const json_t *p = json_array_get(options, i);
+        s->options[i] = (TableOption){need_text(l, p, "name"), need_text(l, p, "value")};
+    }
+    s->auto_increment = get_number(l, o, "auto_increment", INT64_MAX);
+}
+
+static void partitioning_from_json(Load *l, const json_t *o, Partitioning *by)
+{
+    const json_t *parts = json_object_get(o, "parts");
+    if (!o) return;
+    Arena *arena = &l->schema->arena;
+    *by = (Partitioning){.method = need_text(l, o, "method"),
+                         .expr = get_text(l, o, "expression"),
+                         .sub_method = get_text(l, o, "sub_method"),
+                         .sub_expr = get_text(l, o, "sub_expression"),
+                         .n_parts = (uint32_t)json_array_size(parts)};
+    by->parts = arena_array(arena, PartitionDef, by->n_parts + 1);
+    for (uint32_t i = 0; i < by->n_parts; i++) {
+        const json_t *p = json_array_get(parts, i), *subs = json_object_get(p, "subpartitions");
+        by->parts[i] = (PartitionDef){.name = need_text(l, p, "name"),
+                                      .values = get_text(l, p, "values"),
+                                      .comment = get_text(l, p, "comment"),
+                                      .n_subpartitions = (uint32_t)json_array_size(subs)};
+        Str *names = arena_array(arena, Str, by->parts[i].n_subpartitions + 1);
+        for (uint32_t k = 0; k < by->parts[i].n_subpartitions; k++)
+            names[k] = get_value(l, json_array_get(subs, k));
+        by->parts[i].subpartitions = names;
     }
 }
 
@@ -290,6 +404,8 @@ bool schema_from_json(Str json, TableSchema **out, Err *err)
         s->has_foreign_keys = get_flag(o, "foreign_keys");
         s->has_cascade = get_flag(o, "cascade");
         load_lists(&l, o);
+        details_from_json(&l, o);
+        partitioning_from_json(&l, json_object_get(o, "partitioning"), &s->partitioning);
         if (l.bad)
             err_set(err, ERR_CORRUPT,
                     "stored schema of " STR_FMT "." STR_FMT ": a field is missing or out of range",
