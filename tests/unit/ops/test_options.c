@@ -154,7 +154,7 @@ START_TEST(help_and_reference_name_every_verb)
         ck_assert_ptr_nonnull(strstr(page.ptr, heading.ptr));
         sb_done(&heading);
     }
-    ck_assert_ptr_nonnull(strstr(page.ptr, "`--until caught-up`"));
+    ck_assert_ptr_nonnull(strstr(page.ptr, "`--until caught-up|POINT`"));
     for (Str rest = sb_view(&help); rest.len;)
         ck_assert_uint_le(str_split(&rest, '\n').len, 110);
     sb_clear(&help);
