@@ -90,10 +90,10 @@ bool events_point_parse(const char *option, const char *text, EventsPoint *out, 
     Str s = str_trim(str_of(text));
     *out = (EventsPoint){.text = text};
     if (!text) return true;
-    if (parse_gtid(s, &out->gtid))
-        out->kind = EVENTS_AT_GTID;
-    else if (parse_time(s, &out->time))
+    if (parse_time(s, &out->time)) /* before MariaDB's GTIDs: 2026-11-21 looks like one */
         out->kind = EVENTS_AT_TIME;
+    else if (parse_gtid(s, &out->gtid))
+        out->kind = EVENTS_AT_GTID;
     else if (parse_pos(s, out))
         out->kind = EVENTS_AT_POS;
     else
@@ -180,12 +180,22 @@ bool events_filter_statement(EventsFilter *f, Str sql, Str schema)
 
 /* -- the window -- */
 
+/* binlog.000012 → binlog */
+static Str base_name(Str file)
+{
+    size_t n = file.len;
+    while (n > 0 && file.ptr[n - 1] != '.')
+        n--;
+    return str_make(file.ptr, n);
+}
+
 /* -1, 0, 1: the event's file stands before, is, stands behind the point's. */
 static int file_order(const EventsFilter *f, const RawEvent *ev, const EventsPoint *p)
 {
     Str file = p->file.len ? p->file : f->first_file;
     if (str_eq(ev->file, file)) return 0;
-    return server_log_newer(ev->file, file) ? 1 : -1;
+    bool comparable = str_eq(base_name(ev->file), base_name(file));
+    return comparable && server_log_newer(ev->file, file) ? 1 : -1;
 }
 
 static bool begin_at_pos(EventsFilter *f, const RawEvent *ev, Err *err)
