@@ -19,7 +19,7 @@ FOLDERS: dict[str, list[str]] = {
     "decode": ["db"],
     "ddl": ["db"],
     "route": ["db"],
-    "track": ["decode", "ddl", "db"],
+    "track": ["decode", "ddl", "db", "route"],
     "lock": ["track"],
     # stages: threads of their own, never include each other
     "source": ["track", "decode", "ddl", "config", "route"],

@@ -1,10 +1,7 @@
 #include "ops/route_census.h"
 #include <stdlib.h>
 #include <time.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 #include "base/clock.h"
-#include "base/fault.h"
 #include "track/family.h"
 #include "base/poison.h"
 
@@ -267,7 +264,7 @@ static bool scan_chunk(KeyScan *s, Values *values, bool *more, Err *err)
     if (!ok) return false;
     while (rows_next(&rows, row)) {
         n++;
-        values_add(values, XXH3_64bits(row[0].ptr ? row[0].ptr : "", row[0].len));
+        values_add(values, str_hash(row[0]));
         if (n == rows.n_rows) keep_last(s, row);
     }
     rows_done(&rows);
