@@ -1,6 +1,7 @@
 #include "ddl/expr.h"
 #include "model/charset.h"
 #include "track/family.h"
+#include "track/schema_apply.h"
 #include "track/schema_edit.h"
 #include "base/poison.h"
 
@@ -90,8 +91,7 @@ static bool is_volatile(Str expr)
     return false;
 }
 
-/* What rows get in a NOT NULL column without a default. */
-static Str zero_of(const ColumnDef *c, Arena *arena)
+Str lineage_zero(const ColumnDef *c, Arena *arena)
 {
     switch (family_of(c)) {
     case FAMILY_INT:
@@ -159,7 +159,7 @@ static void fill(const ApplyContext *ctx, const ColumnDef *c, ColumnLineage *l, 
         l->fill = FILL_NULL;
     } else if (c->default_kind == DEFAULT_NONE) {
         l->fill = FILL_VALUE;
-        l->fill_text = zero_of(c, arena);
+        l->fill_text = lineage_zero(c, arena);
     } else if (c->default_kind == DEFAULT_LITERAL) {
         bool bits = family_of(c) == FAMILY_BIT;
         l->fill = FILL_VALUE;

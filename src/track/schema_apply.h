@@ -37,5 +37,7 @@ typedef struct ApplyContext {
 NODISCARD bool schema_apply(const TableSchema *before, const DdlStmt *stmt, const ApplyContext *ctx,
                             TableSchema **after, SchemaStep **step, Err *err);
 void schema_step_free(SchemaStep *step);
+/* What rows that are there get in a new NOT NULL column without a default, as an SQL literal. */
+Str lineage_zero(const ColumnDef *c, Arena *arena);
 
 #endif

@@ -96,22 +96,24 @@ static bool target_has(const CreateOpts *o, const Collation *c)
     return c->family == FLAVOR_UNKNOWN || c->family == f;
 }
 
-/* *charset and *name: what to write for the collation; empty text: leave it out. False: the target has
- * nothing near. */
-static bool target_collation(Create *c, Str collation, Str *charset, Str *name)
+const Collation *create_collation(const CreateOpts *opts, Str collation)
 {
     const Collation *from = charset_collation_by_name(collation);
+    if (!from || target_has(opts, from)) return from;
+    const char *near = opts->target_is_tidb      ? step(to_tidb, ARRAY_LEN(to_tidb), from->name)
+                       : opts->target_is_mariadb ? step(to_mariadb, ARRAY_LEN(to_mariadb), from->name)
+                                                 : step(to_mysql, ARRAY_LEN(to_mysql), from->name);
+    return near ? charset_collation_by_name(str_of(near)) : NULL;
+}
+
+/* *charset and *name: what to write for the collation. False: the target has nothing near. */
+static bool target_collation(Create *c, Str collation, Str *charset, Str *name)
+{
+    const Collation *to = create_collation(c->opts, collation);
     *charset = *name = (Str){0};
-    if (!from) return false;
-    const Collation *to = from;
-    if (!target_has(c->opts, from)) {
-        const char *near = c->opts->target_is_tidb      ? step(to_tidb, ARRAY_LEN(to_tidb), from->name)
-                           : c->opts->target_is_mariadb ? step(to_mariadb, ARRAY_LEN(to_mariadb), from->name)
-                                                        : step(to_mysql, ARRAY_LEN(to_mysql), from->name);
-        if (!near) return false;
-        to = charset_collation_by_name(str_of(near));
-        note(c, "collation " STR_FMT " became %s", STR_ARG(from->name), near);
-    }
+    if (!to) return false;
+    if (to != charset_collation_by_name(collation))
+        note(c, "collation " STR_FMT " became " STR_FMT, STR_ARG(collation), STR_ARG(to->name));
     *charset = to->charset->name;
     *name = to->name;
     return true;

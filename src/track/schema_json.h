@@ -3,6 +3,7 @@
 #define SM_TRACK_SCHEMA_JSON_H
 
 #include "base/err.h"
+#include "model/charset.h"
 #include "model/schema.h"
 
 void schema_to_json(const TableSchema *s, StrBuf *out);
@@ -26,5 +27,7 @@ typedef struct CreateOpts {
     const char *table_words;   /* behind the table's options; NULL: nothing */
 } CreateOpts;
 NODISCARD bool schema_create_sql(const TableSchema *s, const CreateOpts *opts, StrBuf *sql, Err *err);
+/* The collation itself where the downstream has it, else the nearest it has; NULL: nothing near. */
+const Collation *create_collation(const CreateOpts *opts, Str collation);
 
 #endif
