@@ -29,7 +29,7 @@ def write_edges(shard):
 
 
 @pytest.mark.parametrize("downstream", ["mariadb", "mysql"])
-@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql", "mariadb11"])
 @pytest.mark.parametrize("metadata", ["FULL", "MINIMAL"])
 def test_all_types(scenario, flavor, downstream, metadata):
     s = scenario.make_plain({"types": f"({TYPES}) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci"}, (flavor,), downstream,

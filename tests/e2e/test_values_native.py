@@ -8,7 +8,7 @@ from harness.oracle import compare
 from harness.sm import has_code
 
 LAX = "SET SESSION sql_mode='', time_zone='+00:00'"
-PAIRS = [("mariadb", "mariadb"), ("mysql", "mysql"), ("mysql", "mariadb"), ("mariadb", "mysql")]
+PAIRS = [("mariadb", "mariadb"), ("mysql", "mysql"), ("mysql", "mariadb"), ("mariadb", "mysql"), ("mariadb11", "mysql"), ("mysql", "mariadb11")]
 pairs = pytest.mark.parametrize("flavor, downstream", PAIRS)
 
 
@@ -90,6 +90,26 @@ def test_vector_between_mysql_servers(scenario):
     merged_is_shard(s)
 
 
+@pytest.mark.parametrize("flavor, downstream", [("mariadb11", "mariadb11"), ("mysql", "mariadb11"), ("mariadb11", "mysql")])
+def test_vector_of_both_families(scenario, flavor, downstream):
+    s = scenario.make_plain({"t": "(id INT PRIMARY KEY, v VECTOR(4))"}, (flavor,), downstream)
+    s.start()
+    text = "STRING_TO_VECTOR" if flavor == "mysql" else "VEC_FromText"
+    write(s.shards[0], f"INSERT INTO t VALUES (1, {text}('[1.5,-2,3e-38,0]')), (2, NULL), (3, {text}('[1,2,3,4]'))",
+          f"UPDATE t SET v = {text}('[9,8,7,6]') WHERE id = 2", "DELETE FROM t WHERE id = 3")
+    s.runner.wait_caught_up()
+    merged_is_shard(s)
+
+
+def test_vector_that_the_target_refuses(scenario):
+    """MySQL takes fewer numbers than the column has dimensions, MariaDB does not: stop, nothing is filled up."""
+    s = scenario.make_plain({"t": "(id INT PRIMARY KEY, v VECTOR(4))"}, ("mysql",), "mariadb11")
+    s.start()
+    write(s.shards[0], "INSERT INTO t VALUES (1, STRING_TO_VECTOR('[1,2,3,4]'))", "INSERT INTO t VALUES (2, STRING_TO_VECTOR('[1,2]'))")
+    s.runner.wait_for("the source to stop", lambda status: status["sources"] and status["sources"][0]["error"])
+    assert s.rows("t", "id") == [(1,)]
+
+
 def test_vector_as_bytes(scenario):
     s = scenario.make_plain({"t": "(id INT PRIMARY KEY, v VECTOR(4))"}, ("mysql",), targets=False)
     s.downstream.run(f"CREATE TABLE `{s.target}`.t (id INT PRIMARY KEY, v VARBINARY(16))")
@@ -118,8 +138,9 @@ def write_native(s):
 NATIVE = "(id INT PRIMARY KEY, u UUID, i6 INET6, i4 INET4)"
 
 
-def test_uuid_and_inet_between_mariadb_servers(scenario):
-    s = scenario.make_plain({"t": NATIVE}, ("mariadb",))
+@pytest.mark.parametrize("flavor, downstream", [("mariadb", "mariadb"), ("mariadb", "mariadb11"), ("mariadb11", "mariadb")])
+def test_uuid_and_inet_between_mariadb_servers(scenario, flavor, downstream):
+    s = scenario.make_plain({"t": NATIVE}, (flavor,), downstream)
     s.start()
     write_native(s)
     s.runner.wait_caught_up()
@@ -370,6 +391,35 @@ def test_check_names_types_that_the_downstream_has_not(scenario):
     s.downstream.run(f"CREATE TABLE `{s.target}`.t (id INT PRIMARY KEY, u CHAR(20))")
     done = s.runner.verb("check")
     assert done.returncode == 1 and "`u`" in done.stdout and "CHAR(36)" in done.stdout, done.stdout
+
+
+COPIED = {
+    "mariadb": ("(id INT PRIMARY KEY, u UUID, i6 INET6, i4 INET4, g GEOMETRY, c VARCHAR(300) COMPRESSED, cb BLOB COMPRESSED, x VARCHAR(10) CHARACTER SET sjis, "
+                "h INT INVISIBLE, d DATE, e ENUM('a','b'), s SET('x','y'), b BIT(64), y YEAR)",
+                "('123e4567-e89b-12d3-a456-426655440000', '::ffff:1.2.3.4', '10.0.0.0', ST_GeomFromText('POINT(1 2)', 4326), REPEAT('cä', 100), x'00ff', '日本', 5, "
+                "'2024-00-00', 'b', 'x,y', 18446744073709551615, 0)"),
+    "mysql": ("(id INT PRIMARY KEY, v VECTOR(3), g GEOMETRY, p POINT SRID 4326, j JSON, x VARCHAR(10) CHARACTER SET gbk, h INT INVISIBLE, d DATE, b BIT(64), y YEAR)",
+              "(STRING_TO_VECTOR('[1,2,3]'), ST_GeomFromText('LINESTRING(0 0,1 1)'), ST_GeomFromText('POINT(1 2)', 4326), "
+              "JSON_ARRAY(1.10, 123456789012345678901234567890, 0.1, JSON_OBJECT('a', 2.50)), '中文', 5, '2024-00-00', 18446744073709551615, 0)"),
+}
+
+
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql", "mariadb11"])
+def test_copied_and_streamed_rows_are_the_same(scenario, flavor):
+    ddl, values = COPIED[flavor.rstrip("1")]
+    s = scenario.make_plain({"t": ddl}, (flavor,), flavor, task={"task-mode": "all"})
+    shard = s.shards[0]
+    names = [row[0] for row in shard.server.query("SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = 't' "
+                                                  "ORDER BY ordinal_position", (shard.schema,))]
+    columns = ", ".join(f"`{n}`" for n in names)
+    rows = [f"INSERT INTO t ({columns}) VALUES ({{}}, {values[1:]}", f"INSERT INTO t ({columns}) VALUES ({{}}" + ", NULL" * (len(names) - 1) + ")"]
+    write(shard, *(row.format(i) for i, row in enumerate(rows)))
+    s.start()
+    s.runner.wait_caught_up()
+    write(shard, *(row.format(i + 10) for i, row in enumerate(rows)))
+    s.runner.wait_caught_up()
+    merged_is_shard(s)
+    assert len(s.rows("t", "id")) == 4
 
 
 @pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
