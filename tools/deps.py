@@ -38,7 +38,7 @@ LIBRARIES: dict[str, list[str]] = {
     r"sqlite3\.h": ["store"],
     r"yaml\.h": ["config"],
     r"pcre2\.h": ["route"],
-    r"xxhash\.h|zlib\.h|zstd\.h": ["base", "model", "db", "decode", "track", "source", "apply"],
+    r"xxhash\.h|zlib\.h|zstd\.h": ["base", "model", "db", "decode", "track", "source", "apply", "load"],
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
