@@ -431,3 +431,29 @@ def test_targets_are_created_with_all_types(scenario, flavor):
     write(s.shards[0], "INSERT INTO t (id, p) VALUES (1, ST_GeomFromText('POINT(1 2)', 4326))")
     s.runner.wait_caught_up()
     merged_is_shard(s)
+
+
+@pytest.mark.parametrize("flavor, zone", [("mariadb", "+05:30"), ("mysql", "-08:00")])
+def test_time_zones_of_the_servers_do_not_count(scenario, flavor, zone):
+    """TIMESTAMPs are moments: written in one zone, read in another, the same in UTC."""
+    s = scenario.make_plain({"t": "(id INT PRIMARY KEY, ts TIMESTAMP(3) NULL, dt DATETIME(3))"}, (flavor,), flavor, server_options={"default_time_zone": zone})
+    s.start()
+    shard = s.shards[0]
+    shard.server.run(f"INSERT INTO `{shard.schema}`.t VALUES (1, '2024-07-01 00:00:00.123', '2024-07-01 00:00:00.123')",
+                     f"INSERT INTO `{shard.schema}`.t VALUES (2, '2024-01-01 00:00:00', NULL)", f"UPDATE `{shard.schema}`.t SET ts = ts + INTERVAL 1 SECOND WHERE id = 2")
+    s.runner.wait_caught_up()
+    assert shard.server.value("SELECT @@time_zone") == zone
+    exact = "id, UNIX_TIMESTAMP(ts), CAST(dt AS CHAR)"
+    assert s.rows("t", exact) == texts(shard.server, shard.schema, "t", exact)
+
+
+@pytest.mark.parametrize("metadata", ["FULL", "MINIMAL"])
+def test_hidden_hash_columns(scenario, metadata):
+    """MariaDB logs the hash of a unique key over long text as a column that no SELECT shows."""
+    ddl = "(id INT PRIMARY KEY, a TEXT, b BLOB, v INT, UNIQUE KEY u (a), UNIQUE KEY w (b))"
+    s = scenario.make_plain({"t": ddl}, ("mariadb",), server_options={} if metadata == "FULL" else {"binlog_row_metadata": "MINIMAL"})
+    s.start()
+    write(s.shards[0], "INSERT INTO t VALUES (1, 'one', x'01', 1), (2, REPEAT('two', 1000), x'02', 2), (3, NULL, NULL, 3)", "UPDATE t SET a = 'ONE more', v = 5 WHERE id = 1",
+          "DELETE FROM t WHERE id = 3")
+    s.runner.wait_caught_up()
+    merged_is_shard(s)
