@@ -102,6 +102,11 @@ demo: ## two MariaDB shards, one merged table, live; killed in the middle, resum
 	@$(MAKE) --no-print-directory deps-install
 	@$(MAKE) --no-print-directory all
 	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/demo.py
+.PHONY: demo-keys
+demo-keys: ## two MariaDB shards that both count from 1, merged under key strategies
+	@$(MAKE) --no-print-directory deps-install
+	@$(MAKE) --no-print-directory all
+	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/demo_keys.py
 bench: bench-stream bench-load ## shardmerge against its peers: the stream, then the copy of existing rows
 bench-stream: $(B)/shardmerge ## the stream against a native multi-source replica, in one run
 	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) $(PYTHON) tests/harness/bench_stream.py $(BENCH_ARGS)
@@ -111,7 +116,7 @@ bench-load: $(B)/shardmerge $(B)/bench/bench_insert ## the copy against mydumper
 # Programs beside the tests: benchmarks of one stage, what end-to-end tests ask of the real objects, fuzzers (clang's
 # libFuzzer).
 TOOL_LIBS = -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LDLIBS)
-.PHONY: bench-decode fuzz fuzz-build
+.PHONY: bench-decode fuzz fuzz-build fuzz-replay
 $(B)/bench/%: tests/bench/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< $(TOOL_LIBS) -o $@
@@ -124,11 +129,21 @@ $(B)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
 bench-decode: $(B)/bench/bench_decode ## rows a second of splitting and printing row images
 	$<
 FUZZ_SECONDS ?= 20
-fuzz-build: $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+# No allocation beyond what an input of at most 64 KiB justifies; a zstd frame's window is up to 128 MiB.
+FUZZ_LIMITS = -max_len=65536 -rss_limit_mb=1024 -timeout=20 -malloc_limit_mb=$(if $(filter payload,$(1)),160,64)
+fuzz-build: $(FUZZERS:%=$(B)/fuzz/fuzz_%)
 fuzz: ## run every fuzzer of tests/fuzz for FUZZ_SECONDS, with clang's sanitizers, in build/fuzz
 	@$(MAKE) --no-print-directory MODE=fuzz B=build/fuzz fuzz-build
-	@set -e; for f in $(patsubst tests/fuzz/%.c,build/fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)); do \
-		echo "== $$f"; mkdir -p $$f.corpus; $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 $$f.corpus; done
+	@set -e; $(foreach f,$(FUZZERS),echo "== $(f)"; \
+		python3 tools/fuzz_corpus.py unpack tests/fuzz/corpus/$(f).pack build/fuzz/corpus/$(f); \
+		build/fuzz/fuzz/fuzz_$(f) $(call FUZZ_LIMITS,$(f)) -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=build/fuzz/$(f)- build/fuzz/corpus/$(f);)
+$(B)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< tests/fuzz/replay.c $(TOOL_LIBS) -o $@
+fuzz-replay: $(FUZZERS:%=$(B)/replay/fuzz_%) ## run every fuzzer once over its corpus in tests/fuzz/corpus (MODE=asan)
+	@set -e; for f in $(FUZZERS); do echo -n "replay $$f: "; $(B)/replay/fuzz_$$f tests/fuzz/corpus/$$f.pack; done
 
 # Gates.
 C_FILES = $(wildcard src/*.c src/*/*.[ch] tests/unit/*.h tests/unit/*/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] \
@@ -163,6 +178,7 @@ test: ## install what is needed, build, run every check and every test
 	$(MAKE) docs-check
 	$(MAKE) unit
 	$(MAKE) MODE=asan B=build/asan unit
+	$(MAKE) MODE=asan B=build/asan fuzz-replay
 	$(MAKE) e2e
 accept: ## take the present output as the golden files' new content, and show what changed
 	SHARDMERGE_ACCEPT=1 $(MAKE) unit
