@@ -53,13 +53,11 @@ static void check_binlog(CheckReport *r, const CheckedSource *s)
     check_setting(
         r, s, "binlog_row_metadata", "FULL", CHECK_NOTE,
         "column names are not in the binlog, so a schema change that was missed shows only by its types");
-    check_setting(r, s, "binlog_row_value_options", "", CHECK_FAIL,
-                  "partial JSON updates are not decoded yet");
-    check_setting(r, s, "binlog_transaction_compression", "OFF", CHECK_FAIL,
-                  "compressed transactions are not decoded yet");
-    check_setting(r, s, "log_bin_compress", "OFF", CHECK_FAIL, "compressed events are not decoded yet");
+    if (!vars_is(&s->vars, "binlog_row_image", "FULL"))
+        check_setting(
+            r, s, "binlog_row_value_options", "", CHECK_FAIL,
+            "a JSON diff needs the document in the before image, which only binlog_row_image=FULL has");
     check_setting(r, s, "binlog_checksum", "CRC32", CHECK_WARN, "damage on the way would not be seen");
-    check_setting(r, s, "binlog_alter_two_phase", "OFF", CHECK_WARN, "two-phase ALTERs are not followed yet");
     check_add(r, CHECK_NOTE, NULL,
               "a session may still choose another binlog format or image for itself: it is seen in the "
               "stream, and a "

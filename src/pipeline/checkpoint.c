@@ -95,6 +95,16 @@ static void take_merges(Pipeline *p, const Snapshot *s, Arena *arena, Merged *m)
         }
 }
 
+void stream_floor_written(Pipeline *p, StreamCtl *c, const StreamPoint *floor)
+{
+    StreamPoint copy;
+    point_copy(&copy, floor);
+    pthread_mutex_lock(&p->mutex);
+    point_done(&c->written_floor);
+    c->written_floor = copy;
+    pthread_mutex_unlock(&p->mutex);
+}
+
 static bool write_downstream(Pipeline *p, Snapshot *s, Err *err)
 {
     Arena arena = {0};
@@ -129,8 +139,12 @@ static bool write_downstream(Pipeline *p, Snapshot *s, Err *err)
     if (ok) {
         p->checkpoint++;
         ledger_forget(&p->ledger, covered, n_covered);
-        for (uint32_t i = 0; i < p->n_streams; i++)
-            if (p->streams[i].has_floor) p->streams[i].written_first = s->views[i].first;
+        for (uint32_t i = 0; i < p->n_streams; i++) {
+            StreamCtl *c = &p->streams[i];
+            if (!c->has_floor || s->views[i].first == c->written_first) continue;
+            c->written_first = s->views[i].first;
+            stream_floor_written(p, c, &s->views[i].floor);
+        }
     }
     for (uint32_t i = 0; i < p->n_streams; i++)
         if (p->streams[i].load)

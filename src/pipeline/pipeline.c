@@ -53,6 +53,15 @@ static void hook_note(void *ctx, uint32_t source, const char *what, Str text)
               LOG_STR("text", ((Str){text.ptr, MIN(text.len, (size_t)SHOWN)})));
 }
 
+static bool hook_covered(void *ctx, uint32_t source, const TxnId *id)
+{
+    Pipeline *p = ctx;
+    pthread_mutex_lock(&p->mutex);
+    bool covered = point_covers(&p->streams[source].written_floor, id);
+    pthread_mutex_unlock(&p->mutex);
+    return covered;
+}
+
 static bool hook_load_deliver(void *ctx, Txn *t)
 {
     return merge_deliver(((Pipeline *)ctx)->merge, t);
@@ -327,7 +336,8 @@ static void make_stream(Pipeline *p, uint32_t i, const char *spill_dir)
                                           .schema_routed = hook_schema_routed,
                                           .deliver = hook_deliver,
                                           .exists = hook_exists,
-                                          .note = hook_note}};
+                                          .note = hook_note,
+                                          .covered = hook_covered}};
     c->source = source_new(&o);
     if (task->mode != TASK_MODE_INCREMENTAL) make_load(p, c, spill_dir);
     stream_set_state(c, CTL_UNBORN);

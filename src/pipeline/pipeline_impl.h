@@ -49,6 +49,7 @@ typedef struct StreamCtl {
     int64_t trouble_since_ms;       /* first passing failure to begin a run; 0 none */
 
     /* guarded by Pipeline.mutex */
+    StreamPoint written_floor; /* the last one stored downstream: a restart begins here */
     CtlState state;
     CtlState after_closing; /* PAUSED, GRACE or FAILED */
     bool ask_pause, ask_resume;
@@ -129,6 +130,8 @@ void checkpoint_disconnect(Pipeline *p);
 const char *ctl_state_name(Pipeline *p, const StreamCtl *c); /* mutex held */
 
 /* status.c */
+/* This floor is stored downstream now. */
+void stream_floor_written(Pipeline *p, StreamCtl *c, const StreamPoint *floor);
 /* Has this stream's floor reached the server's present end? Asks the server. */
 NODISCARD bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err);
 NODISCARD bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err);

@@ -23,6 +23,7 @@ void stream_ctl_done(StreamCtl *c)
     applied_set_free(c->applied);
     err_clear(&c->error);
     free((char *)c->culprit.file.ptr);
+    point_done(&c->written_floor);
     free(c->collision_key);
     free(c->collision_condition);
 }
@@ -199,6 +200,7 @@ static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
         window_snapshot(merge_window(p->merge, c->index), &view);
         c->written_first = view.first;
         point_done(&view.floor);
+        stream_floor_written(p, c, &at);
         ok = begin_load(p, c, &at, err) && source_start(c->source, &at, c->applied, c->run, err);
         if (!ok && c->load) {
             load_stop(c->load);

@@ -122,6 +122,12 @@ static bool hook_exists(void *ctx, uint32_t source, TableName name)
     return h->exists(h->ctx, source, name);
 }
 
+static bool hook_covered(void *ctx, uint32_t source, const TxnId *id)
+{
+    const AssembleHooks *h = &((Source *)ctx)->opts.assemble.hooks;
+    return h->covered(h->ctx, source, id);
+}
+
 static void hook_note(void *ctx, uint32_t source, const char *what, Str text)
 {
     const AssembleHooks *h = &((Source *)ctx)->opts.assemble.hooks;
@@ -163,7 +169,8 @@ static void make_assembler(Source *s, const StreamPoint *start)
                               .schema_routed = hook_schema_routed,
                               .deliver = hook_deliver,
                               .exists = h->exists ? hook_exists : NULL,
-                              .note = h->note ? hook_note : NULL};
+                              .note = h->note ? hook_note : NULL,
+                              .covered = h->covered ? hook_covered : NULL};
     s->assembler = assembler_new(&o);
     assembler_set_point(s->assembler, start);
 }
