@@ -1,18 +1,26 @@
 /* Events → whole transactions whose fate is known, as arenas of row operations with their write sets.
  *
  * Fate first: nothing is delivered before COMMIT/XID; ROLLBACK drops, ROLLBACK TO drops back to the
- * savepoint; XA stops naming the xid. A transaction beyond spill_bytes goes to a file until its fate is
- * known, then is delivered in pieces of split_rows. What is in the applied set is dropped (counted with its
- * recorded outcome). What cannot be decoded or understood is an error with file:position; there is no default
- * branch that drops.
+ * savepoint; rows at an XA PREPARE wait in a synced file (source/xa.h) and are delivered as rows of the
+ * transaction that has the XA COMMIT, under its identity, or dropped at the XA ROLLBACK. A transaction beyond
+ * spill_bytes goes to a file until its fate is known, then is delivered in pieces of split_rows. What is in
+ * the applied set is dropped (counted with its recorded outcome). What cannot be decoded or understood is an
+ * error with file:position; there is no default branch that drops.
+ *
+ * Counts: the rows of an XA transaction count once, when its XA COMMIT is read; the transaction of its
+ * PREPARE has none, and rows that are rolled back belong to no count, as those of any other ROLLBACK.
+ *
+ * Packed events: those inside a TRANSACTION_PAYLOAD stand where the payload stands (its end is their
+ * position, its CRC their evidence); compressed rows, COMPRESSED columns and JSON diffs are rewritten to what
+ * a plain event would have held, for tables that are routed. Of MariaDB's two-phase ALTER only the COMMIT
+ * changes anything.
  *
  * What stops although it may not concern a routed table, because nobody could say so or count its rows:
- * compressed and partial row events, transaction payloads (also on filtered tables: their rows cannot be
- * counted without unpacking, and row numbers identify rows), row events without any column, column types that
- * cannot be walked, XA; statements in a database that is routed, or that name a routed table, whose rows are
- * not in the binlog; statements that cannot be read and might name one. What passes with a note: statements
- * that are not understood and name no routed table, statement-format changes elsewhere, unknown events that
- * the server marks as ignorable.
+ * rows events that the server has cut into parts, row events without any column, column types that cannot be
+ * walked, an XA COMMIT whose PREPARE lies before the start of the stream; statements in a database that is
+ * routed, or that name a routed table, whose rows are not in the binlog; statements that cannot be read and
+ * might name one. What passes with a note: statements that are not understood and name no routed table,
+ * statement-format changes elsewhere, unknown events that the server marks as ignorable.
  *
  * Rows rolled back to a savepoint keep their numbers but belong to no count and no CRC. Filtered rows in
  * front of the first routed one belong to the first piece whatever their number; a transaction with filtered

@@ -201,7 +201,7 @@ static inline void world_init(World *world, Flavor flavor, bool use_gtid)
         .split_rows = 1000,
         .budget = &world->budget,
         .hooks = {world, world_resolve, world_routed, world_schema_routed, world_deliver, world_exists,
-                  world_note},
+                  world_note, NULL},
     };
     world_reopen(world);
 }
