@@ -13,11 +13,13 @@ import hashlib
 import json
 import struct
 import sys
+import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FORMAT_DESCRIPTION, TABLE_MAP, QUERY, PAYLOAD = 15, 19, 2, 40
+FORMAT_DESCRIPTION, TABLE_MAP, QUERY, PAYLOAD, QUERY_COMPRESSED = 15, 19, 2, 40, 165
 ROWS = {20, 21, 22, 23, 24, 25, 30, 31, 32, 39, *range(166, 172)}
+COMPRESSED_ROWS = range(166, 172)
 GTID_SETS = {35: 0, 163: 1}  # type: flavor bit of fuzz_gtid
 MAGIC, HEADER = 4, 19
 JSON, BLOB_LIKE, WRITE_V2 = 245, {249, 250, 251, 252, 245, 255}, 30
@@ -72,12 +74,12 @@ def columns(body: bytes) -> tuple[bytes, bytes]:
 def images(kind: int, body: bytes) -> tuple[int, bytes, bytes]:
     """Number of columns, present bitmap, row images of an uncompressed ROWS body."""
     at = 8
-    if kind in (30, 31, 32):
+    if kind in (30, 31, 32, 169, 170, 171):
         at += struct.unpack_from("<H", body, at)[0]
     n, at = lenenc(body, at)
     width = (n + 7) // 8
     present = body[at:at + width]
-    at += width * (2 if kind in (24, 31) else 1)
+    at += width * (2 if kind in (24, 31, 167, 170) else 1)
     return n, present, body[at:]
 
 
@@ -101,7 +103,12 @@ def from_binlog(out: Out, data: bytes, mariadb: bool) -> None:
             if types == bytes([3, JSON]) and kind == WRITE_V2:
                 from_json_rows(out, rows)
         elif kind == PAYLOAD:
-            out.add("payload", body)
+            out.add("payload", b"\0" + body)
+        elif kind == QUERY_COMPRESSED:
+            out.add("payload", b"\2" + body)
+        elif kind in COMPRESSED_ROWS:
+            _, _, record = images(kind, body)
+            out.add("payload", b"\1" + record)
         elif kind in GTID_SETS:
             out.add("gtid", bytes([2 | GTID_SETS[kind]]) + body)
         elif kind == QUERY:
@@ -121,6 +128,18 @@ def from_json_rows(out: Out, rows: bytes) -> None:
             n = struct.unpack_from("<I", rows, at)[0]
             out.add("json", rows[at + 4:at + 4 + n][:5000])
             at += 4 + n
+
+
+def payload_pieces(out: Out) -> None:
+    text = b"abc" * 50
+    for wrap, bits in ((0x80, 15), (0x88, -15)):
+        packed = zlib.compressobj(6, zlib.DEFLATED, bits)
+        data = packed.compress(text) + packed.flush()
+        out.add("payload", b"\3" + bytes([wrap | 1, len(text)]) + data)
+    out.add("payload", b"\3\0plain")
+    document = bytes.fromhex("000100") + bytes.fromhex("0d000b000100") + b"\x0c\x0c\x00a" + b"\x01x"
+    for diffs in (b"\0\3$.a\3\x0c\1y", b"\1\3$.b\3\x05\1\0", b"\2\3$.a"):
+        out.add("payload", b"\4" + struct.pack("<H", len(document)) + document + diffs)
 
 
 def gtid_texts(out: Out) -> None:
@@ -154,6 +173,7 @@ def main() -> None:
             path = next(p for p in (ROOT / f"fixtures/binlog/{name}.binlog{z}" for z in ("", ".gz")) if p.exists())
             from_binlog(out, read(path), fixture["flavor"] == "mariadb")
     gtid_texts(out)
+    payload_pieces(out)
     texts(out)
     for harness, n in sorted(out.count.items()):
         print(f"{harness:12} {n} seeds")

@@ -67,7 +67,7 @@ static const TableSchema *common_schema(Lock *l)
     const TableSchema *first = l->members[0].nodes[0].version->schema;
     Arena arena = {0};
     TableSchema s = *first;
-    s.arena = (Arena){0};
+    schema_bare(&s);
     s.columns = arena_array(&arena, ColumnDef, first->n_columns + 1);
     s.keys = arena_array(&arena, KeyDef, first->n_keys + 1);
     s.n_columns = s.n_keys = 0;
@@ -429,7 +429,7 @@ uint64_t lock_hash(const Lock *l)
 {
     uint64_t h = mix(l->target->id, l->base->id);
     h = mix(h, l->job.phase);
-    if (l->job.phase != JOB_NONE) h = mix(mix(h, l->job.id), l->job.to->id);
+    if (l->job.phase != JOB_NONE) h = mix(h, l->job.to->id);
     for (uint32_t i = 0; i < l->n_members; i++) {
         const LockMember *m = &l->members[i];
         h = mix(mix(mix(h, m->id), (uint64_t)(m->accepted + 1)), (uint64_t)(m->gate + 1));

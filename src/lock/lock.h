@@ -241,7 +241,7 @@ NODISCARD bool lock_row_map(const Lock *l, uint32_t member, uint64_t number, Are
 void lock_explain(const Lock *l, StrBuf *json);
 /* What an event (a decision) would do, one line per action, without doing it. */
 NODISCARD bool lock_preview(const Lock *l, const LockEvent *e, StrBuf *words, Err *err);
-/* A number that is equal for equal states over one pool. */
+/* A number that is equal for equal states over one pool, but for the numbers of jobs and times. */
 uint64_t lock_hash(const Lock *l);
 
 #endif

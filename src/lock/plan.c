@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "lock/lock_impl.h"
 #include "track/column.h"
+#include "track/version_pool.h"
 #include "base/poison.h"
 
 /* -- the least target -- */
@@ -79,18 +80,59 @@ static bool rows_fit(Try *t, bool widen)
     return true;
 }
 
+/* What a join was found to be. */
+typedef struct Found {
+    const Version *to; /* NULL: none */
+    const bool *replaces;
+} Found;
+
+/* All that a join depends on, by what the pool has numbered. */
+static void join_key(const Lock *l, const int32_t *accept, StrBuf *key)
+{
+    sb_printf(key, "%u,%u,%d", l->base ? l->base->id : 0, l->target ? l->target->id : 0, l->opts.broken);
+    for (uint32_t k = 0; k < l->n_members; k++) {
+        const LockMember *m = &l->members[k];
+        sb_printf(key, "|%d,%d", accept[k], m->accepted);
+        if (accept[k] == LOCK_OUTSIDE) continue;
+        for (uint32_t i = lock_low(m, accept[k]); (int32_t)i <= accept[k]; i++) {
+            sb_printf(key, ",%u", m->nodes[i].version->id);
+            sb_add(key, m->nodes[i].moves, m->nodes[i].n_moves * sizeof *m->nodes[i].moves);
+        }
+        for (uint32_t i = 0; accept[k] > m->accepted && i < m->n_lost; i++)
+            sb_printf(key, "-" STR_FMT, STR_ARG(m->lost[i]));
+    }
+}
+
+static void join_remember(VersionPool *p, Str key, const Try *t, bool ok)
+{
+    Found *f = arena_new(&p->arena, Found);
+    if (ok) {
+        bool *replaces = arena_array(&p->arena, bool, t->to->schema->n_columns + 1);
+        memcpy(replaces, t->replaces, t->n_joined);
+        *f = (Found){t->to, replaces};
+    }
+    map_put(&p->memo, key, f);
+}
+
 bool lock_join(const Lock *l, const int32_t *accept, const Version **out, bool **replaces, Clashes *why)
 {
-    Try t = {.l = l, .accept = accept};
-    bool ok = heads_join(&t, why) && rows_fit(&t, true) && rows_fit(&t, false);
-    if (ok) {
-        *out = t.to;
-        *replaces = mem_zalloc(t.to->schema->n_columns + 1);
-        memcpy(*replaces, t.replaces, t.n_joined);
+    StrBuf key = {0};
+    join_key(l, accept, &key);
+    const Found *f = map_get(&l->pool->memo, sb_view(&key));
+    if (!f || (why && !f->to)) {
+        Try t = {.l = l, .accept = accept};
+        bool ok = heads_join(&t, why) && rows_fit(&t, true) && rows_fit(&t, false);
+        join_remember(l->pool, sb_view(&key), &t, ok);
+        free(t.replaces);
+        arena_done(&t.arena);
+        f = map_get(&l->pool->memo, sb_view(&key));
     }
-    free(t.replaces);
-    arena_done(&t.arena);
-    return ok;
+    sb_done(&key);
+    if (!f->to) return false;
+    *out = f->to;
+    *replaces = mem_zalloc(f->to->schema->n_columns + 1);
+    memcpy(*replaces, f->replaces, f->to->schema->n_columns);
+    return true;
 }
 
 /* -- what has to be done to the target -- */
@@ -328,7 +370,7 @@ static bool accept_joined(Lock *l, LockActions *out)
             bool *r;
             why.n = 0;
             accept[i] = h;
-            if (!lock_join(l, accept, &v, &r, &why)) {
+            if (!lock_join(l, accept, &v, &r, l->opts.strict ? &why : NULL)) {
                 accept[i] = was;
                 continue;
             }

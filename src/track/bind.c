@@ -204,8 +204,8 @@ static bool kind_ok(const Pair *p, Err *err)
     const TableSchema *s = p->schema;
     bool versioned = s->is_versioned;
     for (uint32_t i = 0; i < s->n_columns; i++)
-        versioned = versioned ||
-                    (s->columns[i].generated && str_ieq(s->columns[i].generation_expr, STR("ROW END")));
+        versioned =
+            versioned || (s->columns[i].generated && str_ieq(s->columns[i].generation_expr, STR("ROW END")));
     if (versioned)
         return err_set_remedy(
             err, ERR_NOT_SUPPORTED,
@@ -451,8 +451,8 @@ bool binding_new(const Member *member, const TableMap *map, const TableSchema *s
 {
     *out = NULL;
     Pair p = {member->name, schema, member->target, opts};
-    if (!kind_ok(&p, err) || !types_ok(&p, map, err) || !map_check(member->name, map, schema, opts->source_flavor, err) ||
-        !pair_ok(&p, err))
+    if (!kind_ok(&p, err) || !types_ok(&p, map, err) ||
+        !map_check(member->name, map, schema, opts->source_flavor, err) || !pair_ok(&p, err))
         return false;
     OwnedBinding *o = mem_zalloc(sizeof *o);
     Binding *b = &o->binding;

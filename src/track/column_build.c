@@ -230,7 +230,9 @@ static bool build_int(Build *b, const TypeRule *r, StrBuf *type)
     sb_str(type, b->c->data_type);
     if (shows_width(b->ctx) || zerofill || one) sb_printf(type, "(%u)", (unsigned)width);
     put_sign(b, type);
-    b->c->precision = r->precision + (b->c->is_unsigned && str_eqc(b->c->data_type, "bigint"));
+    bool more = str_eqc(b->c->data_type, "bigint") ||
+                (str_eqc(b->c->data_type, "mediumint") && b->ctx->flavor == FLAVOR_MARIADB);
+    b->c->precision = r->precision + (b->c->is_unsigned && more);
     return true;
 }
 

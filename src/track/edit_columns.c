@@ -146,7 +146,6 @@ static bool change_old(Edit *e, const DdlChange *c)
         return column_set_default(&old->def, &c->value, e->ctx, e->arena, e->err);
     /* without a default at all; read back, a column that may be NULL has none but NULL */
     old->def.default_kind = old->def.not_null ? DEFAULT_NONE : DEFAULT_NULL;
-    if (edit_is_mariadb(e)) old->def.default_kind = DEFAULT_NONE;
     old->def.default_text = (Str){0};
     return true;
 }

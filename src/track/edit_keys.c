@@ -45,8 +45,8 @@ static void fit_prefix(const Edit *e, EditPart *p)
 {
     const EditColumn *c = part_column(e, p);
     if (!c || !p->part.prefix) return;
-    bool sized = c->def.char_length && !column_is_blob(&c->def);
-    if (!c->def.char_length || (sized && c->def.char_length <= p->part.prefix)) p->part.prefix = 0;
+    bool blob = column_is_blob(&c->def), text = c->def.char_length && !c->def.n_members;
+    if (!blob && (!text || c->def.char_length <= p->part.prefix)) p->part.prefix = 0;
 }
 
 /* Keys lose the columns that go; a key without columns goes too. */

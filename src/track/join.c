@@ -59,13 +59,16 @@ static void list_columns(Join *j)
     for (uint32_t i = 0; i < j->n; i++)
         most += schema_of(j, i)->n_columns;
     j->schema = *schema_of(j, 0);
-    j->schema.arena = (Arena){0};
+    schema_bare(&j->schema);
     j->schema.n_columns = 0;
     j->schema.columns = arena_array(&j->arena, ColumnDef, most + 1);
     j->origins = arena_array(&j->arena, ColumnOrigin, most + 1);
     j->replaces = arena_array(&j->arena, bool, most + 1);
     const TableSchema *target = j->opts->target ? j->opts->target->schema : NULL;
-    if (target) j->schema.name = target->name;
+    if (target) {
+        j->schema.name = target->name;
+        j->schema.partitioning = target->partitioning;
+    }
     for (uint32_t c = 0; target && c < target->n_columns; c++)
         for (uint32_t i = 0; i < j->n; i++)
             if (schema_column(schema_of(j, i), target->columns[c].name) != NO_COLUMN)

@@ -54,7 +54,10 @@ bool edit_skips(const Edit *e, const DdlChange *c)
 {
     if (c->if_not_exists) {
         switch (c->kind) {
-        case DDL_ADD_COLUMN: return edit_before_column(e, c->column->name) != UINT32_MAX;
+        case DDL_ADD_COLUMN:
+            for (const DdlChange *o = e->stmt->changes; o != c; o = o->next)
+                if (o->kind == DDL_ADD_COLUMN && str_ieq(o->column->name, c->column->name)) return true;
+            return edit_before_column(e, c->column->name) != UINT32_MAX;
         case DDL_ADD_CHECK: return has_constraint(e, c->check->name);
         case DDL_ADD_KEY: {
             Str name = c->key->name.len ? c->key->name : c->key->constraint;

@@ -28,7 +28,7 @@ static void draft_begin(Draft *d, VersionPool *p, const Version *v, const Schema
 {
     *d = (Draft){.pool = p, .v = v, .step = step, .rows = v->rows, .gone = v->gone};
     d->schema = *v->schema;
-    d->schema.arena = (Arena){0};
+    schema_bare(&d->schema);
     d->schema.n_columns = d->schema.n_keys = 0;
     d->schema.columns = arena_array(&d->arena, ColumnDef, columns + 1);
     d->schema.keys = arena_array(&d->arena, KeyDef, keys + 1);

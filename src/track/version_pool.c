@@ -45,6 +45,7 @@ void version_pool_free(VersionPool *p)
     map_done(&p->versions);
     map_done(&p->moves);
     map_done(&p->texts);
+    map_done(&p->memo);
     map_done(&p->known);
     arena_done(&p->arena);
     free(p);

@@ -20,6 +20,7 @@ class ValueTable:
     options: str = "DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci"
     before: tuple[str, ...] = ()  # statements around CREATE TABLE
     after: tuple[str, ...] = ()
+    refused: bool = False  # the values are read, and then stop the source by design
     expressions: dict = field(default_factory=dict)  # column → what stands for its value instead of %s
 
     def create(self, name: str) -> str:
@@ -129,11 +130,16 @@ def _bytes() -> ValueTable:
 def _members() -> ValueTable:
     many = ",".join(f"'m{i}'" for i in range(300))
     sets = {n: ",".join(f"'s{i}'" for i in range(n)) for n in (1, 8, 9, 16, 17, 24, 25, 32, 33, 63, 64)}
-    columns = [("e", "ENUM('a','B','ß','with ''quote','')", ["a", "B", "ß", "with 'quote", "", "no member", None]), ("e255", f"ENUM({many[:many.index(',' + chr(39) + 'm255')]})", ["m0", "m254"]),
-               ("e256", f"ENUM({many[:many.index(',' + chr(39) + 'm256')]})", ["m0", "m255"]), ("e300", f"ENUM({many})", ["m0", "m299", "no member", None]),
-               ("en", "ENUM('x','y') NOT NULL", ["x", "no member", "y"])]
+    columns = [("e", "ENUM('a','B','ß','with ''quote','')", ["a", "B", "ß", "with 'quote", "", None]), ("e255", f"ENUM({many[:many.index(',' + chr(39) + 'm255')]})", ["m0", "m254"]),
+               ("e256", f"ENUM({many[:many.index(',' + chr(39) + 'm256')]})", ["m0", "m255"]), ("e300", f"ENUM({many})", ["m0", "m299", None]),
+               ("en", "ENUM('x','y') NOT NULL", ["x", "y"])]
     columns += [(f"s{n}", f"SET({members})", ["", "s0", f"s{n - 1}", members.replace("'", ""), None]) for n, members in sets.items()]
     return _columnwise("members", columns)
+
+
+def _no_members() -> ValueTable:
+    """The error value of ENUM, number 0."""
+    return _columnwise("no_members", [("e", "ENUM('a','')", ["a", "", "no member", None]), ("en", "ENUM('x','y') NOT NULL", ["no member", "y"])], refused=True)
 
 
 def _odd() -> list[ValueTable]:
@@ -187,22 +193,23 @@ def _native(flavor: str) -> list[ValueTable]:
 
 
 def value_tables(flavor: str) -> list[ValueTable]:
-    out = [_integers(), _decimals(), _floats(), _bits(), _temporals(flavor), _lengths(), _bytes(), _members(), _everything(), *_odd()]
+    out = [_integers(), _decimals(), _floats(), _bits(), _temporals(flavor), _lengths(), _bytes(), _members(), _no_members(), _everything(), *_odd()]
     out += [_charsets(kind) for kind in ("CHAR(12)", "VARCHAR(20)", "TEXT", "ENUM", "SET")]
     out += _native(flavor)
     return out + ([_old_temporals()] if flavor == "mariadb" else [])
 
 
-def make_tables(server, schema: str, tables: list[ValueTable], suffix: str = "") -> None:
+def make_tables(server, schema: str, tables: list[ValueTable], suffix: str = "", create: bool = True, fill: bool = True) -> None:
     """Creates and fills them."""
     conn = server.connect(autocommit=True)
     with conn.cursor() as cur:
         cur.execute(LAX)
         for table in tables:
             name = f"`{schema}`.`{table.name}{suffix}`"
-            for statement in (*table.before, table.create(name), *table.after):
-                cur.execute(statement)
+            if create:
+                for statement in (*table.before, table.create(name), *table.after):
+                    cur.execute(statement)
             sql = table.insert(name)
-            for row in table.rows:
+            for row in table.rows if fill else ():
                 cur.execute(sql, row)
     conn.close()

@@ -1,0 +1,170 @@
+"""The tracker's model of a table against the servers: after every statement that a server takes, the definition that the
+program made of it equals the one that information_schema tells, field by field."""
+import os
+import random
+import re
+import subprocess
+from pathlib import Path
+
+import pymysql
+import pytest
+
+from harness.ddl_generator import Generator
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = Path(os.environ.get("SHARDMERGE_TOOLS", ROOT / "build/release/harness")) / "ddl_model"
+STATEMENTS = int(os.environ.get("SHARDMERGE_DDL_STATEMENTS", "600"))
+FLAVORS = ["mariadb", "mysql"]
+
+
+class Model:
+    """The program behind a pipe."""
+
+    def __init__(self, server, schema: str, table: str):
+        version = [int(x) for x in re.match(r"(\d+)\.(\d+)\.(\d+)", server.version).groups()]
+        collation = server.value(f"SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{schema}'")
+        implicit = server.value("SELECT @@explicit_defaults_for_timestamp") == 0
+        self.process = subprocess.Popen(
+            [str(TOOL), server.flavor, str(version[0] * 10000 + version[1] * 100 + version[2]), str(server.socket_path), server.user, server.password,
+             schema, table, collation, "1" if implicit else "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, verb: str, arg: str = "") -> tuple[bool, str]:
+        data = arg.encode()
+        self.process.stdin.write(f"{verb} {len(data)}\n".encode() + data)
+        self.process.stdin.flush()
+        head = self.process.stdout.readline().split()
+        assert head, "the program ended"
+        return head[0] == b"ok", self.process.stdout.read(int(head[1])).decode(errors="replace")
+
+    def must(self, verb: str, arg: str = "") -> str:
+        ok, text = self.ask(verb, arg)
+        assert ok, f"{verb}: {text}"
+        return text
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+def look(cursor, generator: Generator, schema: str) -> None:
+    """What the next statement may name."""
+    def names(sql: str) -> list[str]:
+        cursor.execute(sql)
+        return [row[0] for row in cursor.fetchall()]
+    where = f"WHERE TABLE_SCHEMA = '{schema}' AND TABLE_NAME = 't'"
+    generator.columns = names(f"SELECT COLUMN_NAME FROM information_schema.COLUMNS {where} ORDER BY ORDINAL_POSITION")
+    generator.keys = names(f"SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS {where} ORDER BY 1")
+    generator.checks = names(f"SELECT CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS {where} AND CONSTRAINT_TYPE = 'CHECK' ORDER BY 1")
+    generator.foreign = names(f"SELECT CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS {where} AND CONSTRAINT_TYPE = 'FOREIGN KEY' ORDER BY 1")
+    generator.partitions = names(f"SELECT PARTITION_NAME FROM information_schema.PARTITIONS {where} AND PARTITION_NAME IS NOT NULL GROUP BY PARTITION_NAME ORDER BY 1")
+
+
+def shown(cursor, schema: str) -> str:
+    """SHOW CREATE TABLE, levelled: keys in one order, charsets that are the table's own left out."""
+    cursor.execute(f"SHOW CREATE TABLE `{schema}`.t")
+    text = cursor.fetchone()[1].replace(f"`{schema}`.", "")
+    cursor.execute(f"SELECT TABLE_COLLATION FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{schema}' AND TABLE_NAME = 't'")
+    collation = cursor.fetchone()[0]
+    charset = re.search(r"CHARSET=(\w+)", text)[1]
+    text = re.sub(f" CHARACTER SET {charset} COLLATE {collation}\\b", "", text)
+    text = re.sub(f"(`[^`]*` \\w[^\\n]*?) COLLATE {collation}\\b", r"\1", text)
+    text = text.replace(f" COLLATE={collation}", "")
+    text = re.sub(r" AUTO_INCREMENT=\d+", "", text)
+    text = re.sub(r" USING BTREE", "", text)
+    lines = [line.rstrip(",") for line in text.split("\n")]
+    return "\n".join(sorted(lines[1:-1]) + lines[-1:])
+
+
+def follow(server, unique, seed: int, statements: int) -> dict:
+    rng = random.Random(seed)
+    schema, other = f"{unique}_m", f"{unique}_o"
+    counts = {"taken": 0, "refused": 0}
+    conn = server.connect()
+    cursor = conn.cursor()
+    for name in (schema, other):
+        cursor.execute(f"CREATE DATABASE `{name}`")
+    cursor.execute("SET SESSION sql_mode = 'STRICT_TRANS_TABLES'")
+    for name in (schema, other):
+        cursor.execute(f"CREATE TABLE `{name}`.parent (id INT PRIMARY KEY)")
+    cursor.execute(f"USE `{schema}`")
+    generator = Generator(rng, server.flavor, "t", "parent")
+    model = Model(server, schema, "t")
+    history: list[str] = []
+    try:
+        while counts["taken"] < statements:
+            if not generator.columns or rng.random() < 0.04:
+                cursor.execute("DROP TABLE IF EXISTS t")
+                model.must("apply", "DROP TABLE IF EXISTS t")
+                history.clear()
+                sql = generator.create()
+            else:
+                sql = generator.statement()
+            try:
+                cursor.execute(sql)
+            except pymysql.Error:
+                counts["refused"] += 1
+                if not history:
+                    generator.columns = []
+                continue
+            history.append(sql)
+            counts["taken"] += 1
+            where = f"seed {seed}, statement {counts['taken']}:\n" + ";\n".join(history[-6:])
+            ok, text = model.ask("apply", sql)
+            assert ok, f"{text}\n{where}"
+            difference = model.must("compare")
+            assert not difference, f"{difference}\n{where}"
+            difference = model.must("json")
+            assert not difference, f"JSON: {difference}\n{where}"
+            if rng.random() < 0.5:
+                check_texts(cursor, model, schema, other, rng, where)
+            look(cursor, generator, schema)
+    finally:
+        model.close()
+        for name in (schema, other):
+            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+        conn.close()
+    return counts
+
+
+def check_texts(cursor, model: Model, schema: str, other: str, rng: random.Random, where: str) -> None:
+    """The CREATE TABLE written from the model makes the same table; the planned ALTERs turn another table into it."""
+    cursor.execute(f"SHOW TABLES FROM `{other}` LIKE 't'")
+    if cursor.fetchone() and rng.random() < 0.7:
+        ok, text = model.ask("plan", other)
+        if ok:
+            for statement in filter(None, text.split("\0")):
+                try:
+                    cursor.execute(statement)
+                except pymysql.Error as e:
+                    if e.args[0] not in EXPECTED:
+                        raise AssertionError(f"the server refuses the plan: {e}\n{statement}\n{where}") from e
+                    break
+            else:
+                difference = model.must("planned", other)
+                assert not difference, f"planned: {difference}\n{text}\n{where}"
+    cursor.execute(f"DROP TABLE IF EXISTS `{other}`.t")
+    text = model.must("create", other)
+    try:
+        cursor.execute(text)
+    except pymysql.Error as e:
+        raise AssertionError(f"the server refuses: {e}\n{text}\n{where}") from e
+    was, now = shown(cursor, schema).split("\n"), shown(cursor, other).split("\n")
+    difference = [f"shard {x}" for x in was if x not in now] + [f"made  {x}" for x in now if x not in was]
+    assert was == now, "\n".join(difference) + f"\n{where}"
+
+
+# Column changes that no server can do in one step between two unrelated tables.
+EXPECTED = {1054, 1060, 1061, 1068, 1069, 1072, 1075, 1089, 1091, 1101, 1118, 1170, 1171, 1210, 1215, 1235, 1265, 1292, 1366, 1367, 1411, 1503, 1505, 1506, 1526,
+            1553, 1659, 1822, 1826, 1828, 1829, 1832, 1833, 1834, 1846, 1901, 1904, 1905, 3105, 3106, 3107, 3108, 3109, 3110, 3780, 3822, 3837, 3855, 3959,
+            4161, 1064, 1067}
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_model_follows_the_server(pool, unique, flavor):
+    seed = int(os.environ.get("SHARDMERGE_SEED", random.SystemRandom().randrange(10**6)))
+    server = pool.get("ddl_" + flavor, flavor)
+    print(f"SHARDMERGE_SEED={seed}")
+    counts = follow(server, unique, seed, STATEMENTS)
+    print(counts)
+    assert counts["taken"] >= STATEMENTS

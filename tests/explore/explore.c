@@ -1,0 +1,143 @@
+/* explore [short|long]: all interleavings of small programs against the lock's promises.
+ * explore PROGRAM PROGRAM … [optimistic] [rule N]: one game; N breaks a rule of lock.h.
+ * Exit 0: all promises hold; 1: one is broken, the shortest way there is printed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "search.h"
+#include "base/poison.h"
+
+typedef struct Sum {
+    size_t games, states, ends, cut, broken;
+} Sum;
+
+static void play(const char *programs, const LockOpts *opts, size_t most, Sum *sum)
+{
+    Game g;
+    if (game_of(&g, programs, opts)) {
+        SearchResult r;
+        search(&g, most, &r);
+        sum->games++;
+        sum->states += r.states;
+        sum->ends += r.ends;
+        sum->cut += r.cut;
+        sum->broken += r.broken;
+        if (r.broken)
+            printf("BROKEN %s %s\n%s\n", opts->mode == LOCK_OPTIMISTIC ? "optimistic" : "pessimistic",
+                   programs, r.trace.ptr);
+        sb_done(&r.trace);
+    }
+    game_done(&g);
+}
+
+static void play_both(const char *programs, size_t most, Sum *sum)
+{
+    for (int mode = LOCK_PESSIMISTIC; mode <= LOCK_OPTIMISTIC; mode++)
+        play(programs, &(LockOpts){.mode = (LockMode)mode}, most, sum);
+}
+
+/* Every sequence of up to `most` DDL statements, rows between them. */
+static size_t sequences(int most, char list[][16])
+{
+    static const char letters[] = "BPCDabcRrWNXU";
+    size_t n = 0, from = 0;
+    snprintf(list[n++], 16, "i");
+    for (int length = 1; length <= most; length++) {
+        size_t end = n;
+        for (size_t i = from; i < end; i++)
+            for (const char *p = letters; *p; p++) {
+                char text[16];
+                snprintf(text, sizeof text, "%s%ci", list[i], *p);
+                VersionPool *pool = version_pool_new();
+                Shard s;
+                if (shard_run(pool, 0, text, &s)) snprintf(list[n++], 16, "%s", text);
+                version_pool_free(pool);
+            }
+        from = end;
+    }
+    return n;
+}
+
+static void all_pairs(int most_ddl, size_t most, Sum *sum)
+{
+    static char list[400][16];
+    size_t n = sequences(most_ddl, list);
+    for (size_t a = 0; a < n; a++)
+        for (size_t b = a; b < n; b++) {
+            char text[40];
+            snprintf(text, sizeof text, "%s %s", list[a], list[b]);
+            play_both(text, most, sum);
+            if (a == b) continue;
+            snprintf(text, sizeof text, "%s %s", list[b], list[a]);
+            play_both(text, most, sum);
+        }
+}
+
+static void all_triples(size_t most, Sum *sum)
+{
+    static const char *const one[] = {"i", "Bi", "iBi", "iai", "iRi", "iDi", "iNi"};
+    for (size_t a = 0; a < ARRAY_LEN(one); a++)
+        for (size_t b = 0; b < ARRAY_LEN(one); b++)
+            for (size_t c = 0; c < ARRAY_LEN(one); c++) {
+                char text[40];
+                snprintf(text, sizeof text, "%s %s %s", one[a], one[b], one[c]);
+                play_both(text, most, sum);
+            }
+}
+
+static void chosen(size_t most, Sum *sum)
+{
+    static const char *const games[] = {
+        "iBi iBi",  "iBi i",       "iBiCi iCiBi", "iBibi i",     "iBibi iBi",  "iBibiBi iBi", "iRi iRi",
+        "iRi iai",  "iRi iabi",    "iRiri i",     "iRiri iRiri", "iai iai",    "iNi iNi",     "iNiBi iNiBi",
+        "iWi iWi",  "iWi iNi",     "iBui iPui",   "iBiaui iaBi", "iDidi iDi",  "iDi iDi",     "iUi iUi",
+        "iXi i",    "iXi iXi",     "iUiBi iBUi",  "iBi iBi iBi", "iai iai i",  "Bi RiB i",    "iRi iRi i",
+        "iBbi ibi", "iBibBi iBbB", "ibi i",       "iBRi iRBi",   "iNiWi iNWi", "iDui iui",    "iBiCi iBiCi",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(games); i++)
+        play_both(games[i], most, sum);
+}
+
+static int one_game(int argc, char **argv)
+{
+    LockOpts opts = {0};
+    StrBuf programs = {0};
+    Sum sum = {0};
+    for (int i = 1; i < argc; i++) {
+        Str word = str_of(argv[i]);
+        uint64_t rule = 0;
+        if (str_eqc(word, "optimistic")) {
+            opts.mode = LOCK_OPTIMISTIC;
+        } else if (str_eqc(word, "rule") && i + 1 < argc && str_to_u64(str_of(argv[i + 1]), &rule)) {
+            opts.broken = (LockRule)rule;
+            i++;
+        } else {
+            if (programs.len) sb_ch(&programs, ' ');
+            sb_str(&programs, word);
+        }
+    }
+    play(programs.ptr ? programs.ptr : "i", &opts, 10000000, &sum);
+    printf("%zu states, %zu ends, %zu broken\n", sum.states, sum.ends, sum.broken);
+    sb_done(&programs);
+    return sum.broken || !sum.games;
+}
+
+int main(int argc, char **argv)
+{
+    Str what = str_of(argc > 1 ? argv[1] : "short");
+    Sum sum = {0};
+    struct timespec from, to;
+    if (!str_eqc(what, "short") && !str_eqc(what, "long")) return one_game(argc, argv);
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    chosen(str_eqc(what, "short") ? 20000 : 2000000, &sum);
+    if (str_eqc(what, "long")) {
+        all_pairs(1, 2000000, &sum);
+        all_triples(500000, &sum);
+        all_pairs(2, 50000, &sum);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    printf("explore: %zu games, %zu states, %zu ends, %zu cut short, %zu broken, %.1f s\n", sum.games,
+           sum.states, sum.ends, sum.cut, sum.broken,
+           (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+    return sum.broken != 0;
+}

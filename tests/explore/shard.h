@@ -1,0 +1,53 @@
+/* Shard tables in memory: small programs of rows and DDL, run beforehand, give the events of a stream and
+ * what stands in the table after each of them. */
+#ifndef SM_TESTS_EXPLORE_SHARD_H
+#define SM_TESTS_EXPLORE_SHARD_H
+
+#include "lock/lock.h"
+
+enum { MOST_COLUMNS = 6, MOST_ROWS = 6, MOST_EVENTS = 12, NIL = -1, MOST_MEMBERS = 3 };
+
+/* A row by the columns of some definition; NIL is NULL. */
+typedef struct Row {
+    int id;
+    int values[MOST_COLUMNS];
+} Row;
+
+typedef struct Table {
+    const TableSchema *schema;
+    int n_rows;
+    Row rows[MOST_ROWS];
+} Table;
+
+typedef enum EventKind { EVENT_INSERT, EVENT_UPDATE, EVENT_DDL } EventKind;
+
+typedef struct Event {
+    EventKind kind;
+    Row row; /* the new image */
+    const SchemaStep *step;
+    uint64_t version; /* rows: DDL before it; DDL: its own number */
+} Event;
+
+/* A member's program, run. */
+typedef struct Shard {
+    const char *program;
+    int n_events;
+    Event events[MOST_EVENTS];
+    Table after[MOST_EVENTS + 1]; /* what stands there after that many events */
+} Shard;
+
+/* Letters: i insert, u update the last row; DDL:
+ *   B add b int default 1   P add b int default 2   b drop b     C add c int null    c drop c
+ *   a drop a                R rename a to r         r rename r to a
+ *   W widen a to bigint     N narrow a to smallint, values change
+ *   D add d int not null    d drop d                X add index on a   U add unique key on a   x, y drop them
+ * False: a letter makes no sense where it stands. */
+bool shard_run(VersionPool *pool, int member, const char *program, Shard *out);
+/* The table that all begin with: id int primary key, a int null. */
+const TableSchema *shard_base(VersionPool *pool);
+bool shard_is_ddl(char letter);
+/* What a column of that type keeps of a value: smallint holds up to 100, int up to 1000. */
+int shard_fit(const ColumnDef *c, int value);
+int shard_default(const ColumnDef *c);
+
+#endif

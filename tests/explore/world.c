@@ -1,0 +1,554 @@
+#include "world.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/check.h"
+#include "model/binding.h"
+#include "base/poison.h"
+
+static bool broken(Game *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static bool broken(Game *g, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(g->words, sizeof g->words, fmt, ap);
+    va_end(ap);
+    g->broken = g->words;
+    return false;
+}
+
+/* -- what the coordinator does with actions -- */
+
+/* Its numbers of columns are those of from; the table may have them in another order. */
+static bool plan_alter(Game *g, World *w, const LockAlter *a)
+{
+    const TableSchema *from = a->from->schema, *now = w->table.schema;
+    bool same = from->n_columns == now->n_columns && from->n_keys == now->n_keys;
+    for (uint32_t i = 0; same && i < from->n_columns; i++)
+        same = schema_column(now, from->columns[i].name) != NO_COLUMN;
+    if (!same) return broken(g, "a change of the target starts from another table than stands there");
+    for (uint32_t i = 0; i < a->to->schema->n_columns; i++)
+        w->alter_columns[i] =
+            a->columns[i] == NO_COLUMN ? NO_COLUMN : schema_column(now, from->columns[a->columns[i]].name);
+    return true;
+}
+
+static bool act(Game *g, World *w, const LockAction *a)
+{
+    Stream *s = a->member < (uint32_t)w->n_members ? &w->streams[a->member] : NULL;
+    switch (a->kind) {
+    case LOCK_ACT_ACCEPT: s->gate = (int64_t)a->number; return true;
+    case LOCK_ACT_HOLD: return true;
+    case LOCK_ACT_SHUT:
+        w->open = false;
+        w->shut = a->job;
+        return true;
+    case LOCK_ACT_ALTER:
+        w->alter = a->job;
+        w->alter_to = a->alter.to;
+        return a->job == w->altered || plan_alter(g, w, &a->alter);
+    case LOCK_ACT_OPEN: w->open = true; return true;
+    case LOCK_ACT_STOP:
+    case LOCK_ACT_ASK:
+    case LOCK_ACT_NOTE:
+    case LOCK_ACT_CLOSED: return true;
+    case LOCK_ACT_WORK:
+    case LOCK_ACT_GONE: break;
+    }
+    return broken(g, "an action that no program asks for");
+}
+
+static void forget(World *w)
+{
+    w->running = w->open = false;
+    w->shut = w->alter = 0;
+    w->alter_to = NULL;
+    for (int i = 0; i < w->n_members; i++) {
+        Stream *s = &w->streams[i];
+        s->gate = NO_GATE;
+        s->dispatched = s->applied;
+        s->read = s->floor;
+        memset(s->flying, 0, sizeof s->flying);
+    }
+}
+
+static bool tell(Game *g, World *w, const LockEvent *e, bool kill_after)
+{
+    LockActions acts = {0};
+    Err err = {0};
+    bool ok = lock_step(w->lock, e, &acts, &err);
+    if (!ok) broken(g, "the lock refuses an event: %s", err.message);
+    if (kill_after) {
+        forget(w);
+        w->kills--;
+    }
+    for (uint32_t i = 0; ok && !kill_after && i < acts.n; i++)
+        ok = act(g, w, &acts.list[i]);
+    lock_actions_done(&acts);
+    err_clear(&err);
+    return ok;
+}
+
+bool game_begin(Game *g, World *w)
+{
+    *w = (World){.n_members = g->n_members, .kills = 1, .running = true};
+    const TableSchema *base = shard_base(g->pool);
+    LockActions acts = {0};
+    Err err = {0};
+    w->lock = lock_new(g->pool, STR("shop.t"), base, &g->opts);
+    for (int i = 0; i < g->n_members; i++) {
+        w->streams[i] = (Stream){.held_from = MOST_EVENTS, .gate = NO_GATE};
+        LockEvent join = {.kind = LOCK_EV_JOIN, .member = (uint32_t)i, .name = STR("m"), .schema = base};
+        CHECK(lock_step(w->lock, &join, &acts, &err), "a member joins");
+    }
+    CHECK(lock_begin(w->lock, &acts, &err), "the lock begins");
+    w->table.schema = lock_target(w->lock)->schema;
+    bool ok = true;
+    for (uint32_t i = 0; i < acts.n; i++)
+        ok &= act(g, w, &acts.list[i]);
+    lock_actions_done(&acts);
+    return ok;
+}
+
+/* -- rows -- */
+
+static int number_of(Str text)
+{
+    uint64_t v = 0;
+    CHECK(str_to_u64(text, &v), "a fill of the model");
+    return (int)v;
+}
+
+static bool bind_row(Game *g, const World *w, int member, const Event *e, Flight *f)
+{
+    Arena arena = {0};
+    Err err = {0};
+    RowMap map;
+    bool ok = lock_row_map(w->lock, (uint32_t)member, e->version, &arena, &map, &err);
+    if (!ok) {
+        broken(g, "a row may not be written: %s", err.message);
+    } else if (map.version->shape != g->shards[member].after[e - g->shards[member].events + 1].schema) {
+        ok = broken(g, "a row is taken for one of another definition");
+    } else {
+        f->target = lock_target(w->lock);
+        for (uint32_t i = 0; i < f->target->schema->n_columns; i++) {
+            const ColumnFeed *c = &map.feeds[i];
+            f->columns[i] = c->kind == FEED_COLUMN ? (int)c->column : NIL;
+            f->fills[i] = c->kind == FEED_FILL && c->fill == FILL_VALUE ? number_of(c->fill_text) : NIL;
+        }
+        bool spooled = e - g->shards[member].events >= w->streams[member].held_from;
+        for (uint32_t i = 0; i < map.version->shape->n_columns; i++)
+            if (map.left_out[i] && !spooled)
+                ok = broken(g, "column %.*s of a row that was never held is left out",
+                            STR_ARG(map.version->shape->columns[i].name));
+    }
+    err_clear(&err);
+    arena_done(&arena);
+    return ok;
+}
+
+static bool apply_row(Game *g, World *w, int member)
+{
+    Stream *s = &w->streams[member];
+    const Event *e = &g->shards[member].events[s->applied];
+    const Flight f = s->flying[0];
+    Row *at = NULL;
+    for (int i = 0; i < w->table.n_rows; i++)
+        if (w->table.rows[i].id == e->row.id) at = &w->table.rows[i];
+    if ((e->kind == EVENT_INSERT) == (at != NULL))
+        return broken(g, "row %d is written twice or lost", e->row.id);
+    if (!at) {
+        CHECK(w->table.n_rows < MOST_ROWS, "the target has room");
+        at = &w->table.rows[w->table.n_rows++];
+        *at = (Row){.id = e->row.id};
+    }
+    const TableSchema *then = f.target->schema, *now = w->table.schema;
+    for (uint32_t i = 0; i < then->n_columns; i++) {
+        uint32_t c = schema_column(now, then->columns[i].name);
+        int v = f.columns[i] == NIL ? f.fills[i] : e->row.values[f.columns[i]];
+        if (c == NO_COLUMN)
+            return broken(g, "the target has lost column %.*s", STR_ARG(then->columns[i].name));
+        if (shard_fit(&now->columns[c], v) != v)
+            return broken(g, "a value does not fit column %.*s", STR_ARG(now->columns[c].name));
+        if (e->kind == EVENT_UPDATE && f.columns[i] == NIL) continue;
+        at->values[c] = v;
+    }
+    if (then->n_columns != now->n_columns)
+        return broken(g, "a row meets another target than it was made for");
+    s->flying[0] = s->flying[1];
+    s->flying[1] = (Flight){0};
+    s->applied++;
+    return true;
+}
+
+/* -- the target -- */
+
+static bool alter(Game *g, World *w)
+{
+    const Version *to = w->alter_to;
+    Table was = w->table;
+    w->table.schema = to->schema;
+    for (int r = 0; r < was.n_rows; r++) {
+        memset(w->table.rows[r].values, 0, sizeof w->table.rows[r].values);
+        for (uint32_t c = 0; c < to->schema->n_columns; c++) {
+            const ColumnDef *def = &to->schema->columns[c];
+            const ColumnOrigin *o = &to->origins[c];
+            int v = shard_default(def);
+            if (w->alter_columns[c] != NO_COLUMN)
+                v = shard_fit(def, was.rows[r].values[w->alter_columns[c]]);
+            else if (o->kind == ORIGIN_ADDED)
+                v = o->fill == FILL_VALUE ? number_of(o->fill_text) : NIL;
+            w->table.rows[r].values[c] = v;
+        }
+    }
+    w->altered = w->alter;
+    return g != NULL;
+}
+
+/* -- moves -- */
+
+static const Event *next_unapplied(const Game *g, const World *w, int m)
+{
+    return &g->shards[m].events[w->streams[m].dispatched];
+}
+
+/* DDL events count as done when those before them are. */
+static void pass_ddl(const Game *g, Stream *s, int m)
+{
+    while (s->dispatched < s->read && g->shards[m].events[s->dispatched].kind == EVENT_DDL &&
+           s->applied == s->dispatched && s->gate >= (int64_t)g->shards[m].events[s->dispatched].version)
+        s->applied = ++s->dispatched;
+}
+
+/* The last step read of which everything before is durable (or written). */
+static uint64_t step_passed(const Game *g, const World *w, int m, bool written)
+{
+    const Stream *s = &w->streams[m];
+    uint64_t last = 0;
+    for (int i = 0; i < s->read; i++) {
+        const Event *e = &g->shards[m].events[i];
+        if (e->kind == EVENT_DDL) last = e->version;
+        if (e->kind == EVENT_DDL || i < s->applied) continue;
+        if (written || i < s->held_from) break;
+    }
+    return last;
+}
+
+static void add(Move *moves, int *n, MoveKind kind, int member, bool kill_after)
+{
+    moves[(*n)++] = (Move){(uint8_t)kind, (uint8_t)member, kill_after};
+}
+
+static void add_told(const World *w, Move *moves, int *n, MoveKind kind, int member)
+{
+    add(moves, n, kind, member, false);
+    if (w->kills) add(moves, n, kind, member, true);
+}
+
+static void member_moves(const Game *g, const World *w, int m, Move *moves, int *n)
+{
+    const Stream *s = &w->streams[m];
+    const Shard *shard = &g->shards[m];
+    if (s->read < shard->n_events) {
+        if (shard->events[s->read].kind == EVENT_DDL)
+            add_told(w, moves, n, MOVE_READ, m);
+        else
+            add(moves, n, MOVE_READ, m, false);
+    }
+    if (s->dispatched < s->read) {
+        const Event *e = next_unapplied(g, w, m);
+        bool ready = e->kind != EVENT_DDL && w->open && s->gate >= (int64_t)e->version;
+        if (ready && s->dispatched - s->applied < MOST_FLYING) add(moves, n, MOVE_DISPATCH, m, false);
+    }
+    if (s->applied < s->dispatched) add(moves, n, MOVE_APPLY, m, false);
+    if (step_passed(g, w, m, true) > s->written) add_told(w, moves, n, MOVE_WRITTEN, m);
+    if (step_passed(g, w, m, false) > s->passed) add_told(w, moves, n, MOVE_PASSED, m);
+}
+
+int world_moves(const Game *g, const World *w, Move *moves)
+{
+    int n = 0;
+    if (!w->running) {
+        add(moves, &n, MOVE_START, 0, false);
+        return n;
+    }
+    bool idle = true;
+    for (int m = 0; m < w->n_members; m++) {
+        member_moves(g, w, m, moves, &n);
+        idle &= w->streams[m].applied == w->streams[m].dispatched;
+    }
+    if (w->shut && idle) add_told(w, moves, &n, MOVE_DRAINED, 0);
+    if (w->alter && w->altered != w->alter) add(moves, &n, MOVE_ALTER, 0, false);
+    if (w->alter && w->altered == w->alter) add_told(w, moves, &n, MOVE_ALTERED, 0);
+    if (w->kills && n) add(moves, &n, MOVE_KILL, 0, false);
+    return n;
+}
+
+static bool read_event(Game *g, World *w, int m, bool kill_after)
+{
+    Stream *s = &w->streams[m];
+    const Event *e = &g->shards[m].events[s->read];
+    if (e->kind != EVENT_DDL) {
+        if (s->gate < (int64_t)e->version && s->held_from > s->read) s->held_from = s->read;
+        s->read++;
+        return true;
+    }
+    char identity[16];
+    snprintf(identity, sizeof identity, "%d:%d", m, s->read);
+    s->read++;
+    LockEvent told = {.kind = LOCK_EV_STEP,
+                      .member = (uint32_t)m,
+                      .identity = str_of(identity),
+                      .step = e->step,
+                      .at_ms = 1};
+    return tell(g, w, &told, kill_after);
+}
+
+static bool report_progress(Game *g, World *w, Move mv)
+{
+    Stream *s = &w->streams[mv.member];
+    bool written = mv.kind == MOVE_WRITTEN;
+    uint64_t number = step_passed(g, w, mv.member, written);
+    LockEvent told = {
+        .kind = written ? LOCK_EV_WRITTEN : LOCK_EV_PASSED, .member = mv.member, .number = number};
+    s->passed = MAX(s->passed, number);
+    if (written) s->written = number;
+    for (int i = 0; i < s->read; i++)
+        if (g->shards[mv.member].events[i].kind == EVENT_DDL &&
+            g->shards[mv.member].events[i].version <= number)
+            s->floor = MAX(s->floor, i + 1);
+    return tell(g, w, &told, mv.kill_after);
+}
+
+/* The state read from what was written must be the state; asked once for each. */
+static bool read_back(Game *g, World *w)
+{
+    uint64_t hash = lock_hash(w->lock);
+    Str key = str_make(&hash, sizeof hash);
+    if (map_get(&g->read_back, key)) return true;
+    StrBuf text = {0};
+    Err err = {0};
+    Lock *l = NULL;
+    lock_to_json(w->lock, &text);
+    bool ok = lock_from_json(g->pool, sb_view(&text), &g->opts, &l, &err);
+    if (!ok)
+        broken(g, "the state cannot be read: %s", err.message);
+    else if (lock_hash(l) != hash)
+        ok = broken(g, "the state read is not the state written");
+    if (ok) {
+        lock_free(w->lock);
+        w->lock = l;
+        map_put(&g->read_back, key, g);
+    }
+    sb_done(&text);
+    err_clear(&err);
+    return ok;
+}
+
+static bool start(Game *g, World *w)
+{
+    LockActions acts = {0};
+    bool ok = read_back(g, w);
+    w->running = true;
+    if (ok) lock_restart(w->lock, &acts);
+    for (uint32_t i = 0; ok && i < acts.n; i++)
+        ok = act(g, w, &acts.list[i]);
+    lock_actions_done(&acts);
+    return ok;
+}
+
+static bool do_move(Game *g, World *w, Move m)
+{
+    Stream *s = &w->streams[m.member];
+    LockEvent told = {.job = w->shut};
+    switch ((MoveKind)m.kind) {
+    case MOVE_READ: return read_event(g, w, m.member, m.kill_after);
+    case MOVE_DISPATCH:
+        if (!bind_row(g, w, m.member, next_unapplied(g, w, m.member), &s->flying[s->dispatched - s->applied]))
+            return false;
+        s->dispatched++;
+        return true;
+    case MOVE_APPLY: return apply_row(g, w, m.member);
+    case MOVE_PASSED:
+    case MOVE_WRITTEN: return report_progress(g, w, m);
+    case MOVE_DRAINED:
+        told.kind = LOCK_EV_DRAINED;
+        w->shut = 0;
+        return tell(g, w, &told, m.kill_after);
+    case MOVE_ALTER: return alter(g, w);
+    case MOVE_ALTERED:
+        told = (LockEvent){.kind = LOCK_EV_ALTERED, .job = w->alter};
+        w->alter = w->shut = 0;
+        w->alter_to = NULL;
+        return tell(g, w, &told, m.kill_after);
+    case MOVE_KILL:
+        forget(w);
+        w->kills--;
+        return true;
+    case MOVE_START: return start(g, w);
+    case MOVE_KINDS: break;
+    }
+    return false;
+}
+
+bool world_move(Game *g, const World *w, Move m, World *out)
+{
+    *out = *w;
+    out->lock = lock_clone(w->lock);
+    bool ok = do_move(g, out, m);
+    for (int i = 0; ok && i < out->n_members; i++)
+        pass_ddl(g, &out->streams[i], i);
+    return ok;
+}
+
+/* -- the end -- */
+
+static bool same_row(Game *g, const World *w, const Table *t, const Row *r)
+{
+    const Row *own = NULL;
+    for (int i = 0; i < w->table.n_rows; i++)
+        if (w->table.rows[i].id == r->id) own = &w->table.rows[i];
+    if (!own) return broken(g, "at the end row %d is missing", r->id);
+    for (uint32_t c = 0; c < t->schema->n_columns; c++) {
+        const ColumnDef *def = &t->schema->columns[c];
+        uint32_t at = schema_column(w->table.schema, def->name);
+        if (at == NO_COLUMN) return broken(g, "at the end the target lacks column %.*s", STR_ARG(def->name));
+        if (own->values[at] != r->values[c])
+            return broken(g, "at the end row %d has %d in column %.*s, its shard has %d", r->id,
+                          own->values[at], STR_ARG(def->name), r->values[c]);
+    }
+    return true;
+}
+
+static void ddl_of(const char *program, char *out)
+{
+    for (; *program; program++)
+        if (shard_is_ddl(*program)) *out++ = *program;
+    *out = 0;
+}
+
+static bool same_programs(const Game *g)
+{
+    char first[MOST_EVENTS + 1], own[MOST_EVENTS + 1];
+    ddl_of(g->shards[0].program, first);
+    for (int i = 1; i < g->n_members; i++) {
+        ddl_of(g->shards[i].program, own);
+        if (strcmp(first, own) != 0) return false;
+    }
+    return true;
+}
+
+static bool only_letters(const char *program, const char *letters)
+{
+    char ddl[MOST_EVENTS + 1];
+    ddl_of(program, ddl);
+    return strspn(ddl, letters) == strlen(ddl);
+}
+
+/* Everything that optimistic mode has no reason to hold. */
+static bool is_lossless(const Game *g)
+{
+    for (int i = 0; i < g->n_members; i++)
+        if (!only_letters(g->shards[i].program, "BCDWXUa") || strstr(g->shards[i].program, "Wa"))
+            return false;
+    return true;
+}
+
+bool world_check_end(Game *g, const World *w)
+{
+    LockState state = lock_state(w->lock);
+    if (state == LOCK_RELEASING) return broken(g, "it ends in the middle of a change of the target");
+    if (same_programs(g) && state != LOCK_CLOSED)
+        return broken(g, "all members ran the same, and the lock is %s", lock_state_name(state));
+    int rows = 0;
+    for (int i = 0; i < g->n_members; i++) {
+        const Shard *s = &g->shards[i];
+        const Stream *st = &w->streams[i];
+        bool moved = !only_letters(s->program, "");
+        bool all = st->applied == s->n_events;
+        if (!all && !moved) return broken(g, "member %d ran no DDL and is held", i);
+        if (!all && state == LOCK_CLOSED) return broken(g, "the lock is closed and member %d is held", i);
+        if (!all && g->opts.mode == LOCK_OPTIMISTIC && is_lossless(g))
+            return broken(g, "member %d is held though its steps lose nothing", i);
+        const Table *t = &s->after[st->applied];
+        for (int r = 0; r < t->n_rows; r++)
+            if (!same_row(g, w, t, &t->rows[r])) return false;
+        rows += t->n_rows;
+        if (state == LOCK_CLOSED && t->schema->n_columns != w->table.schema->n_columns)
+            return broken(g, "the lock is closed, and the target has other columns than member %d", i);
+        if (g->opts.mode == LOCK_PESSIMISTIC && !moved && only_letters(s->program, "") &&
+            w->table.schema->n_columns != shard_base(g->pool)->n_columns)
+            return broken(g, "the target changed before all members had");
+    }
+    return rows == w->table.n_rows || broken(g, "the target has rows too many");
+}
+
+/* -- small things -- */
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h ^= v + 0x9e3779b97f4a7c15u + (h << 6) + (h >> 2);
+    h *= 0xff51afd7ed558ccdu;
+    return h ^ h >> 33;
+}
+
+uint64_t world_hash(const World *w)
+{
+    uint64_t h = lock_hash(w->lock);
+    h = mix(h, (uint64_t)w->open << 8 | (uint64_t)w->running << 4 | (uint64_t)w->kills);
+    h = mix(h, (uint64_t)(w->shut != 0) << 2 | (uint64_t)(w->alter != 0) << 1 |
+                   (w->alter && w->alter == w->altered));
+    h = mix(h, (uint64_t)(uintptr_t)w->table.schema);
+    for (int i = 0; i < w->n_members; i++) {
+        const Stream *s = &w->streams[i];
+        h = mix(h, (uint64_t)s->read << 32 | (uint64_t)s->dispatched << 24 | (uint64_t)s->applied << 16 |
+                       (uint64_t)s->held_from << 8 | (uint64_t)s->floor);
+        h = mix(mix(mix(h, (uint64_t)s->gate), s->passed), s->written);
+        for (int k = 0; k < s->dispatched - s->applied; k++)
+            h = mix(h, s->flying[k].target->id);
+    }
+    for (int i = 0; i < w->table.n_rows; i++) {
+        uint64_t row = (uint64_t)w->table.rows[i].id;
+        for (uint32_t c = 0; c < w->table.schema->n_columns; c++)
+            row = mix(row, (uint64_t)w->table.rows[i].values[c]);
+        h += mix(row, 7); /* in any order */
+    }
+    return h;
+}
+
+void world_free(World *w)
+{
+    lock_free(w->lock);
+    w->lock = NULL;
+}
+
+void move_words(const Game *g, const World *w, Move m, StrBuf *out)
+{
+    static const char *const names[] = {"read",
+                                        "dispatch",
+                                        "write",
+                                        "floor passed its step",
+                                        "all before its step written",
+                                        "drained",
+                                        "alter",
+                                        "altered",
+                                        "kill -9",
+                                        "start"};
+    bool of_member = m.kind <= MOVE_WRITTEN;
+    if (of_member) sb_printf(out, "member %d: ", m.member);
+    sb_c(out, names[m.kind]);
+    if (m.kind == MOVE_READ) {
+        const Shard *s = &g->shards[m.member];
+        sb_printf(out, " '%c'", s->program[w->streams[m.member].read]);
+    }
+    if (m.kind == MOVE_ALTER) {
+        const TableSchema *from = w->table.schema, *to = w->alter_to->schema;
+        sb_c(out, ":");
+        for (uint32_t i = 0; i < to->n_columns; i++) {
+            uint32_t was = w->alter_columns[i];
+            Str old = was == NO_COLUMN ? STR("new") : from->columns[was].name;
+            sb_printf(out, " " STR_FMT " " STR_FMT " (" STR_FMT ")", STR_ARG(to->columns[i].name),
+                      STR_ARG(to->columns[i].column_type), STR_ARG(old));
+        }
+    }
+    if (m.kill_after) sb_c(out, ", kill -9 when the new state is written");
+}
