@@ -184,20 +184,36 @@ static void cut_history(Lock *l, LockMember *m, uint32_t at)
     lock_recompute(l, m, 1);
 }
 
+static bool same_root(const ColumnOrigin *a, const ColumnOrigin *b)
+{
+    return a->kind == b->kind && a->kind != ORIGIN_ANY && str_ieq(a->base, b->base) && a->fill == b->fill &&
+           str_eq(a->fill_text, b->fill_text);
+}
+
+/* The column of common that the target's column is, whatever the two call it. */
+static uint32_t root_column(const Version *t, uint32_t column, const Version *common)
+{
+    for (uint32_t i = 0; i < common->schema->n_columns; i++)
+        if (same_root(&t->origins[column], &common->origins[i])) return i;
+    uint32_t at = schema_column(common->schema, t->schema->columns[column].name);
+    VersionView a = version_view(t), b = version_view(common);
+    return at != NO_COLUMN && version_same_column(&a, column, &b, at) ? at : NO_COLUMN;
+}
+
 /* The target seen from the new base: what is the base's there is the base's here. */
 static void rebase_target(Lock *l, const Version *common)
 {
     Arena arena = {0};
     Version t = *l->target;
-    VersionView a = version_view(&t), b = version_view(common);
     ColumnOrigin *origins = arena_array(&arena, ColumnOrigin, t.schema->n_columns + 1);
     for (uint32_t i = 0; i < t.schema->n_columns; i++) {
-        Str name = t.schema->columns[i].name;
-        uint32_t at = schema_column(common->schema, name);
+        uint32_t at = root_column(l->target, i, common);
         origins[i] = l->target->origins[i];
-        bool same =
-            at != NO_COLUMN && (version_same_column(&a, i, &b, at) || origins[i].fill == FILL_VOLATILE);
-        if (same) origins[i] = (ColumnOrigin){.kind = ORIGIN_BASE, .base = name};
+        if (at == NO_COLUMN) continue;
+        Str lossy = origins[i].lossy, done = common->origins[at].lossy;
+        if (str_starts(lossy, done)) lossy = (Str){lossy.ptr + done.len, lossy.len - done.len};
+        origins[i] =
+            (ColumnOrigin){.kind = ORIGIN_BASE, .base = common->schema->columns[at].name, .lossy = lossy};
     }
     t.origins = origins;
     t.rows = (Str){0};

@@ -61,6 +61,48 @@ static bool replacing_carried(const Try *t, const LockMember *m, int32_t accept)
     return false;
 }
 
+/* -- conversions that change values -- */
+
+static const ColumnDef *column_at(const LockMember *m, int32_t node, uint32_t column)
+{
+    return &m->nodes[node].version->schema->columns[column];
+}
+
+/* A conversion that changed values has to happen to the target's rows too: the target must have been of the
+ * type it led to. So nobody goes past one to another type before the target has followed it. */
+static bool skips_conversion(const Try *t, const LockMember *m, int32_t accept, uint32_t column)
+{
+    const Version *v = m->nodes[accept].version;
+    const ColumnDef *last = &v->schema->columns[column];
+    uint32_t conversions = 0, at = column;
+    if (!v->origins[column].lossy.len) return false;
+    for (int32_t i = accept; i > MAX(m->accepted, 0); i--) {
+        size_t length = m->nodes[i].version->origins[at].lossy.len;
+        uint32_t now = at;
+        for (uint32_t k = m->nodes[i].n_moves; at != NO_COLUMN && k-- > 0;)
+            at = m->nodes[i].moves[k]->from[at];
+        if (at == NO_COLUMN) return false; /* added since: the target has no rows of it */
+        if (m->nodes[i - 1].version->origins[at].lossy.len == length) continue;
+        if (++conversions > 1 || !column_same_type(last, column_at(m, i, now))) return true;
+    }
+    if (m->accepted == LOCK_OUTSIDE || !m->nodes[m->accepted].version->origins[at].lossy.len) return false;
+    const ColumnDef *was = column_at(m, m->accepted, at);
+    uint32_t old = schema_column(t->l->target->schema, was->name);
+    bool followed = old != NO_COLUMN && column_same_type(&t->l->target->schema->columns[old], was);
+    return !followed && !column_same_type(was, last);
+}
+
+static bool conversions_followed(const Try *t)
+{
+    for (uint32_t k = 0; t->l->target && k < t->l->n_members; k++) {
+        const LockMember *m = &t->l->members[k];
+        if (t->accept[k] == m->accepted) continue;
+        for (uint32_t c = 0; c < m->nodes[t->accept[k]].version->schema->n_columns; c++)
+            if (skips_conversion(t, m, t->accept[k], c)) return false;
+    }
+    return true;
+}
+
 static bool rows_fit(Try *t, bool widen)
 {
     for (uint32_t k = 0; k < t->l->n_members; k++) {
@@ -121,7 +163,8 @@ bool lock_join(const Lock *l, const int32_t *accept, const Version **out, bool *
     const Found *f = map_get(&l->pool->memo, sb_view(&key));
     if (!f || (why && !f->to)) {
         Try t = {.l = l, .accept = accept};
-        bool ok = heads_join(&t, why) && rows_fit(&t, true) && rows_fit(&t, false);
+        bool ok =
+            heads_join(&t, why) && conversions_followed(&t) && rows_fit(&t, true) && rows_fit(&t, false);
         join_remember(l->pool, sb_view(&key), &t, ok);
         free(t.replaces);
         arena_done(&t.arena);
@@ -411,26 +454,50 @@ static bool agrees(const Lock *l, const VersionView *a, const VersionView *b)
     return version_agreement(a, b, NULL) >= least;
 }
 
-/* Places of the version of (first, q) in all histories, each as late as can be. */
-static bool common_places(const Lock *l, uint32_t q, int32_t *at)
+/* Is the version of node i that of v? */
+static bool is_place(const Lock *l, const LockMember *m, int32_t i, const VersionView *v)
+{
+    VersionView own = lock_view(l, m, (uint32_t)i);
+    return agrees(l, &own, v);
+}
+
+/* The members that are asked: all. */
+static uint32_t n_asked(const Lock *l)
+{
+    return l->n_members - (l->n_members > 1 && l->opts.broken == LOCK_RULE_ALL);
+}
+
+/* Members that went the same way come to the same version after the same number of steps: the greatest number
+ * after which all have it. 0: none. */
+static int32_t same_way(const Lock *l, const VersionView *v)
 {
     const LockMember *first = &l->members[0];
-    VersionView v = lock_view(l, first, q);
-    bool moves = (int32_t)q > first->accepted;
-    at[0] = (int32_t)q;
-    if (!is_ready(l, first, at[0])) return false;
-    for (uint32_t i = 1; i < l->n_members; i++) {
+    for (int32_t d = limit_of(first) - first->accepted; d > 0; d--) {
+        bool all = true;
+        for (uint32_t i = 0; all && i < n_asked(l); i++) {
+            const LockMember *m = &l->members[i];
+            all = m->accepted + d <= limit_of(m) && is_place(l, m, m->accepted + d, v);
+        }
+        if (all) return d;
+    }
+    return 0;
+}
+
+/* Places of the version of (first, q) in all histories: after the same number of steps, else each as late as
+ * can be. */
+static bool common_places(const Lock *l, uint32_t q, int32_t *at)
+{
+    VersionView v = lock_view(l, &l->members[0], q);
+    int32_t way = same_way(l, &v);
+    bool moves = false;
+    for (uint32_t i = 0; i < l->n_members; i++) {
         const LockMember *m = &l->members[i];
-        int32_t from = MAX(m->accepted, 0), p = limit_of(m);
+        int32_t from = MAX(m->accepted, 0), p = way ? m->accepted + way : limit_of(m);
         at[i] = m->accepted;
-        for (; p >= from; p--) {
-            VersionView own = lock_view(l, m, (uint32_t)p);
-            if (agrees(l, &own, &v) && is_ready(l, m, p)) break;
-        }
-        if (p < from) {
-            if (i == l->n_members - 1 && l->opts.broken == LOCK_RULE_ALL) continue;
-            return false;
-        }
+        if (i >= n_asked(l)) continue;
+        while (p >= from && !is_place(l, m, p, &v))
+            p--;
+        if (p < from || !is_ready(l, m, p)) return false;
         at[i] = p;
         moves |= p > m->accepted;
     }

@@ -1,133 +1,262 @@
-/* Rows a second of row_image_split + value_sql on a table as applications have them; prints, asserts nothing.
- *   gcc -O2 -g -std=gnu17 -D_GNU_SOURCE -Isrc tests/bench/bench_decode.c <archives decode, model, base>
- * -ljansson -lz -lm id BIGINT, customer INT UNSIGNED, status TINYINT, name VARCHAR(60), email VARCHAR(100),
- * price DECIMAL(10,2), weight DOUBLE, created DATETIME(3), updated TIMESTAMP, note TEXT (NULL), flags
- * SMALLINT, day DATE */
+/* Decoding of a binlog, in memory, one core: prints, asserts nothing.
+ *   bench_decode FILE ROUNDS                         ours, with and without the values' texts
+ *   bench_decode --peer SOCKET USER PASSWORD NAME    libmariadb's own row decoding of the same file of a live
+ * server Times are CPU seconds of the process; each measurement is the best of three. */
+#include <mysql.h>
+#include <mariadb_rpl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
+#include "base/check.h"
+#include "decode/event.h"
 #include "decode/row.h"
 #include "decode/value.h"
 
-enum { N_COLUMNS = 12, N_ROWS = 1000, ROUNDS = 1000 };
+enum { MOST_COLUMNS = 64, MAGIC = 4, REPEATS = 3 };
 
-static MapColumn columns[N_COLUMNS] = {
-    {.type = COLTYPE_LONGLONG},
-    {.type = COLTYPE_LONG, .is_unsigned = true},
-    {.type = COLTYPE_TINY},
-    {.type = COLTYPE_VARCHAR, .meta = 240},
-    {.type = COLTYPE_VARCHAR, .meta = 400},
-    {.type = COLTYPE_NEWDECIMAL, .meta = 10 << 8 | 2},
-    {.type = COLTYPE_DOUBLE, .meta = 8},
-    {.type = COLTYPE_DATETIME2, .meta = 3},
-    {.type = COLTYPE_TIMESTAMP2},
-    {.type = COLTYPE_BLOB, .meta = 2},
-    {.type = COLTYPE_SHORT},
-    {.type = COLTYPE_DATE},
-};
+typedef struct Tally {
+    uint64_t bytes, rows, transactions;
+    double seconds;
+} Tally;
 
-static void put(StrBuf *b, const void *p, size_t n)
-{
-    sb_add(b, p, n);
-}
-
-static void make_row(StrBuf *b, uint64_t i)
-{
-    static const uint8_t nulls[2] = {0, 2}; /* note is NULL */
-    static const uint8_t price[5] = {0x80, 0x00, 0x30, 0x39, 0x2a},
-                         created[7] = {0x99, 0xb2, 0x7a, 0xc8, 0xb8, 0x1e, 0xd2};
-    static const uint8_t updated[4] = {0x65, 0xe0, 0x72, 0x10}, day[3] = {0x5d, 0xd0, 0x0f};
-    uint64_t id = 1000000 + i;
-    uint32_t customer = (uint32_t)(i * 7919 % 100000);
-    double weight = (double)(i % 10000) / 100;
-    put(b, nulls, 2);
-    put(b, &id, 8);
-    put(b, &customer, 4);
-    put(b, &(uint8_t){(uint8_t)(i % 5)}, 1);
-    put(b, "\x14Somebody O'Something", 21);
-    put(b, "\x1a\0somebody.123@example.org..", 28);
-    put(b, price, 5);
-    put(b, &weight, 8);
-    put(b, created, 7);
-    put(b, updated, 4);
-    put(b, &(uint16_t){(uint16_t)i}, 2);
-    put(b, day, 3);
-}
-
-/* CPU seconds: other processes do not count. */
-static double now(void)
+static double cpu_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void report(const char *what, double seconds)
+static void report(const char *what, const Tally *t)
 {
-    double rows = (double)N_ROWS * ROUNDS;
-    printf("%-28s %8.2f million rows/s  %6.1f ns/row  %5.1f ns/column\n", what, rows / seconds / 1e6,
-           seconds / rows * 1e9, seconds / rows / N_COLUMNS * 1e9);
+    printf("%s mb_s=%.0f rows_s=%.0f tx_s=%.0f bytes=%llu rows=%llu tx=%llu\n", what,
+           (double)t->bytes / t->seconds / 1e6, (double)t->rows / t->seconds,
+           (double)t->transactions / t->seconds, (unsigned long long)t->bytes, (unsigned long long)t->rows,
+           (unsigned long long)t->transactions);
 }
 
-int main(void)
+static NORETURN void broken(const Err *err)
 {
-    static const uint8_t all[2] = {0xff, 0x0f};
-    TableMap map = {.n_columns = N_COLUMNS, .columns = columns};
-    ColumnCodec codecs[N_COLUMNS];
-    Field fields[N_COLUMNS];
-    StrBuf rows = {0}, out = {0};
-    Err err = {0};
+    fprintf(stderr, "%s\n", err->message);
+    exit(1);
+}
+
+/* -- ours -- */
+
+typedef enum Depth { DEPTH_EVENTS, DEPTH_ROWS, DEPTH_VALUES } Depth;
+
+typedef struct Decoder {
+    FormatDescription fmt;
+    Arena arena, fmt_arena;
+    TableMap map;
+    bool verify;
+    ColumnCodec codecs[MOST_COLUMNS];
+    Field fields[MOST_COLUMNS];
+    StrBuf out;
+    Tally tally;
+} Decoder;
+
+static void take_map(Decoder *d, Str body, Err *err)
+{
+    Str known = d->map.body; /* most maps repeat: as the assembler does, look before reading */
+    if (known.len && body.len > known.len &&
+        memcmp(body.ptr + body.len - known.len, known.ptr, known.len) == 0 &&
+        event_table_id(&d->fmt, EVENT_TABLE_MAP, body) == d->map.table_id)
+        return;
+    arena_done(&d->arena);
+    d->arena = (Arena){0};
+    if (!event_table_map(&d->fmt, body, &d->arena, &d->map, err)) broken(err);
+    CHECK(d->map.n_columns <= MOST_COLUMNS, "a table of the benchmark");
+    for (uint32_t i = 0; i < d->map.n_columns; i++) {
+        const MapColumn *c = &d->map.columns[i];
+        bool text = c->type == COLTYPE_VARCHAR || c->type == COLTYPE_BLOB || c->type == COLTYPE_STRING;
+        d->codecs[i] = (ColumnCodec){.type = c->type,
+                                     .meta = c->meta,
+                                     .is_unsigned = c->is_unsigned,
+                                     .text = text ? TEXT_UTF8 : TEXT_NONE};
+    }
+}
+
+static void take_rows(Decoder *d, const EventHeader *h, Str body, Depth depth, Err *err)
+{
+    RowsEvent e;
     Str image;
-    for (unsigned i = 0; i < N_COLUMNS; i++) {
-        bool text = columns[i].type == COLTYPE_VARCHAR || columns[i].type == COLTYPE_BLOB;
-        codecs[i] = (ColumnCodec){.type = columns[i].type,
-                                  .meta = columns[i].meta,
-                                  .is_unsigned = columns[i].is_unsigned,
-                                  .text = text ? TEXT_UTF8 : TEXT_NONE};
-    }
-    for (uint64_t i = 0; i < N_ROWS; i++)
-        make_row(&rows, i);
-
-    double start = now();
-    for (unsigned round = 0; round < ROUNDS; round++)
-        for (Reader r = reader_of(sb_view(&rows)); reader_left(&r);)
-            if (!row_image_split(&map, all, &r, &image, NULL, &err)) goto broken;
-    report("split, no fields", now() - start);
-
-    start = now();
-    for (unsigned round = 0; round < ROUNDS; round++)
-        for (Reader r = reader_of(sb_view(&rows)); reader_left(&r);)
-            if (!row_image_split(&map, all, &r, &image, fields, &err)) goto broken;
-    report("split with fields", now() - start);
-
-    start = now();
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        sb_clear(&out);
-        for (Reader r = reader_of(sb_view(&rows)); reader_left(&r);) {
-            if (!row_image_split(&map, all, &r, &image, fields, &err)) goto broken;
-            for (unsigned i = 0; i < N_COLUMNS; i++) {
-                if (!value_sql(&out, &codecs[i], fields[i], &err)) goto broken;
-                sb_ch(&out, ',');
-            }
+    if (!event_rows(h, &d->fmt, body, &e, err)) broken(err);
+    if (depth == DEPTH_EVENTS) return;
+    sb_clear(&d->out);
+    const uint8_t *present = (const uint8_t *)e.present_before.ptr;
+    for (Reader r = reader_of(e.rows); reader_left(&r); d->tally.rows++) {
+        if (!row_image_split(&d->map, present, &r, &image, d->fields, err)) broken(err);
+        if (depth != DEPTH_VALUES) continue;
+        for (uint32_t i = 0; i < d->map.n_columns; i++) {
+            if (!value_sql(&d->out, &d->codecs[i], d->fields[i], err)) broken(err);
+            sb_ch(&d->out, ',');
         }
     }
-    report("split and value_sql", now() - start);
-    printf("%.200s\n", out.ptr);
+}
 
-    for (unsigned c = 0; c < N_COLUMNS; c++) {
-        StrBuf label = {0};
-        start = now();
-        for (unsigned n = 0; n < ROUNDS * N_ROWS / 10; n++) {
-            if (n % 1000 == 0) sb_clear(&out);
-            if (!value_sql(&out, &codecs[c], fields[c], &err)) goto broken;
-        }
-        printf("  value_sql type %3u %6.1f ns\n", columns[c].type,
-               (now() - start) / (ROUNDS * N_ROWS / 10) * 1e9);
-        sb_done(&label);
+static void take_event(Decoder *d, const EventHeader *h, Str body, Depth depth)
+{
+    Err err = {0};
+    GtidEvent gtid;
+    QueryEvent query;
+    uint64_t xid;
+    switch (h->type) {
+    case EVENT_TABLE_MAP: take_map(d, body, &err); break;
+    case EVENT_MARIADB_GTID:
+        if (!event_gtid(h, &d->fmt, body, &gtid, &err)) broken(&err);
+        break;
+    case EVENT_QUERY:
+        if (!event_query(body, &query, &err)) broken(&err);
+        break;
+    case EVENT_XID:
+        if (!event_xid(body, &xid, &err)) broken(&err);
+        d->tally.transactions++;
+        break;
+    case EVENT_WRITE_ROWS_V1:
+    case EVENT_WRITE_ROWS_V2: take_rows(d, h, body, depth, &err); break;
+    default: break;
     }
-    sb_done(&rows);
-    sb_done(&out);
+}
+
+static void pass(Decoder *d, Str file, Depth depth)
+{
+    Reader r = reader_of(file);
+    (void)reader_bytes(&r, MAGIC);
+    while (reader_left(&r)) {
+        Err err = {0};
+        EventHeader h;
+        Str body, rest = str_make(r.at, reader_left(&r));
+        enum { SIZE_AT = 9 };
+        Reader size_at = reader_of(rest);
+        (void)reader_bytes(&size_at, SIZE_AT);
+        Str event = reader_str(&r, reader_u32(&size_at));
+        bool first = event.len > 4 && event.ptr[4] == EVENT_FORMAT_DESCRIPTION;
+        if (first && !event_format_description(event, &d->fmt_arena, &d->fmt, &err)) broken(&err);
+        if (!event_split(event, d->verify && !first && d->fmt.checksum_crc32, &h, &body, &err)) broken(&err);
+        if (!d->verify && d->fmt.checksum_crc32) body.len -= 4;
+        take_event(d, &h, body, depth);
+    }
+    d->tally.bytes += file.len;
+}
+
+static void measure(const char *what, Str file, unsigned rounds, bool verify, Depth depth)
+{
+    Tally best = {0};
+    for (unsigned i = 0; i < REPEATS; i++) {
+        Decoder d = {.verify = verify};
+        double start = cpu_now();
+        for (unsigned round = 0; round < rounds; round++)
+            pass(&d, file, depth);
+        d.tally.seconds = cpu_now() - start;
+        if (i == 0 || d.tally.seconds < best.seconds) best = d.tally;
+        arena_done(&d.arena);
+        arena_done(&d.fmt_arena);
+        sb_done(&d.out);
+    }
+    report(what, &best);
+}
+
+static int ours(const char *path, unsigned rounds)
+{
+    StrBuf file = {0};
+    FILE *f = fopen(path, "rb");
+    for (size_t n = 1; f && n > 0;) {
+        enum { CHUNK = 1 << 20 };
+        sb_reserve(&file, CHUNK);
+        n = fread(file.ptr + file.len, 1, CHUNK, f);
+        sb_wrote(&file, n);
+    }
+    if (!f || file.len <= MAGIC) {
+        fprintf(stderr, "%s cannot be read\n", path);
+        return 1;
+    }
+    fclose(f);
+    measure("events", sb_view(&file), rounds, false, DEPTH_EVENTS);
+    measure("checked", sb_view(&file), rounds, true, DEPTH_EVENTS);
+    measure("rows", sb_view(&file), rounds, false, DEPTH_ROWS);
+    measure("all", sb_view(&file), rounds, true, DEPTH_ROWS);
+    measure("values", sb_view(&file), rounds, true, DEPTH_VALUES);
+    sb_done(&file);
     return 0;
-broken:
-    fprintf(stderr, "%s\n", err.message);
-    return 1;
+}
+
+/* -- libmariadb -- */
+
+typedef struct Fetched {
+    MARIADB_RPL_EVENT **events; /* a row event follows its table map */
+    size_t n, cap;
+    uint64_t bytes;
+} Fetched;
+
+static bool fetch_all(MYSQL *mysql, const char *name, MARIADB_RPL **rpl, Fetched *out)
+{
+    *rpl = mariadb_rpl_init(mysql);
+    mariadb_rpl_optionsv(*rpl, MARIADB_RPL_SERVER_ID, 987654);
+    mariadb_rpl_optionsv(*rpl, MARIADB_RPL_FILENAME, name, strlen(name));
+    mariadb_rpl_optionsv(*rpl, MARIADB_RPL_START, 4UL);
+    mariadb_rpl_optionsv(*rpl, MARIADB_RPL_FLAGS, 1U); /* end at the end */
+    if (mariadb_rpl_open(*rpl)) return false;
+    for (MARIADB_RPL_EVENT *e; (e = mariadb_rpl_fetch(*rpl, NULL));) {
+        bool rotate = e->event_type == ROTATE_EVENT && e->timestamp;
+        out->bytes += e->event_length;
+        if (out->n == out->cap) {
+            out->cap = out->cap ? out->cap * 2 : 1024;
+            out->events = mem_realloc(out->events, out->cap * sizeof(MARIADB_RPL_EVENT *));
+        }
+        out->events[out->n++] = e;
+        if (rotate) break; /* the next file */
+    }
+    return out->n > 0;
+}
+
+static Tally extract(MARIADB_RPL *rpl, const Fetched *f)
+{
+    Tally t = {.bytes = f->bytes};
+    MARIADB_RPL_EVENT *map = NULL;
+    double start = cpu_now();
+    for (size_t i = 0; i < f->n; i++) {
+        MARIADB_RPL_EVENT *e = f->events[i];
+        if (e->event_type == TABLE_MAP_EVENT) map = e;
+        if (e->event_type == XID_EVENT) t.transactions++;
+        if (!IS_ROW_EVENT(e)) continue;
+        for (MARIADB_RPL_ROW *row = mariadb_rpl_extract_rows(rpl, map, e); row; row = row->next)
+            t.rows++;
+    }
+    t.seconds = cpu_now() - start;
+    return t;
+}
+
+static int peer(char **argv)
+{
+    Tally best = {0};
+    for (unsigned i = 0; i < REPEATS; i++) {
+        MYSQL *mysql = mysql_init(NULL);
+        MARIADB_RPL *rpl = NULL;
+        Fetched f = {0};
+        if (!mysql_real_connect(mysql, NULL, argv[1], argv[2], NULL, 0, argv[0], 0) ||
+            mysql_query(mysql, "SET @master_binlog_checksum = 'NONE', @mariadb_slave_capability = 4") ||
+            !fetch_all(mysql, argv[3], &rpl, &f)) {
+            fprintf(stderr, "libmariadb: %s %s\n", mysql_error(mysql), rpl ? mariadb_rpl_error(rpl) : "");
+            return 1;
+        }
+        Tally t = extract(rpl, &f);
+        if (i == 0 || t.seconds < best.seconds) best = t;
+        for (size_t k = 0; k < f.n; k++)
+            mariadb_free_rpl_event(f.events[k]);
+        free(f.events);
+        mariadb_rpl_close(rpl);
+        mysql_close(mysql);
+    }
+    report("peer", &best);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t rounds;
+    if (argc == 6 && strcmp(argv[1], "--peer") == 0) return peer(argv + 2);
+    if (argc == 3 && str_to_u64(str_of(argv[2]), &rounds) && rounds > 0 && rounds < 100000)
+        return ours(argv[1], (unsigned)rounds);
+    fprintf(stderr, "usage: bench_decode FILE ROUNDS | bench_decode --peer SOCKET USER PASSWORD NAME\n");
+    return 2;
 }
