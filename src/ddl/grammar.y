@@ -407,8 +407,8 @@ partitioning(A) ::= PARTITION BY by(B) sub partlist(C). { A = p->partitioning; (
 %type by {int}
 %type subby {int}
 %type partlist {DdlPartitions}
-linear ::= .
 %type linear {bool}
+linear(A) ::= . { A = false; }
 linear(A) ::= LINEAR. { A = true; }
 by(A) ::= linear(L) HASH group(B) count. { A = 0; ddl_partition_by(p, L ? "LINEAR HASH" : "HASH", B, (DdlNames){0}); }
 by(A) ::= linear(L) KEY key_algorithm LP bynames(B) RP count. { A = 0; ddl_partition_by(p, L ? "LINEAR KEY" : "KEY", (Str){0}, B); }

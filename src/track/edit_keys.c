@@ -155,6 +155,20 @@ static Str index_type(const Edit *e, const EditKey *k, DdlKeyKind kind, const Dd
     return STR("BTREE");
 }
 
+/* An ordinary key over more bytes than the index takes is cut to a prefix. */
+static void cut_prefix(const Edit *e, EditPart *p)
+{
+    const EditColumn *c = part_column(e, p);
+    const Charset *cs = c ? charset_by_name(c->def.charset) : NULL;
+    if (!c || p->part.prefix || p->part.expression.len || c->def.n_members || !c->def.char_length) return;
+    uint32_t width = cs ? cs->max_len : 1;
+    bool blob = column_is_blob(&c->def);
+    if (blob && c->def.char_length <= 255)
+        p->part.prefix = 255;
+    else if ((blob ? UINT32_MAX : c->def.char_length * width) > MAX_KEY_BYTES)
+        p->part.prefix = MAX_KEY_BYTES / width;
+}
+
 static void add_key(Edit *e, EditKey *k)
 {
     EditKey **at = &e->keys;
@@ -187,6 +201,11 @@ static void new_key(Edit *e, const DdlKey *ddl)
     }
     name_key(e, k, ddl);
     k->def.index_type = index_type(e, k, ddl->kind, ddl);
+    bool hash = str_eqc(k->def.index_type, "HASH");
+    for (uint32_t i = 0; i < k->n_parts; i++) {
+        if (ddl->kind == DDL_KEY_PLAIN) cut_prefix(e, &k->parts[i]);
+        if (hash) k->parts[i].part.descending = false;
+    }
     add_key(e, k);
 }
 

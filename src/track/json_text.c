@@ -3,7 +3,8 @@
 
 json_t *json_of_text(Str s)
 {
-    json_t *text = json_stringn(s.ptr ? s.ptr : "", s.len);
+    bool has_nul = s.len && memchr(s.ptr, 0, s.len); /* a NUL in a string could not be read back */
+    json_t *text = has_nul ? NULL : json_stringn(s.ptr ? s.ptr : "", s.len);
     if (text) return text;
     StrBuf hex = {0};
     sb_hex(&hex, s.ptr, s.len);

@@ -70,7 +70,8 @@ def shown(cursor, schema: str) -> str:
     text = re.sub(f"(`[^`]*` \\w[^\\n]*?) COLLATE {collation}\\b", r"\1", text)
     text = text.replace(f" COLLATE={collation}", "")
     text = re.sub(r" AUTO_INCREMENT=\d+", "", text)
-    text = re.sub(r" USING BTREE", "", text)
+    text = text.replace(" USING BTREE", "")
+    text = re.sub(r"(?m)^(  `[^\n]*) DEFAULT NULL", r"\1", text)  # MySQL tells a default that was dropped from none; its views do not
     lines = [line.rstrip(",") for line in text.split("\n")]
     return "\n".join(sorted(lines[1:-1]) + lines[-1:])
 

@@ -69,6 +69,7 @@ def exact(server, schema: str, table: str) -> list[tuple]:
     parts = []
     for name, kind, charset in columns:
         c = "`" + name.replace("`", "``") + "`"
+        stored = f"IF(LENGTH({c}) > 400, SHA2({c}, 256), HEX({c}))"
         kind = kind.lower()
         if kind in ("float", "double"):
             parts += [f"CAST({c} AS DOUBLE)", f"CAST({c} AS CHAR)"]
@@ -79,11 +80,11 @@ def exact(server, schema: str, table: str) -> list[tuple]:
         elif kind == "json":
             parts += [f"HEX(CAST({c} AS CHAR))", f"JSON_TYPE({c})"]
         elif charset:
-            parts += [f"HEX({c})", f"LENGTH({c})", f"SHA2(CONVERT({c} USING utf8mb4), 256)"]
+            parts += [stored, f"LENGTH({c})", f"SHA2(CONVERT({c} USING utf8mb4), 256)"]
         elif kind in ("date", "time", "datetime", "timestamp", "year", "decimal", "tinyint", "smallint", "mediumint", "int", "bigint"):
             parts += [f"CAST({c} AS CHAR)"]
         else:
-            parts += [f"HEX({c})", f"LENGTH({c})"]
+            parts += [stored, f"LENGTH({c})"]
     conn = server.connect()
     with conn.cursor() as cur:
         cur.execute("SET time_zone = '+00:00'")
