@@ -19,7 +19,7 @@ typedef enum TextKind {
     TEXT_BINARY, /* BINARY, VARBINARY, BLOB: bytes */
     TEXT_UTF8,   /* utf8mb3, utf8mb4, ascii: sent as they are */
     TEXT_OTHER,  /* another charset: sent with an introducer, the server converts */
-    TEXT_UUID,   /* MariaDB's UUID, INET4, INET6: bytes in network order, sent as the text the server prints */
+    TEXT_UUID, /* MariaDB's UUID, INET4, INET6: bytes in network order, sent as the text the server prints */
     TEXT_INET4,
     TEXT_INET6,
 } TextKind;
@@ -36,10 +36,11 @@ typedef struct ColumnCodec {
     uint16_t meta;
     bool is_unsigned;
     TextKind text;
-    Str introducer;     /* "_latin1", for TEXT_OTHER */
+    Str introducer; /* "_latin1", for TEXT_OTHER */
     JsonKind json;
-    bool as_text;       /* ENUM: the target's column is text, which has '' for the error value */
-    uint32_t pad_to;    /* BINARY(n): n; the image has its trailing zeros cut. 0 = no padding. UUID, INET: 16, 4 */
+    bool as_text; /* ENUM: the target's column is text, which has '' for the error value */
+    uint32_t
+        pad_to; /* BINARY(n): n; the image has its trailing zeros cut. 0 = no padding. UUID, INET: 16, 4 */
     const Str *members; /* ENUM, SET: utf8 names; NULL = write the number */
     uint32_t n_members;
 } ColumnCodec;

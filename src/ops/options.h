@@ -27,7 +27,7 @@ typedef struct CliOpts {
     size_t n_table_patterns;
     const char *from_point, *until_point; /* events; NULL: not given */
     bool rows_only, no_rows, follow;
-    uint64_t limit; /* 0: none */
+    uint64_t limit;   /* 0: none */
     bool ddl, census; /* route */
     bool json, all, plain, until_caught_up, wait_caught_up;
     int64_t timeout_ms;      /* -1: none */

@@ -9,7 +9,7 @@
 struct VersionPool {
     Arena arena;
     Map schemas, steps, versions, moves, texts; /* by content */
-    Map memo; /* what joins of the same versions were found to be */
+    Map memo;                                   /* what joins of the same versions were found to be */
     Map known; /* addresses of what is interned, so that it is not looked at again */
     uint32_t last_id;
 };

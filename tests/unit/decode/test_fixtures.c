@@ -408,9 +408,9 @@ static void replay_file(Replay *x, const char *name)
         OK(event_split(event, x->fmt.checksum_crc32, &h, &body, &err));
         uint64_t pos, end;
         next_line(x, &line, &pos, &end);
-        ck_assert_msg(pos == at && (h.next_pos == at + event.len ||
-                                    (h.next_pos == 0 && x->flavor == FLAVOR_MARIADB)),
-                      "%s: the event at %zu ends at %u", name, at, h.next_pos); /* 0: MariaDB 11.4 and later */
+        ck_assert_msg(
+            pos == at && (h.next_pos == at + event.len || (h.next_pos == 0 && x->flavor == FLAVOR_MARIADB)),
+            "%s: the event at %zu ends at %u", name, at, h.next_pos); /* 0: MariaDB 11.4 and later */
         ck_assert(end == h.next_pos || end == at + event.len);
         replay_event(x, &h, body, fixture_cell(&x->arena, line));
         at += event.len;
@@ -470,8 +470,8 @@ static void compare_cell(Replay *x, uint32_t row, uint32_t i, Str mode, Str want
         return;
     }
     if (str_eqc(mode, "bytes")) {
-        ck_assert_msg(str_ieq(str_make(got.ptr + 2, got.len - 2), want), "%s row %u column %u: %s, not %.*s", name,
-                      row + 1, i + 1, got.ptr, STR_ARG(want));
+        ck_assert_msg(str_ieq(str_make(got.ptr + 2, got.len - 2), want), "%s row %u column %u: %s, not %.*s",
+                      name, row + 1, i + 1, got.ptr, STR_ARG(want));
         return;
     }
     if (str_eqc(mode, "hex")) {
@@ -619,7 +619,8 @@ static void replay_fixture(json_t *fixture)
     x->gtids = gtidset_new(x->flavor);
     ck_assert_uint_ge(json_array_size(json_object_get(fixture, "files")), 1);
     json_array_foreach(json_object_get(fixture, "files"), i, file) replay_file(x, json_string_value(file));
-    bool packed = strstr(name, "_ev_payload") || strstr(name, "_ev_partial") || strstr(name, "_ev_compressed");
+    bool packed =
+        strstr(name, "_ev_payload") || strstr(name, "_ev_partial") || strstr(name, "_ev_compressed");
     ck_assert_msg(packed == (x->packed_events > 0), "%s: %u packed events", name, x->packed_events);
     ck_assert(x->has_table && x->rows_events > 0);
     compare_columns(x, name);
