@@ -227,8 +227,9 @@ class Server(Downstream):
         if self.running:
             return self
         if self.folder is None:
+            template = self.template()
             self.folder = self._new_folder()
-            subprocess.run(["cp", "-a", "--reflink=auto", str(self.template()), str(self.datadir)], check=True)
+            subprocess.run(["cp", "-a", "--reflink=auto", str(template), str(self.datadir)], check=True)
             (self.datadir / "auto.cnf").unlink(missing_ok=True)
             (self.folder / "tmp").mkdir(mode=0o777)
         if self not in _servers:
@@ -382,7 +383,9 @@ class MariaDB(Server):
             tool = shutil.which("mariadb-install-db")
             if not tool:
                 raise HarnessError("mariadb-install-db is missing: run make deps-install")
+            (folder / "tmp").mkdir(mode=0o777)
             done = subprocess.run([tool, "--no-defaults", "--user=root", f"--datadir={folder / 'data'}", "--skip-test-db",
+                                   f"--tmpdir={folder / 'tmp'}",  # its own: a server that starts removes what it finds there
                                    "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M"],
                                   capture_output=True, text=True)
             if done.returncode != 0:
@@ -445,8 +448,10 @@ class MariaDB11(MariaDB):
             if not (CHROOT_MARIADB / "usr/sbin/mariadbd").exists():
                 raise HarnessError(f"no MariaDB under {CHROOT_MARIADB}: run make deps-install")
             folder = new_folder(CHROOT_MARIADB / "srv")
+            (folder / "tmp").mkdir(mode=0o777)
             done = subprocess.run(["chroot", str(CHROOT_MARIADB), "mariadb-install-db", "--no-defaults", "--user=root", "--force",
                                    f"--datadir={self._inside(folder / 'data')}", "--skip-test-db",
+                                   f"--tmpdir={self._inside(folder / 'tmp')}",
                                    "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M"],
                                   capture_output=True, text=True)
             if done.returncode != 0:
