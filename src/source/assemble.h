@@ -34,6 +34,18 @@
 #include "model/txn.h"
 #include "source/stream.h"
 
+/* A statement that changes tables, some of them routed, as the binlog has it. Valid during the call. */
+typedef struct DdlEvent {
+    const QueryEvent *query;
+    const StreamPoint *point; /* before it */
+    TxnId id;                 /* its own */
+    uint32_t timestamp;
+    const char *what; /* "ALTER TABLE" */
+    const TableName *tables;
+    size_t n_tables;
+    bool of_database; /* tables[0].schema goes */
+} DdlEvent;
+
 typedef struct AssembleHooks {
     void *ctx;
     /* Where do the rows of this table map go? *binding NULL: filtered. The map is the caller's; a hook that
@@ -49,6 +61,14 @@ typedef struct AssembleHooks {
     bool (*deliver)(void *ctx, Txn *txn);
     /* Is this shard table known already? For the note that a CREATE TABLE leaves. NULL: nobody knows. */
     bool (*exists)(void *ctx, uint32_t source, TableName name);
+    /* A schema change of routed tables. Called before anything behind it is read. ERR_SOURCE_DDL when nobody
+     * can follow it. NULL: nobody can. */
+    bool (*ddl)(void *ctx, uint32_t source, const DdlEvent *e, Err *err);
+    /* Are the rows of this table held from this point on? They are counted as held, and nothing else. Asked
+     * instead of resolve where it says so. NULL: none are. */
+    bool (*held)(void *ctx, uint32_t source, const TableMap *map, const StreamPoint *at);
+    /* What resolve and held answered counts while this number stays. NULL: for ever. */
+    uint64_t (*generation)(void *ctx, uint32_t source);
     /* A statement or event that passes without rows but is worth a note (unknown statement not touching us
      * …). NULL: nobody asks. */
     void (*note)(void *ctx, uint32_t source, const char *what, Str text);

@@ -196,7 +196,7 @@ static bool cut_segment(Cutter *c, const Segment *s, Err *err)
         if (!segment_row(c->a, s, &r, no, c->range == NULL, err)) return false;
         c->n_rows++;
         c->txn->counts.read++;
-        if (!s->table->binding) c->txn->counts.filtered++;
+        count_unbound(s->table, 1, &c->txn->counts.filtered, &c->txn->counts.held);
     }
     chunk_settle(c, s, r.at);
     return true;
@@ -246,7 +246,9 @@ static bool deliver_pieces(Assembler *a, const RawEvent *ev, const AppliedTxn *a
     if (!ranges_fit(&c, err)) return false;
     if (g->spill && !spill_rewind(g->spill, err)) return false;
     piece_open(&c, 0);
-    c.txn->counts.read = c.txn->counts.filtered = g->lead_read;
+    c.txn->counts.read = g->lead_read;
+    c.txn->counts.filtered = g->lead_read - g->lead_held;
+    c.txn->counts.held = g->lead_held;
     c.crc = g->lead_crc;
     bool ok = cut_all(&c, err);
     if (c.txn) txn_free(c.txn);
@@ -266,6 +268,7 @@ static bool deliver_whole(Assembler *a, const RawEvent *ev, Err *err)
     t->row_to = g->row_no;
     t->counts.read = g->read;
     t->counts.filtered = g->filtered;
+    t->counts.held = g->held;
     return hand_over(a, t, err);
 }
 

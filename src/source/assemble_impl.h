@@ -30,10 +30,11 @@ typedef struct TableEntry {
     Arena arena;
     TableMap wire;          /* as the event has it */
     TableMap map;           /* as rows are kept: bound tables' COMPRESSED columns are inflated */
-    const Binding *binding; /* NULL: filtered */
-    bool compressed;        /* has COMPRESSED columns */
-    uint32_t index;         /* in Assembler.tables */
-    size_t bitmap_len;      /* bytes of a present bitmap */
+    const Binding *binding; /* NULL: filtered, or held */
+    bool held;
+    bool compressed;   /* has COMPRESSED columns */
+    uint32_t index;    /* in Assembler.tables */
+    size_t bitmap_len; /* bytes of a present bitmap */
 } TableEntry;
 
 /* The rows of one event. */
@@ -52,7 +53,7 @@ typedef struct Segment {
 typedef struct Mark {
     size_t n_ops, n_keys, n_segments;
     uint64_t spill_length;
-    uint64_t read, filtered, lead_read;
+    uint64_t read, filtered, held, lead_read, lead_held;
     uint32_t lead_crc;
 } Mark;
 
@@ -82,8 +83,9 @@ typedef struct Group {
     Arena side;    /* filtered rows' bytes */
     Spill *spill;
     uint64_t row_no; /* of the next row; never goes back */
-    uint64_t read, filtered;
-    uint64_t lead_read; /* filtered rows in front of the first kept row */
+    uint64_t read, filtered, held;
+    uint64_t lead_read; /* filtered and held rows in front of the first kept row */
+    uint64_t lead_held; /* of these, the held ones */
     uint32_t lead_crc;
     size_t keys_arena_before; /* bytes that the keys' scratch held already */
 } Group;
@@ -111,6 +113,7 @@ struct Assembler {
     Map tables_by_body; /* bytes behind the table id → TableEntry */
     TableEntry **tables;
     size_t n_tables, cap_tables;
+    uint64_t generation;               /* of the answers in tables_by_body */
     TableEntry *recent[RECENT_TABLES]; /* by table id: saves the hash where a statement repeats */
     CurrentTable *current;             /* table ids of the running statement */
     size_t n_current, cap_current;
@@ -166,6 +169,15 @@ NODISCARD bool savepoint_rollback(Assembler *a, Str name, Err *err);
 void savepoint_release(Assembler *a, Str name);
 void savepoints_clear(Assembler *a);
 void table_entry_free(TableEntry *e);
+/* Rows of this table that no transaction carries, into the right count. */
+static inline void count_unbound(const TableEntry *t, uint64_t n, uint64_t *filtered, uint64_t *held)
+{
+    if (t->binding) return;
+    if (t->held)
+        *held += n;
+    else
+        *filtered += n;
+}
 /* One row off the reader; with build its operation (and keys) are appended to the scratch. */
 NODISCARD bool segment_row(Assembler *a, const Segment *s, Reader *r, uint64_t row_no, bool build, Err *err);
 /* A record of the spill file as a segment; views into the record. */

@@ -81,6 +81,32 @@ static bool refuse_ddl(Stmt *s, Err *err)
     return false;
 }
 
+/* The statement's own transaction: it ends with it. */
+static TxnId own_id(const Stmt *s)
+{
+    const Assembler *a = s->a;
+    return (TxnId){.has_gtid = a->group.has_gtid && a->opts.use_gtid,
+                   .gtid = a->group.gtid,
+                   .file = s->ev->file,
+                   .end_pos = s->ev->end_pos,
+                   .server = a->server_interned};
+}
+
+/* Somebody follows schema changes: what it does to routed tables is theirs to say. */
+static bool follow_ddl(Stmt *s, bool of_database, Err *err)
+{
+    const AssembleHooks *h = &s->a->opts.hooks;
+    DdlEvent e = {.query = s->q,
+                  .point = &s->a->point,
+                  .id = own_id(s),
+                  .timestamp = s->ev->header.timestamp,
+                  .what = s->scan.what,
+                  .tables = s->scan.tables,
+                  .n_tables = s->scan.n_tables,
+                  .of_database = of_database};
+    return h->ddl(h->ctx, s->a->opts.source, &e, err);
+}
+
 static bool tables_policy(Stmt *s, Err *err)
 {
     /* CREATE TABLE … LIKE t leaves t alone. */
@@ -88,6 +114,7 @@ static bool tables_policy(Stmt *s, Err *err)
     const AssembleHooks *h = &s->a->opts.hooks;
     for (size_t i = 0; i < n; i++) {
         if (!table_routed(s, s->scan.tables[i])) continue;
+        if (h->ddl && !s->odd_charset) return follow_ddl(s, false, err);
         /* A table cannot have gone without a DROP or RENAME, which stops: so it is made here, empty, or
          * nothing happens. Its definition is looked at when its first rows come. */
         if (s->scan.action != STMT_ACTION_CREATE || strcmp(s->scan.what, "CREATE TABLE") != 0)
@@ -104,6 +131,7 @@ static bool tables_policy(Stmt *s, Err *err)
 static bool database_policy(Stmt *s, Err *err)
 {
     if (s->scan.action != STMT_ACTION_DROP || !schema_routed(s, s->scan.tables[0].schema)) return true;
+    if (s->a->opts.hooks.ddl) return follow_ddl(s, true, err);
     s->hit = (TableName){.schema = s->scan.tables[0].schema};
     return refuse_ddl(s, err);
 }

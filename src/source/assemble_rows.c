@@ -35,7 +35,8 @@ static bool table_new(Assembler *a, const FormatDescription *fmt, Str body, Tabl
     e->compressed = table_map_compressed(&e->wire);
     if (e->compressed) table_map_plain(&e->wire, &e->arena, &e->map);
     e->bitmap_len = (e->map.n_columns + 7) / 8;
-    if (!h->resolve(h->ctx, a->opts.source, &e->map, &e->binding, err)) {
+    e->held = h->held && h->held(h->ctx, a->opts.source, &e->map, &a->point);
+    if (!e->held && !h->resolve(h->ctx, a->opts.source, &e->map, &e->binding, err)) {
         if (err->code != ERR_CANCELLED)
             err_wrap(err, "table `" STR_FMT "`.`" STR_FMT "`", STR_ARG(e->map.name.schema),
                      STR_ARG(e->map.name.table));
@@ -70,11 +71,24 @@ static void set_current(Assembler *a, uint64_t id, TableEntry *e)
     a->current[a->n_current++] = (CurrentTable){id, e};
 }
 
+/* Who holds what, or what tables look like, has changed: every table is asked for again. The entries stay:
+ * the open group's rows point to them. */
+static void check_generation(Assembler *a)
+{
+    const AssembleHooks *h = &a->opts.hooks;
+    uint64_t now = h->generation ? h->generation(h->ctx, a->opts.source) : 0;
+    if (now == a->generation) return;
+    a->generation = now;
+    map_done(&a->tables_by_body);
+    memset(a->recent, 0, sizeof a->recent);
+}
+
 bool assemble_table_map(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
 {
     if (a->group.state != GROUP_OPEN)
         return err_set(err, ERR_SOURCE_PROTOCOL, "TABLE_MAP event outside a transaction");
     if (a->group.xa) return xa_keep(a, ev->header.type, ev->body, err);
+    check_generation(a);
     uint64_t id = event_table_id(fmt, ev->header.type, ev->body);
     Str key = body_key(fmt, ev->body);
     TableEntry **recent = &a->recent[id % RECENT_TABLES];
@@ -330,6 +344,7 @@ static bool take_lead(Assembler *a, Segment *s, Err *err)
     if (!walk(a, s, false, err)) return false;
     if (g->mode == ROWS_COUNT) return true;
     g->lead_read += s->n_rows;
+    if (s->table->held) g->lead_held += s->n_rows;
     g->lead_crc = (uint32_t)crc32_z(g->lead_crc, (const Bytef *)s->rows.ptr, s->rows.len);
     return true;
 }
@@ -390,7 +405,7 @@ bool assemble_rows(Assembler *a, const FormatDescription *fmt, const RawEvent *e
     if (!take_rows(a, &s, err)) return false;
     g->row_no += s.n_rows;
     g->read += s.n_rows;
-    if (!t->binding) g->filtered += s.n_rows;
+    count_unbound(t, s.n_rows, &g->filtered, &g->held);
     if (e.statement_end) a->n_current = 0;
     return true;
 }
@@ -433,6 +448,8 @@ void savepoint_set(Assembler *a, Str name)
                  .spill_length = g->spill ? spill_length(g->spill) : 0,
                  .read = g->read,
                  .filtered = g->filtered,
+                 .held = g->held,
+                 .lead_held = g->lead_held,
                  .lead_read = g->lead_read,
                  .lead_crc = g->lead_crc},
     };
@@ -455,6 +472,8 @@ bool savepoint_rollback(Assembler *a, Str name, Err *err)
     }
     g->read = m->read;
     g->filtered = m->filtered;
+    g->held = m->held;
+    g->lead_held = m->lead_held;
     g->lead_read = m->lead_read;
     g->lead_crc = m->lead_crc;
     a->n_current = 0;

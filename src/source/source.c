@@ -32,6 +32,9 @@ struct Source {
     unsigned failures;     /* in a row */
     uint64_t random;
 
+    pthread_mutex_t gate; /* held while the thread works on an event: guards assembler */
+    atomic_bool poked;
+
     atomic_uint_fast64_t events, bytes, transactions;
     atomic_uint_fast32_t last_timestamp;
     atomic_int_fast64_t last_event_mono_ms;
@@ -134,6 +137,24 @@ static void hook_note(void *ctx, uint32_t source, const char *what, Str text)
     h->note(h->ctx, source, what, text);
 }
 
+static bool hook_ddl(void *ctx, uint32_t source, const DdlEvent *e, Err *err)
+{
+    const AssembleHooks *h = &((Source *)ctx)->opts.assemble.hooks;
+    return h->ddl(h->ctx, source, e, err);
+}
+
+static bool hook_held(void *ctx, uint32_t source, const TableMap *map, const StreamPoint *at)
+{
+    const AssembleHooks *h = &((Source *)ctx)->opts.assemble.hooks;
+    return h->held(h->ctx, source, map, at);
+}
+
+static uint64_t hook_generation(void *ctx, uint32_t source)
+{
+    const AssembleHooks *h = &((Source *)ctx)->opts.assemble.hooks;
+    return h->generation(h->ctx, source);
+}
+
 static bool hook_deliver(void *ctx, Txn *txn)
 {
     Source *s = ctx;
@@ -169,6 +190,9 @@ static void make_assembler(Source *s, const StreamPoint *start)
                               .schema_routed = hook_schema_routed,
                               .deliver = hook_deliver,
                               .exists = h->exists ? hook_exists : NULL,
+                              .ddl = h->ddl ? hook_ddl : NULL,
+                              .held = h->held ? hook_held : NULL,
+                              .generation = h->generation ? hook_generation : NULL,
                               .note = h->note ? hook_note : NULL,
                               .covered = h->covered ? hook_covered : NULL};
     s->assembler = assembler_new(&o);
@@ -183,13 +207,17 @@ static bool connect_stream(Source *s, Err *err)
     set_state(s, SOURCE_CONNECTING, NULL);
     if (FAULT("source.connect"))
         return err_set(err, ERR_DB_CONNECT, "source %s: connection refused (injected)", o.source_id);
-    if (!stream_open(&o, s->assembler ? assembler_point(s->assembler) : &s->from, &s->stream, &start, err))
+    Stream *stream = NULL;
+    if (!stream_open(&o, s->assembler ? assembler_point(s->assembler) : &s->from, &stream, &start, err))
         return false;
+    pthread_mutex_lock(&s->gate);
+    s->stream = stream;
     if (s->assembler) {
         assembler_reset(s->assembler, stream_server(s->stream));
         assembler_set_point(s->assembler, &start);
     } else
         make_assembler(s, &start);
+    pthread_mutex_unlock(&s->gate);
     publish_point(s, &start);
     StrBuf at = {0};
     point_format_human(&start, &at);
@@ -238,6 +266,23 @@ static bool take_event(Source *s, const RawEvent *ev, Err *err)
     return !file_begins || take_position(s, ev->file, ev->end_pos, err);
 }
 
+/* Gate held. */
+static void at_boundary(Source *s)
+{
+    const AssembleHooks *h = &s->opts.assemble.hooks;
+    if (!s->opts.boundary || !s->assembler || assembler_in_transaction(s->assembler)) return;
+    if (atomic_exchange(&s->poked, false))
+        s->opts.boundary(h->ctx, s->opts.assemble.source, assembler_point(s->assembler));
+}
+
+void source_poke(Source *s)
+{
+    atomic_store(&s->poked, true);
+    if (pthread_mutex_trylock(&s->gate) != 0) return; /* the thread looks when it is through */
+    if (s->stream) at_boundary(s);
+    pthread_mutex_unlock(&s->gate);
+}
+
 /* Reads until something fails: *err says what. */
 static void read_stream(Source *s, Err *err)
 {
@@ -256,12 +301,15 @@ static void read_stream(Source *s, Err *err)
             return;
         }
         bool ok = true;
+        pthread_mutex_lock(&s->gate);
         if (r == STREAM_EVENT) ok = take_event(s, &ev, err);
         if (r == STREAM_HEARTBEAT) {
             s->progress = true;
             ok = take_position(s, ev.file, ev.end_pos, err);
         }
         if (r == STREAM_ROTATED) s->last = (PointEvidence){0}; /* what begins the new file moves the point */
+        if (ok) at_boundary(s);
+        pthread_mutex_unlock(&s->gate);
         if (!ok) return;
     }
 }
@@ -305,10 +353,12 @@ static void *source_main(void *arg)
     Err err = {0};
     while (!atomic_load(&s->stop)) {
         if (connect_stream(s, &err)) read_stream(s, &err);
+        pthread_mutex_lock(&s->gate);
         if (s->stream)
             assembler_reset(s->assembler, stream_server(s->stream)); /* an open one is read again */
         stream_close(s->stream);
         s->stream = NULL;
+        pthread_mutex_unlock(&s->gate);
         atomic_store(&s->at_server_end, false);
         if (atomic_load(&s->stop) || err.code == ERR_CANCELLED) break;
         if (!may_retry(s, &err)) {
@@ -326,8 +376,10 @@ static void *source_main(void *arg)
         err_clear(&err);
         if (waker_sleep(&s->waker, wait_ms)) break;
     }
+    pthread_mutex_lock(&s->gate);
     assembler_free(s->assembler);
     s->assembler = NULL;
+    pthread_mutex_unlock(&s->gate);
     set_state(s, end, end == SOURCE_FAILED ? &err : NULL);
     err_clear(&err);
     conn_thread_end();
@@ -342,7 +394,7 @@ Source *source_new(const SourceOpts *opts)
     s->opts = *opts;
     s->cancel = conn_cancel_new();
     waker_init(&s->waker);
-    CHECK(pthread_mutex_init(&s->mutex, NULL) == 0, "mutex");
+    CHECK(pthread_mutex_init(&s->mutex, NULL) == 0 && pthread_mutex_init(&s->gate, NULL) == 0, "mutex");
     s->state = SOURCE_IDLE;
     s->random = str_hash(str_of(opts->stream.source_id)) ^ (uint64_t)clock_mono_ms();
     return s;
@@ -393,6 +445,7 @@ void source_free(Source *s)
     conn_cancel_free(s->cancel);
     waker_done(&s->waker);
     pthread_mutex_destroy(&s->mutex);
+    pthread_mutex_destroy(&s->gate);
     point_done(&s->from);
     point_done(&s->read);
     err_clear(&s->error);

@@ -17,7 +17,10 @@ typedef struct SourceOpts {
     StreamOpts stream;
     AssembleOpts assemble; /* source, source_id, spill_dir, limits, budget, hooks; run, server, flavor,
                               applied are set per start */
-    unsigned retry_max_s;  /* the same retryable error without any progress for longer than this: failed */
+    /* Between two transactions, at this point: in the source's thread, or in that of source_poke. Short,
+     * never blocks. NULL: nobody asks. */
+    void (*boundary)(void *ctx, uint32_t source, const StreamPoint *at);
+    unsigned retry_max_s; /* the same retryable error without any progress for longer than this: failed */
 } SourceOpts;
 
 typedef struct Source Source;
@@ -40,6 +43,9 @@ NODISCARD bool source_start(Source *s, const StreamPoint *from, const AppliedSet
 /* Asks the thread to end; returns at once. Wakes it from network waits, backoff and (through the caller's
  * hooks) nothing else: the caller makes a blocked deliver return false. */
 void source_stop(Source *s);
+/* Calls the boundary hook soon: at once when the thread waits for the server between two transactions, else
+ * at its next boundary. Nothing while it does not stream. Any thread; never blocks for long. */
+void source_poke(Source *s);
 /* Waits for the thread; then source_start may be called again. */
 void source_join(Source *s);
 void source_free(Source *s);

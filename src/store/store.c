@@ -1,7 +1,6 @@
-#include "store/store.h"
+#include "store/store_impl.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -17,15 +16,6 @@ enum {
     APPLICATION_ID = 0x53684d67, /* "ShMg" in the file's header: tells our database from somebody else's */
     BUSY_TIMEOUT_MS = 5000,      /* an operator's shell may hold a lock for a moment */
     EVENTS_KEPT = 10000,
-};
-
-/* Any thread: mutex guards db and run_no. */
-struct Store {
-    pthread_mutex_t mutex;
-    sqlite3 *db;
-    char *dir;
-    int lock_fd; /* -1 when read-only */
-    uint64_t run_no;
 };
 
 /* ---- opening
@@ -190,18 +180,6 @@ const char *store_dir(const Store *s)
 /* ---- task
  * ---------------------------------------------------------------------------------------------------- */
 
-static sqlite3 *enter(Store *s)
-{
-    pthread_mutex_lock(&s->mutex);
-    return s->db;
-}
-
-static bool leave(Store *s, bool result)
-{
-    pthread_mutex_unlock(&s->mutex);
-    return result;
-}
-
 static bool task_row(sqlite3 *db, StoreTask *out, bool *found, Err *err)
 {
     CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
@@ -221,7 +199,7 @@ static bool task_row(sqlite3 *db, StoreTask *out, bool *found, Err *err)
 
 bool store_task_read(Store *s, StoreTask *out, bool *found, Err *err)
 {
-    return leave(s, task_row(enter(s), out, found, err));
+    return store_leave(s, task_row(store_enter(s), out, found, err));
 }
 
 void store_task_done(StoreTask *t)
@@ -251,17 +229,17 @@ bool store_task_create(Store *s, Str name, Str fingerprint, Err *err)
 {
     CLEANUP(sb_done) StrBuf uuid = {0};
     if (!new_uuid(&uuid, err)) return false;
-    sqlite3 *db = enter(s);
-    return leave(s,
-                 sql_run(db, err,
-                         "INSERT INTO task (one, name, uuid, fingerprint, created_ms) VALUES (1, ?, ?, ?, ?)",
-                         BIND_S(name), BIND_S(sb_view(&uuid)), BIND_S(fingerprint), BIND_I(clock_wall_ms())));
+    sqlite3 *db = store_enter(s);
+    return store_leave(
+        s,
+        sql_run(db, err, "INSERT INTO task (one, name, uuid, fingerprint, created_ms) VALUES (1, ?, ?, ?, ?)",
+                BIND_S(name), BIND_S(sb_view(&uuid)), BIND_S(fingerprint), BIND_I(clock_wall_ms())));
 }
 
 bool store_task_set_fingerprint(Store *s, Str fingerprint, Err *err)
 {
-    sqlite3 *db = enter(s);
-    return leave(s, sql_run(db, err, "UPDATE task SET fingerprint = ?", BIND_S(fingerprint)));
+    sqlite3 *db = store_enter(s);
+    return store_leave(s, sql_run(db, err, "UPDATE task SET fingerprint = ?", BIND_S(fingerprint)));
 }
 
 /* ---- members and schemas
@@ -299,7 +277,7 @@ bool store_member(Store *s, Str source_id, TableName name, TableName target, uin
 {
     const Bind key[] = {BIND_S(source_id),     BIND_S(name.schema),  BIND_S(name.table),
                         BIND_S(target.schema), BIND_S(target.table), {.kind = BIND_END}};
-    return leave(s, member_row(enter(s), key, member_no, err));
+    return store_leave(s, member_row(store_enter(s), key, member_no, err));
 }
 
 static bool number_row(sqlite3 *db, const char *sql, const Bind *key, bool *found, int64_t *number, Err *err)
@@ -334,17 +312,18 @@ static bool shard_number(sqlite3 *db, uint64_t member_no, TableName target, uint
 
 bool store_shard_number(Store *s, uint64_t member_no, TableName target, uint32_t *number, Err *err)
 {
-    return leave(s, shard_number(enter(s), member_no, target, number, err));
+    return store_leave(s, shard_number(store_enter(s), member_no, target, number, err));
 }
 
 bool store_schema_put(Store *s, uint64_t member_no, Str point_json, Str schema_json, Str why, Err *err)
 {
-    sqlite3 *db = enter(s);
-    return leave(s, sql_run(db, err,
-                            "INSERT INTO schema_version (member_no, point, definition, why, created_ms) "
-                            "VALUES (?, ?, ?, ?, ?)",
-                            BIND_I(member_no), BIND_S(point_json), BIND_S(schema_json), BIND_S(why),
-                            BIND_I(clock_wall_ms())));
+    sqlite3 *db = store_enter(s);
+    return store_leave(s,
+                       sql_run(db, err,
+                               "INSERT INTO schema_version (member_no, point, definition, why, created_ms) "
+                               "VALUES (?, ?, ?, ?, ?)",
+                               BIND_I(member_no), BIND_S(point_json), BIND_S(schema_json), BIND_S(why),
+                               BIND_I(clock_wall_ms())));
 }
 
 static bool schema_row(sqlite3 *db, uint64_t member_no, char **schema_json, bool *found, Err *err)
@@ -362,7 +341,7 @@ static bool schema_row(sqlite3 *db, uint64_t member_no, char **schema_json, bool
 
 bool store_schema_get(Store *s, uint64_t member_no, char **schema_json, bool *found, Err *err)
 {
-    return leave(s, schema_row(enter(s), member_no, schema_json, found, err));
+    return store_leave(s, schema_row(store_enter(s), member_no, schema_json, found, err));
 }
 
 /* ---- checkpoints
@@ -398,12 +377,12 @@ static bool put_checkpoint(sqlite3 *db, uint64_t checkpoint, uint64_t downstream
 bool store_checkpoint(Store *s, uint64_t checkpoint, uint64_t downstream_checkpoint, const StoreFloor *floors,
                       size_t n, Err *err)
 {
-    sqlite3 *db = enter(s);
-    if (!sql_script(db, "begin", "BEGIN IMMEDIATE", err)) return leave(s, false);
+    sqlite3 *db = store_enter(s);
+    if (!sql_script(db, "begin", "BEGIN IMMEDIATE", err)) return store_leave(s, false);
     bool ok = put_checkpoint(db, checkpoint, downstream_checkpoint, floors, n, err) &&
               sql_script(db, "commit", "COMMIT", err);
     if (!ok) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    return leave(s, ok);
+    return store_leave(s, ok);
 }
 
 static void read_floor(sqlite3_stmt *stmt, Arena *arena, StoreFloor *f)
@@ -453,7 +432,42 @@ static bool floors_at_once(sqlite3 *db, Arena *arena, StoreFloor **out, size_t *
 
 bool store_floors(Store *s, Arena *arena, StoreFloor **out, size_t *n, Err *err)
 {
-    return leave(s, floors_at_once(enter(s), arena, out, n, err));
+    return store_leave(s, floors_at_once(store_enter(s), arena, out, n, err));
+}
+
+static bool member_rows(sqlite3 *db, Arena *arena, StoreMember **out, size_t *n, Err *err)
+{
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    size_t cap = 0;
+    *out = NULL;
+    *n = 0;
+    if (!sql_begin(
+            db,
+            "SELECT member_no, source_id, schema_name, table_name, target_schema, target_table FROM member "
+            "ORDER BY member_no",
+            NULL, &stmt, err))
+        return false;
+    bool row;
+    while (sql_step(stmt, &row, err)) {
+        if (!row) return true;
+        if (*n == cap) {
+            StoreMember *more = arena_array(arena, StoreMember, cap * 2 + 16);
+            if (cap) memcpy(more, *out, cap * sizeof *more);
+            *out = more;
+            cap = cap * 2 + 16;
+        }
+        (*out)[(*n)++] = (StoreMember){
+            .member_no = (uint64_t)sqlite3_column_int64(stmt, 0),
+            .source_id = arena_str(arena, sql_text(stmt, 1)),
+            .name = {arena_str(arena, sql_text(stmt, 2)), arena_str(arena, sql_text(stmt, 3))},
+            .target = {arena_str(arena, sql_text(stmt, 4)), arena_str(arena, sql_text(stmt, 5))}};
+    }
+    return false;
+}
+
+bool store_members(Store *s, Arena *arena, StoreMember **out, size_t *n, Err *err)
+{
+    return store_leave(s, member_rows(store_enter(s), arena, out, n, err));
 }
 
 /* ---- pauses, runs, events
@@ -461,10 +475,11 @@ bool store_floors(Store *s, Arena *arena, StoreFloor **out, size_t *n, Err *err)
 
 bool store_pause_set(Store *s, Str source_id, bool paused, Str by, Err *err)
 {
-    sqlite3 *db = enter(s);
-    return leave(s, paused ? sql_run(db, err, "INSERT OR IGNORE INTO pause VALUES (?, ?, ?)",
-                                     BIND_S(source_id), BIND_S(by), BIND_I(clock_wall_ms()))
-                           : sql_run(db, err, "DELETE FROM pause WHERE source_id = ?", BIND_S(source_id)));
+    sqlite3 *db = store_enter(s);
+    return store_leave(s, paused
+                              ? sql_run(db, err, "INSERT OR IGNORE INTO pause VALUES (?, ?, ?)",
+                                        BIND_S(source_id), BIND_S(by), BIND_I(clock_wall_ms()))
+                              : sql_run(db, err, "DELETE FROM pause WHERE source_id = ?", BIND_S(source_id)));
 }
 
 static bool pause_row(sqlite3 *db, Str source_id, bool *paused, Err *err)
@@ -477,7 +492,7 @@ static bool pause_row(sqlite3 *db, Str source_id, bool *paused, Err *err)
 
 bool store_pause_get(Store *s, Str source_id, bool *paused, Err *err)
 {
-    return leave(s, pause_row(enter(s), source_id, paused, err));
+    return store_leave(s, pause_row(store_enter(s), source_id, paused, err));
 }
 
 static bool begin_run(sqlite3 *db, uint64_t epoch, Str version, uint64_t *run_no, Err *err)
@@ -492,19 +507,19 @@ static bool begin_run(sqlite3 *db, uint64_t epoch, Str version, uint64_t *run_no
 
 bool store_run_begin(Store *s, uint64_t epoch, Str version, uint64_t *run_no, Err *err)
 {
-    bool ok = begin_run(enter(s), epoch, version, run_no, err);
+    bool ok = begin_run(store_enter(s), epoch, version, run_no, err);
     if (ok) s->run_no = *run_no;
-    return leave(s, ok);
+    return store_leave(s, ok);
 }
 
 bool store_run_end(Store *s, uint64_t run_no, Str outcome, Str error_json, Err *err)
 {
-    sqlite3 *db = enter(s);
+    sqlite3 *db = store_enter(s);
     bool ok = sql_run(db, err, "UPDATE run SET ended_ms = ?, outcome = ?, error = ? WHERE run_no = ?",
                       BIND_I(clock_wall_ms()), BIND_S(outcome),
                       error_json.len ? BIND_S(error_json) : BIND_N(), BIND_I(run_no));
     if (s->run_no == run_no) s->run_no = 0;
-    return leave(s, ok);
+    return store_leave(s, ok);
 }
 
 static bool run_row(sqlite3 *db, Arena *arena, StoreRun *out, bool *found, Err *err)
@@ -529,7 +544,7 @@ static bool run_row(sqlite3 *db, Arena *arena, StoreRun *out, bool *found, Err *
 
 bool store_last_run(Store *s, Arena *arena, StoreRun *out, bool *found, Err *err)
 {
-    return leave(s, run_row(enter(s), arena, out, found, err));
+    return store_leave(s, run_row(store_enter(s), arena, out, found, err));
 }
 
 static bool put_event(Store *s, Str source_id, Str kind, Str text, Err *err)
@@ -544,6 +559,6 @@ static bool put_event(Store *s, Str source_id, Str kind, Str text, Err *err)
 
 bool store_event(Store *s, Str source_id, Str kind, Str text, Err *err)
 {
-    enter(s);
-    return leave(s, put_event(s, source_id, kind, text, err));
+    store_enter(s);
+    return store_leave(s, put_event(s, source_id, kind, text, err));
 }

@@ -38,6 +38,14 @@ NODISCARD bool store_task_set_fingerprint(Store *s, Str fingerprint, Err *err);
 NODISCARD bool store_member(Store *s, Str source_id, TableName name, TableName target, uint64_t *member_no,
                             Err *err);
 
+typedef struct StoreMember {
+    uint64_t member_no;
+    Str source_id;
+    TableName name, target;
+} StoreMember;
+/* All members there ever were, oldest first; in arena. */
+NODISCARD bool store_members(Store *s, Arena *arena, StoreMember **out, size_t *n, Err *err);
+
 /* The member's number among the shard tables of its target, from 0: given at the first call, the same ever
  * after, never given to another. */
 NODISCARD bool store_shard_number(Store *s, uint64_t member_no, TableName target, uint32_t *number, Err *err);

@@ -200,8 +200,13 @@ static inline void world_init(World *world, Flavor flavor, bool use_gtid)
         .spill_bytes = 1 << 20,
         .split_rows = 1000,
         .budget = &world->budget,
-        .hooks = {world, world_resolve, world_routed, world_schema_routed, world_deliver, world_exists,
-                  world_note, NULL},
+        .hooks = {.ctx = world,
+                  .resolve = world_resolve,
+                  .routed = world_routed,
+                  .schema_routed = world_schema_routed,
+                  .deliver = world_deliver,
+                  .exists = world_exists,
+                  .note = world_note},
     };
     world_reopen(world);
 }

@@ -1,0 +1,277 @@
+#include "store/store_ddl.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "store/sql.h"
+#include "store/store_impl.h"
+#include "base/poison.h"
+
+/* Several statements as one: `ok` is what they said. */
+static bool end(sqlite3 *db, bool ok, Err *err)
+{
+    ok = ok && sql_script(db, "schema changes", "COMMIT", err);
+    if (!ok) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return ok;
+}
+
+static bool begin(sqlite3 *db, Err *err)
+{
+    return sql_script(db, "schema changes", "BEGIN IMMEDIATE", err);
+}
+
+/* -- forks -- */
+
+static bool add_fork(sqlite3 *db, StoreFork *f, Err *err)
+{
+    bool ok =
+        sql_run(db, err,
+                "INSERT INTO fork (source_id, member_no, from_point, to_point, needs, round, created_ms) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                BIND_S(f->source_id), BIND_I(f->member_no), BIND_S(f->from_json), BIND_S(f->to_json),
+                BIND_I(f->needs), BIND_I(f->round), BIND_I(clock_wall_ms()));
+    if (ok) f->fork_no = (uint64_t)sqlite3_last_insert_rowid(db);
+    return ok;
+}
+
+bool store_fork_add(Store *s, StoreFork *fork, Err *err)
+{
+    return store_leave(s, add_fork(store_enter(s), fork, err));
+}
+
+static bool fork_to(sqlite3 *db, uint64_t fork_no, Str to_json, StoreFork *next, Err *err)
+{
+    if (!begin(db, err)) return false;
+    bool ok = sql_run(db, err, "UPDATE fork SET to_point = ? WHERE fork_no = ?", BIND_S(to_json),
+                      BIND_I(fork_no)) &&
+              (!next || add_fork(db, next, err));
+    return end(db, ok, err);
+}
+
+bool store_fork_to(Store *s, uint64_t fork_no, Str to_json, StoreFork *next, Err *err)
+{
+    return store_leave(s, fork_to(store_enter(s), fork_no, to_json, next, err));
+}
+
+static bool fork_round(sqlite3 *db, const uint64_t *fork_nos, size_t n, uint64_t round, Err *err)
+{
+    if (!begin(db, err)) return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = sql_run(db, err, "UPDATE fork SET round = ? WHERE fork_no = ?", BIND_I(round),
+                     BIND_I(fork_nos[i]));
+    return end(db, ok, err);
+}
+
+bool store_fork_round(Store *s, const uint64_t *fork_nos, size_t n, uint64_t round, Err *err)
+{
+    return store_leave(s, fork_round(store_enter(s), fork_nos, n, round, err));
+}
+
+static bool round_end(sqlite3 *db, Str source_id, uint64_t round, const RowCounts *c, Err *err)
+{
+    if (!begin(db, err)) return false;
+    bool ok =
+        sql_run(db, err, "UPDATE fork SET finished = 1 WHERE source_id = ? AND round = ?", BIND_S(source_id),
+                BIND_I(round)) &&
+        sql_run(db, err,
+                "INSERT INTO fork_total VALUES (?, ?, ?, ?, ?) ON CONFLICT (source_id) DO UPDATE SET "
+                "applied = applied + excluded.applied, parked = parked + excluded.parked, "
+                "missed = missed + excluded.missed, last_round = excluded.last_round "
+                "WHERE last_round < excluded.last_round",
+                BIND_S(source_id), BIND_I(round), BIND_I(c->applied), BIND_I(c->parked), BIND_I(c->missed));
+    return end(db, ok, err);
+}
+
+bool store_round_end(Store *s, Str source_id, uint64_t round, const RowCounts *counts, Err *err)
+{
+    return store_leave(s, round_end(store_enter(s), source_id, round, counts, err));
+}
+
+bool store_fork_drop(Store *s, uint64_t fork_no, Err *err)
+{
+    return store_leave(s,
+                       sql_run(store_enter(s), err, "DELETE FROM fork WHERE fork_no = ?", BIND_I(fork_no)));
+}
+
+static Str kept(sqlite3_stmt *stmt, int column, Arena *arena)
+{
+    return arena_str(arena, sql_text(stmt, column));
+}
+
+static bool count_rows(sqlite3 *db, const char *sql, size_t *n, Err *err)
+{
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    bool row;
+    if (!sql_begin(db, sql, NULL, &stmt, err) || !sql_step(stmt, &row, err)) return false;
+    *n = row ? (size_t)sqlite3_column_int64(stmt, 0) : 0;
+    return true;
+}
+
+static bool read_forks(sqlite3 *db, Arena *arena, StoreFork **out, size_t *n, Err *err)
+{
+    size_t cap;
+    if (!count_rows(db, "SELECT count(*) FROM fork", &cap, err)) return false;
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    if (!sql_begin(db,
+                   "SELECT fork_no, source_id, member_no, from_point, to_point, needs, round, finished "
+                   "FROM fork ORDER BY fork_no",
+                   NULL, &stmt, err))
+        return false;
+    *out = arena_array(arena, StoreFork, cap + 1);
+    *n = 0;
+    for (bool row = true; row;) {
+        if (!sql_step(stmt, &row, err)) return false;
+        if (!row || *n == cap) break;
+        (*out)[(*n)++] = (StoreFork){.fork_no = (uint64_t)sqlite3_column_int64(stmt, 0),
+                                     .source_id = kept(stmt, 1, arena),
+                                     .member_no = (uint64_t)sqlite3_column_int64(stmt, 2),
+                                     .from_json = kept(stmt, 3, arena),
+                                     .to_json = kept(stmt, 4, arena),
+                                     .needs = (uint64_t)sqlite3_column_int64(stmt, 5),
+                                     .round = (uint64_t)sqlite3_column_int64(stmt, 6),
+                                     .finished = sqlite3_column_int64(stmt, 7) != 0};
+    }
+    return true;
+}
+
+bool store_forks(Store *s, Arena *arena, StoreFork **out, size_t *n, Err *err)
+{
+    return store_leave(s, read_forks(store_enter(s), arena, out, n, err));
+}
+
+static bool read_total(sqlite3 *db, Str source_id, uint64_t *last_round, RowCounts *c, Err *err)
+{
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    const Bind key[] = {BIND_S(source_id), {.kind = BIND_END}};
+    bool row;
+    *last_round = 0;
+    *c = (RowCounts){0};
+    if (!sql_begin(db, "SELECT last_round, applied, parked, missed FROM fork_total WHERE source_id = ?", key,
+                   &stmt, err) ||
+        !sql_step(stmt, &row, err))
+        return false;
+    if (!row) return true;
+    *last_round = (uint64_t)sqlite3_column_int64(stmt, 0);
+    c->applied = (uint64_t)sqlite3_column_int64(stmt, 1);
+    c->parked = (uint64_t)sqlite3_column_int64(stmt, 2);
+    c->missed = (uint64_t)sqlite3_column_int64(stmt, 3);
+    return true;
+}
+
+bool store_fork_total(Store *s, Str source_id, uint64_t *last_round, RowCounts *counts, Err *err)
+{
+    return store_leave(s, read_total(store_enter(s), source_id, last_round, counts, err));
+}
+
+/* -- steps -- */
+
+static bool add_step(sqlite3 *db, const StoreStep *t, StoreFork *fork, Err *err)
+{
+    if (!begin(db, err)) return false;
+    bool ok =
+        sql_run(db, err,
+                "INSERT INTO shard_step (member_no, number, identity, transact, point, kind, change, "
+                "created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                BIND_I(t->member_no), BIND_I(t->number), BIND_S(t->identity), BIND_S(t->txn_json),
+                BIND_S(t->point_json), BIND_S(t->kind), BIND_S(t->change_json), BIND_I(clock_wall_ms())) &&
+        (!fork || add_fork(db, fork, err));
+    (void)FAULT("ddl.step");
+    return end(db, ok, err);
+}
+
+bool store_step(Store *s, const StoreStep *step, StoreFork *fork, Err *err)
+{
+    return store_leave(s, add_step(store_enter(s), step, fork, err));
+}
+
+static bool read_steps(sqlite3 *db, Arena *arena, StoreStep **out, size_t *n, Err *err)
+{
+    size_t cap;
+    if (!count_rows(db, "SELECT count(*) FROM shard_step", &cap, err)) return false;
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    if (!sql_begin(db,
+                   "SELECT member_no, number, identity, transact, point, kind, change, told FROM shard_step "
+                   "ORDER BY step_no",
+                   NULL, &stmt, err))
+        return false;
+    *out = arena_array(arena, StoreStep, cap + 1);
+    *n = 0;
+    for (bool row = true; row;) {
+        if (!sql_step(stmt, &row, err)) return false;
+        if (!row || *n == cap) break;
+        (*out)[(*n)++] = (StoreStep){.member_no = (uint64_t)sqlite3_column_int64(stmt, 0),
+                                     .number = (uint64_t)sqlite3_column_int64(stmt, 1),
+                                     .identity = kept(stmt, 2, arena),
+                                     .txn_json = kept(stmt, 3, arena),
+                                     .point_json = kept(stmt, 4, arena),
+                                     .kind = kept(stmt, 5, arena),
+                                     .change_json = kept(stmt, 6, arena),
+                                     .told = sqlite3_column_int64(stmt, 7) != 0};
+    }
+    return true;
+}
+
+bool store_steps(Store *s, Arena *arena, StoreStep **out, size_t *n, Err *err)
+{
+    return store_leave(s, read_steps(store_enter(s), arena, out, n, err));
+}
+
+/* -- locks -- */
+
+static bool put_lock(sqlite3 *db, const StoreLock *l, uint64_t member_no, uint64_t number, Err *err)
+{
+    if (!begin(db, err)) return false;
+    bool ok =
+        sql_run(db, err, "INSERT OR REPLACE INTO shard_lock VALUES (?, ?, ?, ?, ?, ?)",
+                BIND_S(l->target.schema), BIND_S(l->target.table), BIND_S(l->state), BIND_S(l->lock_json),
+                BIND_S(l->explained_json), BIND_I(clock_wall_ms())) &&
+        (!member_no || sql_run(db, err, "UPDATE shard_step SET told = 1 WHERE member_no = ? AND number = ?",
+                               BIND_I(member_no), BIND_I(number)));
+    (void)FAULT("ddl.lock");
+    return end(db, ok, err);
+}
+
+bool store_lock_put(Store *s, const StoreLock *lock, uint64_t member_no, uint64_t number, Err *err)
+{
+    return store_leave(s, put_lock(store_enter(s), lock, member_no, number, err));
+}
+
+static bool read_locks(sqlite3 *db, Arena *arena, StoreLock **out, size_t *n, Err *err)
+{
+    size_t cap;
+    if (!count_rows(db, "SELECT count(*) FROM shard_lock", &cap, err)) return false;
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    if (!sql_begin(db,
+                   "SELECT target_schema, target_table, state, lock, explained FROM shard_lock ORDER BY 1, 2",
+                   NULL, &stmt, err))
+        return false;
+    *out = arena_array(arena, StoreLock, cap + 1);
+    *n = 0;
+    for (bool row = true; row;) {
+        if (!sql_step(stmt, &row, err)) return false;
+        if (!row || *n == cap) break;
+        StoreLock *l = &(*out)[(*n)++];
+        l->target.schema = kept(stmt, 0, arena);
+        l->target.table = kept(stmt, 1, arena);
+        l->state = kept(stmt, 2, arena);
+        l->lock_json = kept(stmt, 3, arena);
+        l->explained_json = kept(stmt, 4, arena);
+    }
+    return true;
+}
+
+bool store_locks(Store *s, Arena *arena, StoreLock **out, size_t *n, Err *err)
+{
+    return store_leave(s, read_locks(store_enter(s), arena, out, n, err));
+}
+
+bool store_decision(Store *s, const StoreDecision *d, Err *err)
+{
+    sqlite3 *db = store_enter(s);
+    return store_leave(
+        s,
+        sql_run(db, err,
+                "INSERT INTO lock_decision (target_schema, target_table, decision, member_no, number, "
+                "asked_by, asked_ms, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                BIND_S(d->target.schema), BIND_S(d->target.table), BIND_S(d->decision), BIND_I(d->member_no),
+                BIND_I(d->number), BIND_S(d->asked_by), BIND_I(clock_wall_ms()), BIND_S(d->outcome)));
+}

@@ -1,0 +1,53 @@
+/* What the state folder keeps of schema changes: the steps of shard tables, the forks of held members, the
+ * locks of targets. As store.h: any thread, durable when a call returns, ERR_STORE_SQL. */
+#ifndef SM_STORE_STORE_DDL_H
+#define SM_STORE_STORE_DDL_H
+
+#include "store/store.h"
+
+typedef struct StoreStep {
+    uint64_t member_no, number;
+    Str identity, txn_json, point_json, kind, change_json;
+    bool told;
+} StoreStep;
+
+typedef struct StoreFork {
+    uint64_t fork_no; /* set by store_step, store_fork_add */
+    Str source_id;
+    uint64_t member_no;
+    Str from_json, to_json; /* to_json empty: not known */
+    uint64_t needs, round;
+    bool finished;
+} StoreFork;
+
+/* A step, and the fork that begins with it (NULL: none), in one transaction. */
+NODISCARD bool store_step(Store *s, const StoreStep *step, StoreFork *fork, Err *err);
+NODISCARD bool store_fork_add(Store *s, StoreFork *fork, Err *err);
+/* The fork ends at a point; and (next not NULL) another begins there. */
+NODISCARD bool store_fork_to(Store *s, uint64_t fork_no, Str to_json, StoreFork *next, Err *err);
+NODISCARD bool store_fork_round(Store *s, const uint64_t *fork_nos, size_t n, uint64_t round, Err *err);
+/* A round is through: its forks are finished, its counts kept. */
+NODISCARD bool store_round_end(Store *s, Str source_id, uint64_t round, const RowCounts *counts, Err *err);
+NODISCARD bool store_fork_drop(Store *s, uint64_t fork_no, Err *err);
+/* Of all sources, oldest first; strings in arena. */
+NODISCARD bool store_steps(Store *s, Arena *arena, StoreStep **out, size_t *n, Err *err);
+NODISCARD bool store_forks(Store *s, Arena *arena, StoreFork **out, size_t *n, Err *err);
+/* *last_round 0 and no counts: there was none. */
+NODISCARD bool store_fork_total(Store *s, Str source_id, uint64_t *last_round, RowCounts *counts, Err *err);
+
+typedef struct StoreLock {
+    TableName target;
+    Str state, lock_json, explained_json;
+} StoreLock;
+/* The lock, and that it knows this step (member_no 0: none), in one transaction. */
+NODISCARD bool store_lock_put(Store *s, const StoreLock *lock, uint64_t member_no, uint64_t number, Err *err);
+NODISCARD bool store_locks(Store *s, Arena *arena, StoreLock **out, size_t *n, Err *err);
+
+typedef struct StoreDecision {
+    TableName target;
+    Str decision, asked_by, outcome;
+    uint64_t member_no, number;
+} StoreDecision;
+NODISCARD bool store_decision(Store *s, const StoreDecision *d, Err *err);
+
+#endif
