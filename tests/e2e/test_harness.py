@@ -289,9 +289,9 @@ def test_a_seed_gives_the_same_statements(pool, unique):
 
 
 def test_counters_that_do_not_add_up_are_found():
-    good = {"sources": [{"id": "a", "counters": dict(read=6, applied=1, filtered=1, held=1, parked=1, missed=1, refused=1)}]}
+    good = {"sources": [{"id": "a", "counters": dict(read=6, applied=1, filtered=1, held=1, parked=1, missed=1, refused=1, loaded=0)}]}
     assert_counters(good)
-    bad = {"sources": [{"id": "a", "counters": dict(read=7, applied=1, filtered=1, held=1, parked=1, missed=1, refused=1)}]}
+    bad = {"sources": [{"id": "a", "counters": dict(read=7, applied=1, filtered=1, held=1, parked=1, missed=1, refused=1, loaded=0)}]}
     with pytest.raises(AssertionError, match="source a: read 7 != 6"):
         assert_counters(bad)
 
