@@ -280,6 +280,7 @@ static void put_text_sql(StrBuf *out, const ColumnCodec *codec, Field f)
     case TEXT_UUID:
     case TEXT_INET4:
     case TEXT_INET6:
+    case TEXT_LITERAL:
     case TEXT_NONE: break;
     }
     CHECK(false, "a text column's codec says what kind of text it is");
@@ -310,6 +311,10 @@ static void put_bytes(StrBuf *out, Field f, Style style)
 
 static inline bool put_text(StrBuf *out, const ColumnCodec *codec, Field f, Style style, Err *err)
 {
+    if (codec->text == TEXT_LITERAL) {
+        sb_add(out, f.ptr, f.len);
+        return true;
+    }
     if (codec->text >= TEXT_UUID) return put_native(out, codec, f, style, err);
     if (style == STYLE_SQL && codec->json != JSON_TEXT && codec->text == TEXT_UTF8)
         return json_sql(str_make(f.ptr, f.len), codec->json, out, err);

@@ -22,6 +22,7 @@ typedef enum TextKind {
     TEXT_UUID, /* MariaDB's UUID, INET4, INET6: bytes in network order, sent as the text the server prints */
     TEXT_INET4,
     TEXT_INET6,
+    TEXT_LITERAL, /* an SQL literal, written as it stands: of a value on record, never of an image */
 } TextKind;
 
 /* What a JSON column of the target does to numbers that only a DECIMAL holds. */

@@ -121,6 +121,7 @@ static bool is_invisible_key(const ColumnDef *s)
 
 static bool column_ok(const Pair *p, const ColumnDef *s, Err *err)
 {
+    if (!s->name.len) return true; /* left out */
     uint32_t at = schema_column(p->target->schema, s->name);
     if (keys_drop(p->opts->keys, s->name)) return true;
     if (at == UINT32_MAX) return s->generated || is_invisible_key(s) ? true : missing_column(p, s, err);
@@ -146,7 +147,10 @@ static bool column_ok(const Pair *p, const ColumnDef *s, Err *err)
 /* Does this shard table write that column of the target? */
 static bool feeds(const Pair *p, Str name)
 {
+    const BindFeeds *f = p->opts->feeds;
     if (keys_constant(p->opts->keys, name) != NO_COLUMN) return true;
+    for (uint32_t i = 0; f && i < f->n_fills; i++)
+        if (str_ieq(f->fills[i].column, name)) return true;
     return schema_column(p->schema, name) != UINT32_MAX && !keys_drop(p->opts->keys, name);
 }
 
@@ -327,12 +331,38 @@ static void constants_fill(OwnedBinding *o, const MemberKeys *keys, uint32_t *fe
     b->constants = fields;
 }
 
-static void columns_fill(OwnedBinding *o, const MemberKeys *keys)
+/* Behind the constants of the keys: values on record for columns that this version of the shard table lacks.
+ */
+static void fills_fill(OwnedBinding *o, const BindFeeds *feeds, uint32_t *feeder)
 {
     Binding *b = &o->binding;
+    uint32_t n = b->n_constants;
+    Field *fields = arena_array(&o->arena, Field, n + feeds->n_fills + 1);
+    if (n) memcpy(fields, b->constants, n * sizeof *fields);
+    for (uint32_t i = 0; i < feeds->n_fills; i++) {
+        const BindFill *f = &feeds->fills[i];
+        uint32_t at = schema_column(b->target->schema, f->column);
+        if (at == UINT32_MAX || feeder[at] || b->target->schema->columns[at].generated) continue;
+        BoundColumn *c = &b->columns[b->n_columns + n];
+        Str literal = arena_str(&o->arena, f->literal);
+        *c = (BoundColumn){.target_column = at, .codec = {.type = COLTYPE_VARCHAR, .text = TEXT_LITERAL}};
+        c->sql_name = sql_name_of(&o->arena, b->target->schema->columns[at].name);
+        fields[n++] = (Field){.ptr = (const uint8_t *)literal.ptr,
+                              .len = (uint32_t)literal.len,
+                              .state = literal.len ? FIELD_VALUE : FIELD_NULL};
+        feeder[at] = b->n_columns + n;
+    }
+    b->constants = fields;
+    b->n_constants = n;
+}
+
+static void columns_fill(OwnedBinding *o, const MemberKeys *keys, const BindFeeds *feeds)
+{
+    Binding *b = &o->binding;
+    uint32_t most = (keys ? keys->n_constants : 0) + (feeds ? feeds->n_fills : 0);
     b->n_columns = b->map->n_columns;
     b->n_constants = keys ? keys->n_constants : 0;
-    b->columns = arena_array(&o->arena, BoundColumn, b->n_columns + b->n_constants);
+    b->columns = arena_array(&o->arena, BoundColumn, b->n_columns + most);
     uint32_t *feeder = arena_array(&o->arena, uint32_t, b->target->schema->n_columns); /* map column + 1 */
     for (uint32_t i = 0; i < b->n_columns; i++) {
         BoundColumn *c = &b->columns[i];
@@ -358,6 +388,7 @@ static void columns_fill(OwnedBinding *o, const MemberKeys *keys)
         c->default_differs = true; /* the shard's default is rewritten as well */
     }
     constants_fill(o, keys, feeder);
+    if (feeds) fills_fill(o, feeds, feeder);
     uint32_t *written = arena_array(&o->arena, uint32_t, b->target->schema->n_columns), n = 0;
     for (uint32_t at = 0; at < b->target->schema->n_columns; at++)
         if (feeder[at]) written[n++] = at;
@@ -368,8 +399,11 @@ static void columns_fill(OwnedBinding *o, const MemberKeys *keys)
 static uint32_t feeder_of(const Binding *b, uint32_t target_column)
 {
     if (target_column == NO_COLUMN) return NO_COLUMN;
-    for (uint32_t i = 0; i < b->n_constants; i++)
-        if (b->columns[b->n_columns + i].target_column == target_column) return b->n_columns + i;
+    for (uint32_t i = 0; i < b->n_constants; i++) {
+        const BoundColumn *c = &b->columns[b->n_columns + i];
+        if (c->target_column != target_column) continue;
+        return c->codec.text == TEXT_LITERAL ? NO_COLUMN : b->n_columns + i; /* a literal has no key bytes */
+    }
     uint32_t at = schema_column(b->schema, b->target->schema->columns[target_column].name);
     if (at == UINT32_MAX) return NO_COLUMN;
     bool left_out =
@@ -446,22 +480,39 @@ static bool types_ok(const Pair *p, const TableMap *map, Err *err)
     return true;
 }
 
+/* The shard table with its columns under the target's names; lives as long as the binding. */
+static const TableSchema *fed_schema(OwnedBinding *o, const TableSchema *s, const BindFeeds *feeds)
+{
+    if (!feeds) return s;
+    TableSchema *out = arena_new(&o->arena, TableSchema);
+    *out = *s;
+    out->arena = (Arena){0};
+    out->columns = arena_array(&o->arena, ColumnDef, s->n_columns + 1);
+    for (uint32_t i = 0; i < s->n_columns; i++) {
+        out->columns[i] = s->columns[i];
+        out->columns[i].name = arena_str(&o->arena, feeds->columns[i]);
+    }
+    return out;
+}
+
 bool binding_new(const Member *member, const TableMap *map, const TableSchema *schema, const BindOpts *opts,
                  Binding **out, Err *err)
 {
     *out = NULL;
-    Pair p = {member->name, schema, member->target, opts};
-    if (!kind_ok(&p, err) || !types_ok(&p, map, err) ||
-        !map_check(member->name, map, schema, opts->source_flavor, err) || !pair_ok(&p, err))
-        return false;
     OwnedBinding *o = mem_zalloc(sizeof *o);
     Binding *b = &o->binding;
+    Pair p = {member->name, fed_schema(o, schema, opts->feeds), member->target, opts};
+    if (!kind_ok(&p, err) || !types_ok(&p, map, err) ||
+        !map_check(member->name, map, schema, opts->source_flavor, err) || !pair_ok(&p, err)) {
+        binding_free(b);
+        return false;
+    }
     b->member = member;
     b->target = member->target;
     b->map = map;
-    b->schema = schema;
+    b->schema = p.schema;
     o->json = opts->target_is_tidb ? JSON_DOUBLES : JSON_DECIMALS;
-    columns_fill(o, opts->keys);
+    columns_fill(o, opts->keys, opts->feeds);
     keys_fill(o);
     keyplan_build(b, &o->arena);
     *out = b;

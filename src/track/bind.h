@@ -7,6 +7,20 @@
 #include "model/flavor.h"
 #include "route/keys.h"
 
+/* A column of the target that gets one value in every row of a shard table. */
+typedef struct BindFill {
+    Str column;
+    Str literal; /* SQL; empty: NULL */
+} BindFill;
+
+/* How rows of one version of a shard table go into the target, where the names of columns alone do not say
+ * it. */
+typedef struct BindFeeds {
+    const Str *columns; /* one per column of the shard table: the target's that it feeds; empty: left out */
+    const BindFill *fills;
+    uint32_t n_fills;
+} BindFeeds;
+
 typedef struct BindOpts {
     Flavor source_flavor;
     bool target_is_tidb;
@@ -15,6 +29,7 @@ typedef struct BindOpts {
                                   is there and OFF */
     const MemberKeys *keys; /* what the key strategies make of this shard table; NULL: nothing. Must outlive
                                the binding */
+    const BindFeeds *feeds; /* NULL: by name */
 } BindOpts;
 
 /* Checks map against schema (column count, types, names where FULL metadata has them: ERR_TRACK_MISMATCH with
