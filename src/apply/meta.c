@@ -39,6 +39,12 @@ static const struct {
      " lo VARBINARY(4096) NOT NULL, hi VARBINARY(4096) NOT NULL, point LONGTEXT,"
      " row_count BIGINT UNSIGNED NOT NULL, byte_count BIGINT UNSIGNED NOT NULL, copied DATETIME NOT NULL,"
      " PRIMARY KEY (task, stream, chunk)"},
+    {"sm_ddl",
+     "task VARCHAR(128) NOT NULL, job BIGINT UNSIGNED NOT NULL, n INT UNSIGNED NOT NULL,"
+     " target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL, statement LONGTEXT NOT NULL,"
+     " repeatable TINYINT NOT NULL, fingerprint_before LONGTEXT, fingerprint_after LONGTEXT,"
+     " state VARCHAR(10) NOT NULL, attempts INT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, error TEXT,"
+     " planned DATETIME NOT NULL, started DATETIME, ended DATETIME, PRIMARY KEY (task, job, n)"},
     {"sm_missed",
      "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, task VARCHAR(128) NOT NULL,"
      " stream VARCHAR(64) NOT NULL, source_transaction VARCHAR(255) NOT NULL, row_no BIGINT UNSIGNED NOT "

@@ -4,6 +4,7 @@
  *   sm_applied   one row a committed batch: the transactions above the floor that are done, with their
  * outcome sm_floor     one row a stream: everything up to here is done, and the counters of exactly that
  *   sm_chunk     one row a chunk of copied rows: its range, and the point its rows are true to
+ *   sm_ddl       one row a statement that changes a target: the journal of target_ddl.h
  *   sm_missed    UPDATEs and DELETEs that met no row (on-missing-row: record), with both images
  * Functions take a session from session_open; one thread each. */
 #ifndef SM_APPLY_META_H

@@ -5,10 +5,10 @@
 #include "base/err.h"
 #include "model/schema.h"
 
-typedef enum Dialect { DIALECT_MYSQL, DIALECT_MARIADB, DIALECT_TIDB } Dialect;
+typedef enum TextDialect { DIALECT_MYSQL, DIALECT_MARIADB, DIALECT_TIDB } TextDialect;
 
 typedef struct TextOpts {
-    Dialect dialect;
+    TextDialect dialect;
     uint32_t version;    /* 80036, 101108, TiDB 70500; 0: the newest */
     bool auto_increment; /* write the attribute */
     bool foreign_keys;

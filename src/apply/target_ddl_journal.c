@@ -1,0 +1,286 @@
+#include "apply/target_ddl_impl.h"
+#include <stdlib.h>
+#include "apply/meta_sql.h"
+#include "track/schema_fingerprint.h"
+#include "base/fault.h"
+#include "base/poison.h"
+
+#define COLUMNS                                                                                              \
+    "job, n, target_schema, target_table, statement, state, error, repeatable, fingerprint_before, "         \
+    "fingerprint_after, attempts, epoch, planned, started, ended"
+enum { N_COLUMNS = 15 };
+
+/* -- reading -- */
+
+static Str keep(Arena *arena, Str s)
+{
+    return s.ptr ? arena_str(arena, s) : (Str){0};
+}
+
+static bool read_row(const Str *v, Arena *arena, TargetDdlRow *out, Err *err)
+{
+    uint64_t n = 0, attempts = 0;
+    if (!meta_u64(v[0], &out->job, err) || !meta_u64(v[1], &n, err) || !meta_u64(v[10], &attempts, err) ||
+        !meta_u64(v[11], &out->epoch, err))
+        return false;
+    out->n = (uint32_t)n;
+    out->attempts = (uint32_t)attempts;
+    out->target = (TableName){arena_str(arena, v[2]), arena_str(arena, v[3])};
+    out->statement = arena_str(arena, v[4]);
+    out->state = arena_str(arena, v[5]);
+    out->error = keep(arena, v[6]);
+    out->repeatable = !str_eqc(v[7], "0");
+    out->before = keep(arena, v[8]);
+    out->after = keep(arena, v[9]);
+    out->planned = arena_str(arena, v[12]);
+    out->started = keep(arena, v[13]);
+    out->ended = keep(arena, v[14]);
+    return true;
+}
+
+static bool read_rows(Conn *c, Str sql, Arena *arena, TargetDdlRow **out, size_t *n, Err *err)
+{
+    Rows rows;
+    *n = 0;
+    if (!conn_query(c, sql, &rows, err)) return false;
+    *out = arena_array(arena, TargetDdlRow, rows.n_rows + 1);
+    bool ok = true;
+    for (Str v[N_COLUMNS]; ok && rows_next(&rows, v);)
+        ok = read_row(v, arena, &(*out)[(*n)++], err);
+    rows_done(&rows);
+    return ok;
+}
+
+/* A meta schema that nobody has made yet holds nothing. */
+static bool nothing_there(Err *err)
+{
+    if (err->server_errno != 1146 && err->server_errno != 1049) return false;
+    err_clear(err);
+    return true;
+}
+
+bool target_ddl_history(Conn *c, const MetaTask *m, size_t limit, Arena *arena, TargetDdlRow **out, size_t *n,
+                        Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    sb_c(&sql, "SELECT " COLUMNS " FROM ");
+    meta_table(&sql, m, "sm_ddl");
+    meta_where_task(&sql, m);
+    sb_c(&sql, " ORDER BY job DESC, n DESC");
+    if (limit) sb_printf(&sql, " LIMIT %zu", limit);
+    *out = NULL;
+    return read_rows(c, sb_view(&sql), arena, out, n, err) || nothing_there(err);
+}
+
+bool target_ddl_pending(Conn *c, const MetaTask *m, Arena *arena, TargetDdlPending **out, size_t *n, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    Rows rows;
+    sb_c(&sql, "SELECT job, MIN(target_schema), MIN(target_table) FROM ");
+    meta_table(&sql, m, "sm_ddl");
+    meta_where_task(&sql, m);
+    sb_c(&sql, " AND state NOT IN ('done', 'skipped') GROUP BY job ORDER BY job");
+    *out = NULL;
+    *n = 0;
+    if (!conn_query(c, sb_view(&sql), &rows, err)) return nothing_there(err);
+    *out = arena_array(arena, TargetDdlPending, rows.n_rows + 1);
+    bool ok = true;
+    for (Str v[3]; ok && rows_next(&rows, v);) {
+        TargetDdlPending *p = &(*out)[(*n)++];
+        ok = meta_u64(v[0], &p->job, err);
+        p->target = (TableName){arena_str(arena, v[1]), arena_str(arena, v[2])};
+    }
+    rows_done(&rows);
+    return ok;
+}
+
+/* -- writing -- */
+
+static void where_job(StrBuf *sql, const MetaTask *m, uint64_t job)
+{
+    meta_where_task(sql, m);
+    sb_printf(sql, " AND job = %llu", (unsigned long long)job);
+}
+
+static bool begin(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch, Err *err)
+{
+    return conn_exec(c, str_of(session_begin_sql(d)), NULL, err) && meta_lock_epoch(c, m, epoch, err);
+}
+
+static bool end(Conn *c, bool ok, Err *err)
+{
+    if (ok && conn_exec(c, STR("COMMIT"), NULL, err)) return true;
+    meta_rollback(c);
+    return false;
+}
+
+static void put_print(const TableSchema *s, StrBuf *sql)
+{
+    if (!s) {
+        sb_c(sql, "NULL");
+        return;
+    }
+    CLEANUP(sb_done) StrBuf print = {0};
+    schema_fingerprint(s, &print);
+    sb_quoted(sql, sb_view(&print));
+}
+
+static bool insert_step(Conn *c, const TargetDdlJob *j, uint32_t n, Err *err)
+{
+    const EmitStep *step = &j->plan->steps[n];
+    CLEANUP(sb_done) StrBuf sql = {0};
+    sb_c(&sql, "INSERT INTO ");
+    meta_table(&sql, &j->meta, "sm_ddl");
+    sb_c(&sql, " (task, job, n, target_schema, target_table, statement, repeatable, fingerprint_before, "
+               "fingerprint_after, state, attempts, epoch, planned) VALUES (");
+    sb_quoted(&sql, j->meta.task);
+    sb_printf(&sql, ", %llu, %u, ", (unsigned long long)j->job, n);
+    sb_quoted(&sql, j->target.schema);
+    sb_c(&sql, ", ");
+    sb_quoted(&sql, j->target.table);
+    sb_c(&sql, ", ");
+    sb_quoted(&sql, step->sql);
+    sb_printf(&sql, ", %d, ", step->repeatable);
+    put_print(n ? j->plan->steps[n - 1].after : j->before, &sql);
+    sb_c(&sql, ", ");
+    put_print(step->after, &sql);
+    sb_printf(&sql, ", 'planned', 0, %llu, UTC_TIMESTAMP())", (unsigned long long)j->epoch);
+    return conn_exec(c, sb_view(&sql), NULL, err);
+}
+
+/* The journal's plan and the caller's must lead to the same table, also when they set out from different
+ * places. */
+static bool same_end(const TargetDdlJob *j, const TargetDdlRow *rows, size_t n, Err *err)
+{
+    const TableSchema *to = j->plan->n ? j->plan->steps[j->plan->n - 1].after : j->before;
+    CLEANUP(sb_done) StrBuf print = {0}, words = {0};
+    Str want = {0};
+    if (to) {
+        schema_fingerprint(to, &print);
+        want = sb_view(&print);
+    }
+    if (!table_name_eq(rows[0].target, j->target))
+        return err_set(err, ERR_DDL_JOURNAL,
+                       "schema change %llu belongs to " STR_FMT "." STR_FMT " in the journal, not to " STR_FMT
+                       "." STR_FMT,
+                       (unsigned long long)j->job, STR_ARG(rows[0].target.schema),
+                       STR_ARG(rows[0].target.table), STR_ARG(j->target.schema), STR_ARG(j->target.table));
+    if (ddl_same_print(rows[n - 1].after, want)) return true;
+    ddl_difference(rows[n - 1].after, want, &words);
+    return err_set(err, ERR_DDL_JOURNAL,
+                   STR_FMT "." STR_FMT ", schema change %llu: the journal's plan leads elsewhere: %s",
+                   STR_ARG(j->target.schema), STR_ARG(j->target.table), (unsigned long long)j->job,
+                   words.len ? words.ptr : "another table");
+}
+
+bool ddl_journal_open(Conn *c, const Dialect *d, const TargetDdlJob *j, Arena *arena, TargetDdlRow **rows,
+                      size_t *n, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    sb_c(&sql, "SELECT " COLUMNS " FROM ");
+    meta_table(&sql, &j->meta, "sm_ddl");
+    where_job(&sql, &j->meta, j->job);
+    sb_c(&sql, " ORDER BY n FOR UPDATE");
+    bool ok = begin(c, d, &j->meta, j->epoch, err) && read_rows(c, sb_view(&sql), arena, rows, n, err);
+    bool fresh = ok && *n == 0;
+    for (uint32_t i = 0; ok && fresh && i < j->plan->n; i++)
+        ok = insert_step(c, j, i, err);
+    if (ok && fresh) ok = read_rows(c, sb_view(&sql), arena, rows, n, err);
+    if (!end(c, ok, err)) return false;
+    if (fresh && FAULT("ddl.planned")) return err_set(err, ERR_DB_LOST, "fault ddl.planned");
+    /* an operator's skip ends the job wherever it was to lead */
+    return *n == 0 || ddl_first_open(*rows, *n) == *n || same_end(j, *rows, *n, err);
+}
+
+/* Keeps the newest rows; whole jobs go, and only such as are older than every unfinished one. */
+static bool prune(Conn *c, const MetaTask *m, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    uint64_t bound = UINT64_MAX;
+    char *text = NULL;
+    for (int i = 0; i < 2; i++) {
+        uint64_t at;
+        sb_clear(&sql);
+        sb_c(&sql, i ? "SELECT MIN(job) FROM " : "SELECT job FROM ");
+        meta_table(&sql, m, "sm_ddl");
+        meta_where_task(&sql, m);
+        if (i)
+            sb_c(&sql, " AND state NOT IN ('done', 'skipped')");
+        else
+            sb_printf(&sql, " ORDER BY job DESC, n DESC LIMIT 1 OFFSET %d", TARGET_DDL_KEEP_ROWS - 1);
+        if (!conn_scalar(c, sb_view(&sql), &text, err)) return false;
+        bool found = text != NULL, read = found && meta_u64(str_of(text), &at, err);
+        free(text);
+        if (!found && i == 0) return true; /* not that many */
+        if (!found) continue;
+        if (!read) return false;
+        bound = MIN(bound, at);
+    }
+    sb_clear(&sql);
+    sb_c(&sql, "DELETE FROM ");
+    meta_table(&sql, m, "sm_ddl");
+    meta_where_task(&sql, m);
+    sb_printf(&sql, " AND job < %llu", (unsigned long long)bound);
+    return conn_exec(c, sb_view(&sql), NULL, err);
+}
+
+bool ddl_journal_mark(Conn *c, const Dialect *d, const DdlMarking *m, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    uint64_t matched = 0;
+    sb_c(&sql, "UPDATE ");
+    meta_table(&sql, m->meta, "sm_ddl");
+    switch (m->mark) {
+    case DDL_MARK_INTENT:
+        sb_c(&sql, " SET state = 'intent', attempts = attempts + 1, ended = NULL, started = "
+                   "COALESCE(started, UTC_TIMESTAMP())");
+        break;
+    case DDL_MARK_DONE: sb_c(&sql, " SET state = 'done', error = NULL, ended = UTC_TIMESTAMP()"); break;
+    case DDL_MARK_FAILED:
+        sb_c(&sql, " SET state = 'failed', ended = UTC_TIMESTAMP(), error = ");
+        sb_quoted(&sql, str_of(m->error ? m->error : ""));
+        break;
+    }
+    sb_printf(&sql, ", epoch = %llu", (unsigned long long)m->epoch);
+    where_job(&sql, m->meta, m->row->job);
+    sb_printf(&sql, " AND n = %u AND state NOT IN ('done', 'skipped')", m->row->n);
+    bool ok = begin(c, d, m->meta, m->epoch, err) && conn_exec(c, sb_view(&sql), &matched, err);
+    if (ok && matched != 1)
+        ok = err_set(err, ERR_DDL_JOURNAL, "schema change %llu.%u: its row in sm_ddl was changed meanwhile",
+                     (unsigned long long)m->row->job, m->row->n);
+    if (ok && m->last) ok = prune(c, m->meta, err);
+    return end(c, ok, err);
+}
+
+bool target_ddl_skip(Conn *c, const Dialect *d, const TargetDdlSkip *s, uint32_t *n, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0}, lock = {0};
+    char *got = NULL;
+    uint64_t matched = 0;
+    *n = 0;
+    target_ddl_lock_name(&s->meta, s->target, &lock);
+    sb_printf(&sql, "SELECT GET_LOCK('%s', %u)", lock.ptr, s->wait_s);
+    if (!conn_scalar(c, sb_view(&sql), &got, err)) return false;
+    bool held = got && str_eqc(str_of(got), "1");
+    free(got);
+    if (!held)
+        return err_set_remedy(err, ERR_DB_RETRY, "wait for its end, or KILL its connection on the server",
+                              STR_FMT "." STR_FMT ": a statement of schema change %llu still runs downstream",
+                              STR_ARG(s->target.schema), STR_ARG(s->target.table),
+                              (unsigned long long)s->job);
+    sb_clear(&sql);
+    sb_c(&sql, "UPDATE ");
+    meta_table(&sql, &s->meta, "sm_ddl");
+    sb_printf(&sql, " SET state = 'skipped', ended = UTC_TIMESTAMP(), epoch = %llu",
+              (unsigned long long)s->epoch);
+    where_job(&sql, &s->meta, s->job);
+    sb_c(&sql, " AND state NOT IN ('done', 'skipped')");
+    bool ok = begin(c, d, &s->meta, s->epoch, err) && conn_exec(c, sb_view(&sql), &matched, err);
+    ok = end(c, ok, err);
+    Err ignored = {0}; /* a lost connection gives the lock back by itself */
+    sb_clear(&sql);
+    sb_printf(&sql, "DO RELEASE_LOCK('%s')", lock.ptr);
+    if (!conn_exec(c, sb_view(&sql), NULL, &ignored)) err_clear(&ignored);
+    *n = ok ? (uint32_t)matched : 0;
+    return ok;
+}
