@@ -125,6 +125,14 @@ bool point_covers(const StreamPoint *p, const TxnId *id)
     return binlog_file_cmp(id->file, str_of(p->file), &c) && (c < 0 || (c == 0 && id->end_pos <= p->pos));
 }
 
+bool point_reaches(const StreamPoint *floor, const StreamPoint *end)
+{
+    if (floor->gtids && end->gtids) return gtidset_subset(end->gtids, floor->gtids);
+    if (!end->file) return false;
+    TxnId last = {.file = str_of(end->file), .end_pos = end->pos, .server = server_intern(end->server)};
+    return point_covers(floor, &last);
+}
+
 static void add_range(AppliedSet *s, const TxnId *id, const AppliedRange *range, bool whole)
 {
     StrBuf key = {0};

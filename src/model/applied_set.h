@@ -52,6 +52,8 @@ NODISCARD bool applied_row_streams(Str bytes, void (*fn)(void *ctx, Str stream),
 /* Is the transaction below the point? GTID: membership; else same server and file:pos not behind the point's.
  */
 bool point_covers(const StreamPoint *p, const TxnId *id);
+/* Is everything up to a server's end in it? */
+bool point_reaches(const StreamPoint *floor, const StreamPoint *end);
 /* Is every transaction of the set below the point by now? */
 bool applied_set_below(const AppliedSet *s, const StreamPoint *p);
 /* NULL: not in the set. */

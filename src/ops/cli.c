@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/fault.h"
 #include "db/conn.h"
 #include "ops/check_verb.h"
@@ -10,6 +11,8 @@
 #include "ops/control.h"
 #include "ops/docs.h"
 #include "ops/events_verb.h"
+#include "ops/finish_verb.h"
+#include "ops/live.h"
 #include "ops/options.h"
 #include "ops/remote_verbs.h"
 #include "ops/route_verb.h"
@@ -72,6 +75,7 @@ static bool is_offline(const CliOpts *opts)
     switch (opts->verb) {
     case VERB_RUN:
     case VERB_CHECK:
+    case VERB_FINISH:
     case VERB_EVENTS: return false;
     case VERB_ROUTE: return opts->tables != NULL;
     default: return true; /* they talk to the running task, or to its folder */
@@ -119,6 +123,14 @@ static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
                                              .census = opts->census,
                                              .tables = opts->tables},
                             out, err);
+        break;
+    case VERB_FINISH:
+        status = finish_verb(task, dir.ptr,
+                             &(FinishOpts){.json = opts->json,
+                                           .yes = opts->yes,
+                                           .force = opts->force,
+                                           .color = isatty(STDOUT_FILENO) && live_color_wanted()},
+                             out, err);
         break;
     case VERB_STATUS: status = status_verb(dir.ptr, opts, out, err); break;
     default: status = control_verb(dir.ptr, opts, out, err); break;

@@ -29,6 +29,7 @@ typedef struct CliOpts {
     bool rows_only, no_rows, follow;
     uint64_t limit;   /* 0: none */
     bool ddl, census; /* route */
+    bool yes, force;  /* finish */
     bool json, all, plain, until_caught_up, wait_caught_up;
     int64_t timeout_ms;      /* -1: none */
     int64_t max_lag_ms;      /* -1: the task file's */

@@ -41,15 +41,6 @@ bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err)
     return ok;
 }
 
-/* The floor as it is stored or about to be: floors of an empty window are written within a moment. */
-static bool floor_reaches(const StreamPoint *floor, const StreamPoint *end)
-{
-    if (floor->gtids && end->gtids) return gtidset_subset(end->gtids, floor->gtids);
-    if (!end->file) return false;
-    TxnId last = {.file = str_of(end->file), .end_pos = end->pos, .server = server_intern(end->server)};
-    return point_covers(floor, &last);
-}
-
 bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err)
 {
     StreamPoint end = {0};
@@ -60,7 +51,7 @@ bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err)
         return false;
     }
     window_snapshot(merge_window(c->pipeline->merge, c->index), &view);
-    *caught_up = view.first == atomic_load(&c->written_first) && floor_reaches(&view.floor, &end);
+    *caught_up = view.first == atomic_load(&c->written_first) && point_reaches(&view.floor, &end);
     point_done(&view.floor);
     point_done(&end);
     return true;
@@ -126,7 +117,7 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
         if (there) {
             json_decref(end);
             end = point_json(&server);
-            there = v.first == atomic_load(&c->written_first) && floor_reaches(&v.floor, &server);
+            there = v.first == atomic_load(&c->written_first) && point_reaches(&v.floor, &server);
         }
         err_clear(&ignored);
         point_done(&server);
