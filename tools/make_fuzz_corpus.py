@@ -11,18 +11,24 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import random
+import re
 import struct
 import sys
 import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/harness"))
+from ddl_generator import Generator  # noqa: E402
+
 FORMAT_DESCRIPTION, TABLE_MAP, QUERY, PAYLOAD, QUERY_COMPRESSED = 15, 19, 2, 40, 165
 ROWS = {20, 21, 22, 23, 24, 25, 30, 31, 32, 39, *range(166, 172)}
 COMPRESSED_ROWS = range(166, 172)
 GTID_SETS = {35: 0, 163: 1}  # type: flavor bit of fuzz_gtid
 MAGIC, HEADER = 4, 19
-JSON, BLOB_LIKE, WRITE_V2 = 245, {249, 250, 251, 252, 245, 255}, 30
+JSON, WRITE_V2 = 245, 30
+DDL = re.compile(rb"\s*(create|alter|drop|rename|truncate)\b", re.I)
 
 
 class Out:
@@ -85,7 +91,7 @@ def images(kind: int, body: bytes) -> tuple[int, bytes, bytes]:
 
 def from_binlog(out: Out, data: bytes, mariadb: bool) -> None:
     out.add("event", data[MAGIC:MAGIC + 30000])
-    assembled, types, metas, head = bytearray([2 + mariadb]), b"", b"", b""
+    assembled, types, metas, head, statements = bytearray([2 + mariadb]), b"", b"", b"", []
     for kind, flags, whole, body in events(data):
         if len(body) < 0x10000:
             assembled += bytes([kind, 1 if flags & 0x80 else 0]) + struct.pack("<H", len(body)) + body
@@ -114,9 +120,13 @@ def from_binlog(out: Out, data: bytes, mariadb: bool) -> None:
         elif kind == QUERY:
             skip = 13 + struct.unpack_from("<H", body, 11)[0] + body[8] + 1
             out.add("scan", bytes([0 if mariadb else 4]) + body[skip:])
+            if DDL.match(body[skip:]):
+                statements.append(body[skip:])
         if kind not in (FORMAT_DESCRIPTION, TABLE_MAP) and kind not in ROWS:
             out.add("event", head + whole)
     out.add("assemble", bytes(assembled[:60000]))
+    for i in range(0, len(statements), 8):
+        out.add("ddl", bytes([not mariadb]) + b";\n".join(statements[i:i + 8]))
 
 
 def from_json_rows(out: Out, rows: bytes) -> None:
@@ -157,10 +167,26 @@ def texts(out: Out) -> None:
         if line and not line.startswith("#"):
             out.add("scan", b"\0" + line.split(" ==> ")[0].encode())
             out.add("scan", b"\7" + line.split(" ==> ")[0].encode())
+            if "TABLE_DDL" in line:
+                words = line.split(" ==> ")[0].split()
+                flags = 1 * ("@mysql" in words) | 2 * ("@ansi" in words) | 4 * ("@nbe" in words)
+                text = " ".join(w for w in words if not re.fullmatch("@(mysql|ansi|nbe)", w))
+                start = b"" if text.lower().startswith("create table") else b"CREATE TABLE t (a INT, b INT);\n"
+                out.add("ddl", bytes([flags]) + start + text.encode())
     for pattern, target, name in (("~^shop_([0-9]+)$", "shop_$1", "shop_12"), ("orders_?[0-9]*", "orders", "orders_a1x"), ("[!a-c]x*", "t", "dx"),
                                   ("~(?<a>.)(b)?", "${a}-$2", "ab"), ("~^(a+)+$", "x$1", "aaaaaaaaaaaaaaaaaaaab")):
         lists = "a.s.t\nb.`s.1`.t2\ns.t\n"
         out.add("route", f"{pattern}\n{target}\n{name}\n{lists}".encode())
+
+
+def random_ddl(out: Out) -> None:
+    """Random tables and changes, of the generator that the schema tracker is held against real servers with."""
+    for seed in range(60):
+        flavor = ("mariadb", "mysql")[seed % 2]
+        g = Generator(random.Random(seed), flavor, "t", "parent")
+        g.columns = ["a", "b", "c", "id"]
+        text = ";\n".join([g.create(), *(g.statement() for _ in range(6))])
+        out.add("ddl", bytes([seed % 2 | 8 * (seed % 3 == 0)]) + text.encode())
 
 
 def main() -> None:
@@ -175,6 +201,7 @@ def main() -> None:
     gtid_texts(out)
     payload_pieces(out)
     texts(out)
+    random_ddl(out)
     for harness, n in sorted(out.count.items()):
         print(f"{harness:12} {n} seeds")
 

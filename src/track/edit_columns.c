@@ -101,6 +101,9 @@ static void rename_in_expressions(Edit *e, Str from, Str to)
     }
     for (EditCheck *c = e->checks; c; c = c->next)
         if (ddl_expr_uses(c->def.expr, from)) c->def.expr = ddl_expr_rename(c->def.expr, from, to, e->arena);
+    Partitioning *by = &e->table.partitioning;
+    if (ddl_expr_uses(by->expr, from)) by->expr = ddl_expr_rename(by->expr, from, to, e->arena);
+    if (ddl_expr_uses(by->sub_expr, from)) by->sub_expr = ddl_expr_rename(by->sub_expr, from, to, e->arena);
 }
 
 /* In place, or out of the list to be placed later. */
@@ -166,6 +169,7 @@ static bool place_new(Edit *e, const DdlChange *c)
     }
     if (c->column->place == DDL_PLACE_SAME) return true;
     col = edit_column(e, c->column->name);
+    if (!col) return edit_refuse(e, "no such column:", c->column->name); /* dropped by the same statement */
     unlink_column(e, col);
     return place(e, col, c->column);
 }
