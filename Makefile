@@ -90,6 +90,21 @@ unit-build: $(UNIT_BINS)
 unit: $(UNIT_BINS) ## build and run all unit tests (DIR=folder for one folder; MODE=asan, MODE=tsan)
 	@tools/run_unit.sh $(if $(DIR),$(filter $(B)/unit/$(DIR)/%,$(UNIT_BINS)),$(UNIT_BINS))
 
+# The lock manager's explorer: every interleaving of small programs of rows and DDL, with kills, against its promises.
+EXPLORE_ARGS ?= long
+EXPLORE_LIBS = $(foreach f,$(call upto,lock,$(FOLDERS)),$(B)/lib$(f).a)
+EXPLORE_OBJS = $(patsubst tests/%.c,$(B)/%.o,$(wildcard tests/explore/*.c))
+.PHONY: explore explore-short
+$(B)/explore/%.o: tests/explore/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itests/explore $(CFLAGS) -MMD -MP -c $< -o $@
+$(B)/explore/explore: $(EXPLORE_OBJS) $(EXPLORE_LIBS)
+	$(CC) $(CFLAGS) $(EXPLORE_OBJS) -Wl,--start-group $(EXPLORE_LIBS) -Wl,--end-group $(LDLIBS) -o $@
+explore: $(B)/explore/explore ## the lock manager in every interleaving of small programs (EXPLORE_ARGS=short|long|"iBi iRi")
+	$< $(EXPLORE_ARGS)
+explore-short: $(B)/explore/explore
+	$< short
+
 # Everything that needs servers: they are started by the harness on free ports.
 PYTHON ?= /usr/bin/python3
 E2E_JOBS ?= 2
@@ -146,7 +161,7 @@ fuzz-replay: $(FUZZERS:%=$(B)/replay/fuzz_%) ## run every fuzzer once over its c
 	@set -e; for f in $(FUZZERS); do echo -n "replay $$f: "; $(B)/replay/fuzz_$$f tests/fuzz/corpus/$$f.pack; done
 
 # Gates.
-C_FILES = $(wildcard src/*.c src/*/*.[ch] tests/unit/*.h tests/unit/*/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] \
+C_FILES = $(wildcard src/*.c src/*/*.[ch] tests/unit/*.h tests/unit/*/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] tests/explore/*.[ch] \
 	tests/harness/*.[ch])
 TIDY_FILES = $(wildcard src/*.c src/*/*.c)
 .PHONY: deps-install deps fmt fmt-check lint docs docs-check test accept

@@ -2,6 +2,24 @@
 #include "lock/lock_impl.h"
 #include "base/poison.h"
 
+LockStepKind lock_step_kind(const SchemaStep *step, bool leaves, bool swapped)
+{
+    bool renamed = step->before && step->after &&
+                   (!str_ieq(step->name_before.schema, step->name_after.schema) ||
+                    !str_ieq(step->name_before.table, step->name_after.table));
+    if (!step->after) return LOCK_STEP_DROP;
+    if (!step->before) return LOCK_STEP_CREATE;
+    if (swapped) return LOCK_STEP_SWAP;
+    if (leaves) return LOCK_STEP_RENAME_OUT;
+    switch (step->rows) {
+    case ROWS_ALL_GONE: return LOCK_STEP_TRUNCATE;
+    case ROWS_SOME_GONE:
+    case ROWS_UNKNOWN: return LOCK_STEP_PARTITION;
+    case ROWS_KEPT: break;
+    }
+    return renamed ? LOCK_STEP_RENAME : LOCK_STEP_ALTER;
+}
+
 void lock_actions_done(LockActions *a)
 {
     arena_done(&a->arena);

@@ -82,12 +82,66 @@ uint32_t lock_low(const LockMember *m, int32_t accepted)
     return low;
 }
 
+static bool in_list(const Str *list, uint32_t n, Str name)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (str_ieq(list[i], name)) return true;
+    return false;
+}
+
+/* Was the column of node i added after what the member has accepted, which had one of that name? Then rows in
+ * the target hold values that the member gave up. */
+static bool is_added_again(const LockMember *m, uint32_t i, uint32_t column)
+{
+    const Version *had = m->nodes[m->accepted].version, *now = m->nodes[i].version;
+    if (now->origins[column].kind != ORIGIN_ADDED) return false;
+    if (schema_column(had->schema, now->schema->columns[column].name) == NO_COLUMN) return false;
+    for (; (int32_t)i > m->accepted; i--)
+        for (uint32_t k = m->nodes[i].n_moves; k-- > 0;) {
+            column = m->nodes[i].moves[k]->from[column];
+            if (column == NO_COLUMN) return true;
+        }
+    return false;
+}
+
+/* The member's lost columns and those that it added again on its way to node i; the pool's. */
+static void add_lost_on_way(const Lock *l, const LockMember *m, uint32_t i, VersionView *v)
+{
+    const TableSchema *s = v->version->schema;
+    StrBuf key = {0};
+    uint32_t n = 0;
+    for (uint32_t c = 0; c < s->n_columns; c++)
+        if (is_added_again(m, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name)) n++;
+    if (!n) return;
+    sb_c(&key, "lost");
+    for (uint32_t k = 0; k < m->n_lost; k++)
+        sb_printf(&key, ";" STR_FMT, STR_ARG(m->lost[k]));
+    for (uint32_t c = 0; c < s->n_columns; c++)
+        if (is_added_again(m, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name))
+            sb_printf(&key, ";" STR_FMT, STR_ARG(s->columns[c].name));
+    v->n_lost = m->n_lost + n;
+    v->lost = map_get(&l->pool->memo, sb_view(&key));
+    if (!v->lost) {
+        Str *list = arena_array(&l->pool->arena, Str, v->n_lost);
+        n = 0;
+        for (uint32_t k = 0; k < m->n_lost; k++)
+            list[n++] = m->lost[k];
+        for (uint32_t c = 0; c < s->n_columns; c++)
+            if (is_added_again(m, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name))
+                list[n++] = s->columns[c].name;
+        map_put(&l->pool->memo, sb_view(&key), list);
+        v->lost = list;
+    }
+    sb_done(&key);
+}
+
 VersionView lock_view(const Lock *l, const LockMember *m, uint32_t i)
 {
     VersionView v = version_view(m->nodes[i].version);
     if ((int32_t)i > m->accepted && l->opts.broken != LOCK_RULE_LOST) {
         v.lost = m->lost;
         v.n_lost = m->n_lost;
+        if (m->accepted != LOCK_OUTSIDE) add_lost_on_way(l, m, i, &v);
     }
     return v;
 }
@@ -104,22 +158,17 @@ RowsOf lock_rows_of(const LockMember *m, uint32_t from, uint32_t to, Arena *aren
 
 /* -- columns given up while the target has them -- */
 
-static bool in_list(const Str *list, uint32_t n, Str name)
+void lock_set_lost(Lock *l, LockMember *m, int32_t from, const bool *replaced)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (str_ieq(list[i], name)) return true;
-    return false;
-}
-
-void lock_set_lost(Lock *l, LockMember *m, const Version *was, const Version *now, const Version *target,
-                   const bool *replaced)
-{
+    const Version *now = m->nodes[m->accepted].version, *target = l->target;
     Str *list = mem_zalloc((target->schema->n_columns + 1) * sizeof *list);
     uint32_t n = 0;
     for (uint32_t i = 0; i < target->schema->n_columns; i++) {
         Str name = target->schema->columns[i].name;
         if ((replaced && replaced[i]) || schema_column(now->schema, name) != NO_COLUMN) continue;
-        bool had = was && schema_column(was->schema, name) != NO_COLUMN;
+        bool had = false;
+        for (int32_t k = MAX(from, 0); k < m->accepted; k++)
+            had |= schema_column(m->nodes[k].version->schema, name) != NO_COLUMN;
         if (had || in_list(m->lost, m->n_lost, name)) list[n++] = version_text(l->pool, name);
     }
     free(m->lost);

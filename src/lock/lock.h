@@ -103,6 +103,11 @@ typedef enum LockStepKind {
     LOCK_STEP_SWAP,       /* it changed places with another table: its rows are others now */
 } LockStepKind;
 
+/* The kind of a step, for LOCK_EV_STEP. leaves: its new name is not routed to this target any more. swapped:
+ * the same statement (RENAME TABLE a TO b, b TO a; EXCHANGE) gives the table's name to another table's rows.
+ */
+LockStepKind lock_step_kind(const SchemaStep *step, bool leaves, bool swapped);
+
 typedef enum LockDecision {
     LOCK_RELEASE, /* take the version of (member, step) as the common one; whoever lacks it is taken to have
                      it */

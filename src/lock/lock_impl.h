@@ -86,8 +86,9 @@ uint32_t lock_low(const LockMember *m, int32_t accepted);
 VersionView lock_view(const Lock *l, const LockMember *m, uint32_t i);
 /* Rows of node `from` after the steps up to `to`; chain is in the arena. */
 RowsOf lock_rows_of(const LockMember *m, uint32_t from, uint32_t to, Arena *arena);
-void lock_set_lost(Lock *l, LockMember *m, const Version *was, const Version *now, const Version *target,
-                   const bool *replaced);
+/* The member has come from node `from` to what it accepts now: which columns it gave up that the target
+ * keeps. replaced: columns of the target that have just become other ones; or NULL. */
+void lock_set_lost(Lock *l, LockMember *m, int32_t from, const bool *replaced);
 /* Takes the last version that all have had and is written everywhere as the base. True: it moved. */
 bool lock_rebase(Lock *l);
 

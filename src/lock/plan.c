@@ -140,8 +140,9 @@ static void join_key(const Lock *l, const int32_t *accept, StrBuf *key)
             sb_printf(key, ",%u", m->nodes[i].version->id);
             sb_add(key, m->nodes[i].moves, m->nodes[i].n_moves * sizeof *m->nodes[i].moves);
         }
-        for (uint32_t i = 0; accept[k] > m->accepted && i < m->n_lost; i++)
-            sb_printf(key, "-" STR_FMT, STR_ARG(m->lost[i]));
+        VersionView head = lock_view(l, m, (uint32_t)accept[k]);
+        for (uint32_t i = 0; i < head.n_lost; i++)
+            sb_printf(key, "-" STR_FMT, STR_ARG(head.lost[i]));
     }
 }
 
@@ -239,11 +240,11 @@ static void accept_all(Lock *l, const int32_t *accept, const bool *replaced, Loc
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *m = &l->members[i];
         if (accept[i] == LOCK_OUTSIDE) continue;
-        const Version *was = m->accepted == LOCK_OUTSIDE ? NULL : m->nodes[m->accepted].version;
-        bool moves = accept[i] != m->accepted;
+        int32_t from = m->accepted;
+        bool moves = accept[i] != from;
         LockWork work = work_after(m, accept[i]);
         m->accepted = accept[i];
-        lock_set_lost(l, m, was, m->nodes[accept[i]].version, l->target, replaced);
+        lock_set_lost(l, m, from, replaced);
         if (!moves) continue;
         m->stopped = false;
         m->gate_work = work;
@@ -363,9 +364,8 @@ static bool accept_same(Lock *l, LockActions *out)
         int32_t next = m->accepted + 1;
         if (next > limit_of(m) || !same_rows(l, m, next)) continue;
         if (m->accepted == LOCK_OUTSIDE && l->opts.mode == LOCK_OPTIMISTIC) continue;
-        const Version *was = m->accepted == LOCK_OUTSIDE ? NULL : m->nodes[m->accepted].version;
         m->accepted = m->gate = next;
-        lock_set_lost(l, m, was, m->nodes[next].version, l->target, NULL);
+        lock_set_lost(l, m, next - 1, NULL);
         lock_act_member(out, m);
         return true;
     }

@@ -71,8 +71,9 @@ static void tell_way(Search *s, uint32_t at, const Move *last, SearchResult *out
         sb_printf(&out->trace, "  [%s]\n", lock_state_name(lock_state(w.lock)));
         if (!ok) break;
     }
+    lock_explain(w.lock, &out->trace);
     world_free(&w);
-    sb_printf(&out->trace, "=> %s\n", s->g->broken);
+    sb_printf(&out->trace, "\n=> %s\n", s->g->broken);
 }
 
 static bool expand(Search *s, uint32_t at, SearchResult *out)
