@@ -13,7 +13,11 @@ struct ChunkKey {
     uint32_t *columns;   /* their columns, ascending, as the row walker wants them */
     uint32_t *place;     /* part i is the place[i]-th of columns */
     bool complete;
+    uint32_t n_rest; /* columns of the key that are not compared: none when it is complete */
+    uint32_t *rest;  /* ascending */
+    Str index;       /* the schema's; empty: not to be named */
 };
+enum { MOST_COLUMNS = 64 }; /* servers allow 16 and 32 columns in a key */
 
 /* -- which key -- */
 
@@ -53,6 +57,20 @@ static const KeyDef *choose(const TableSchema *s, const TableMap *map, uint32_t 
     return partly;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void take_rest(ChunkKey *k, const KeyDef *def)
+{
+    k->rest = mem_zalloc(sizeof *k->rest * (def->n_parts + 1));
+    for (uint32_t i = k->n_parts; i < def->n_parts; i++)
+        k->rest[k->n_rest++] = def->parts[i].column;
+    qsort(k->rest, k->n_rest, sizeof *k->rest, by_number);
+}
+
 bool chunk_key_new(const TableSchema *schema, const TableMap *map, ChunkKey **out)
 {
     *out = NULL;
@@ -75,6 +93,8 @@ bool chunk_key_new(const TableSchema *schema, const TableMap *map, ChunkKey **ou
         k->columns[at] = column;
         k->place[i] = at;
     }
+    take_rest(k, def);
+    if (!def->invisible) k->index = def->primary ? STR("PRIMARY") : def->name;
     *out = k;
     return true;
 }
@@ -85,6 +105,7 @@ void chunk_key_free(ChunkKey *k)
     free(k->parts);
     free(k->columns);
     free(k->place);
+    free(k->rest);
     free(k);
 }
 
@@ -100,9 +121,8 @@ uint32_t chunk_key_n_columns(const ChunkKey *k)
 
 bool chunk_key_of(const ChunkKey *k, const TableMap *map, const RowImage *image, StrBuf *out)
 {
-    enum { MOST_PARTS = 64 }; /* servers allow 16 and 32 columns in a key */
-    Field fields[MOST_PARTS];
-    CHECK(k->n_parts <= MOST_PARTS, "a key of more than 64 columns");
+    Field fields[MOST_COLUMNS];
+    CHECK(k->n_parts <= MOST_COLUMNS, "a key of more than 64 columns");
     row_fields_some(map, image->present, image->bytes, k->columns, k->n_parts, fields);
     size_t start = out->len;
     for (uint32_t i = 0; i < k->n_parts; i++) {
@@ -110,6 +130,26 @@ bool chunk_key_of(const ChunkKey *k, const TableMap *map, const RowImage *image,
         if (key_part_put(p, &map->columns[p->column], fields[k->place[i]], out)) continue;
         out->len = start;
         return false;
+    }
+    return true;
+}
+
+bool chunk_key_row(const ChunkKey *k, const TableMap *map, const RowImage *image, StrBuf *out)
+{
+    size_t start = out->len;
+    if (!chunk_key_of(k, map, image, out)) return false;
+    if (!k->n_rest) return true;
+    Field fields[MOST_COLUMNS];
+    CHECK(k->n_rest <= MOST_COLUMNS, "a key of more than 64 columns");
+    row_fields_some(map, image->present, image->bytes, k->rest, k->n_rest, fields);
+    for (uint32_t i = 0; i < k->n_rest; i++) {
+        const Field *f = &fields[i];
+        if (f->state != FIELD_VALUE) {
+            out->len = start;
+            return false;
+        }
+        sb_add(out, &f->len, sizeof f->len);
+        sb_add(out, f->ptr, f->len);
     }
     return true;
 }
@@ -203,6 +243,14 @@ void chunk_key_where(const ChunkKey *k, Str lo, Str hi, StrBuf *sql)
         put_side(k, 0, reader_of(hi), " < ", " <= ", sql);
     else
         put_between(k, reader_of(lo), reader_of(hi), sql);
+    sb_ch(sql, ')');
+}
+
+void chunk_key_index(const ChunkKey *k, StrBuf *sql)
+{
+    if (!k->index.len) return;
+    sb_c(sql, " FORCE INDEX (");
+    sb_ident(sql, k->index);
     sb_ch(sql, ')');
 }
 

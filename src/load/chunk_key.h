@@ -28,11 +28,19 @@ uint32_t chunk_key_n_columns(const ChunkKey *k);
 /* Appends the key of a row image. map: the image's own (the stream's map may differ from the select's in
  * metadata, not in columns). False when the image lacks a key column. */
 NODISCARD bool chunk_key_of(const ChunkKey *k, const TableMap *map, const RowImage *image, StrBuf *out);
+/* Appends what tells a row from all others, also where the chunk key alone does not: its bytes, and those of
+ * the key's other columns as they lie in the image. Two images of one row have the same; a value that is
+ * equal only under its collation counts as another row, which the change that wrote it has taken out before.
+ * False when the image lacks a column of the key. */
+NODISCARD bool chunk_key_row(const ChunkKey *k, const TableMap *map, const RowImage *image, StrBuf *out);
 /* -1, 0, 1 */
 int chunk_key_cmp(Str a, Str b);
 /* Appends "lo < key AND key <= hi" in a form that MySQL and MariaDB read as one index range, literals in the
  * columns' types. lo empty: no lower bound; hi empty: no upper bound; both: "TRUE". */
 void chunk_key_where(const ChunkKey *k, Str lo, Str hi, StrBuf *sql);
+/* Appends " FORCE INDEX (`name`)", to stand behind the table: by its statistics a server may take a scan and
+ * a sort for less work than a range of this index. Nothing for an index that the server hides. */
+void chunk_key_index(const ChunkKey *k, StrBuf *sql);
 /* Appends "`a`,`b`" for ORDER BY; descending: "`a` DESC,`b` DESC". */
 void chunk_key_order(const ChunkKey *k, bool descending, StrBuf *sql);
 /* Appends a key strictly between the two, near the middle of the values' range (by the first column that

@@ -85,9 +85,7 @@ static void chunk_mend(const LoadTable *t, Range *r, Txn *txn)
         if (txn->ops[i].binding) txn->ops[n++] = txn->ops[i];
     txn->n_ops = n;
     chunk_hash(t, txn);
-    map_done(r->by_key);
-    free(r->by_key);
-    r->by_key = NULL;
+    range_forget_rows(r);
 }
 
 static void send_one(Load *l, const LoadTable *t, Range *r)
@@ -170,36 +168,73 @@ static bool stop_for(Load *l, const LoadTable *t, const char *why)
     return false;
 }
 
-/* The rows of a chunk by key, once a change has to be put among them. */
+/* The rows of a chunk by what tells them apart, once a change has to be put among them. */
 static void index_rows(const LoadTable *t, Range *r)
 {
     StrBuf key = {0};
     r->by_key = mem_zalloc(sizeof *r->by_key);
     for (size_t i = 0; i < r->txn->n_ops; i++) {
+        if (!r->txn->ops[i].binding) continue;
         sb_clear(&key);
-        bool ok = chunk_key_of(t->key, r->txn->ops[i].binding->map, &r->txn->ops[i].after, &key);
+        bool ok = chunk_key_row(t->key, r->txn->ops[i].binding->map, &r->txn->ops[i].after, &key);
         CHECK(ok, "a copied row has its key");
         map_put(r->by_key, sb_view(&key), (void *)(uintptr_t)(i + 1));
     }
     sb_done(&key);
 }
 
-static void row_out(const LoadTable *t, Range *r, Str key)
+/* The rows in memory of their own: what changes have left behind goes. */
+static void compact(Range *r)
+{
+    Txn *old = r->txn, *x = txn_new();
+    x->ops = arena_array(&x->arena, RowOp, old->n_ops + 1);
+    for (size_t i = 0; i < old->n_ops; i++) {
+        RowOp op = old->ops[i];
+        if (!op.binding) continue;
+        size_t bitmap = (op.binding->map->n_columns + 7) / 8;
+        uint8_t *present = arena_alloc(&x->arena, bitmap);
+        memcpy(present, op.after.present, bitmap);
+        op.after.present = present;
+        op.after.bytes = arena_str(&x->arena, op.after.bytes);
+        x->ops[x->n_ops++] = op;
+    }
+    r->txn = x;
+    r->cap_ops = x->n_ops;
+    r->left_bytes = 0;
+    txn_free(old);
+    range_forget_rows(r);
+}
+
+/* A row that changes often leaves an image behind each time. */
+static void note_left(Load *l, Range *r, size_t bytes)
+{
+    r->left_bytes += bytes;
+    if (r->left_bytes > l->chunk_bytes && r->left_bytes > r->txn->arena.bytes / 2) compact(r);
+    l->held = l->held - r->held + r->txn->arena.bytes;
+    r->held = r->txn->arena.bytes;
+}
+
+static void row_out(Load *l, const LoadTable *t, Range *r, Str key)
 {
     if (!r->by_key) index_rows(t, r);
     size_t at = (size_t)(uintptr_t)map_take(r->by_key, key);
-    if (at) r->txn->ops[at - 1].binding = NULL; /* taken out when the chunk is sent */
+    if (!at) return;
+    r->txn->ops[at - 1].binding = NULL; /* taken out when the chunk is sent */
+    note_left(l, r, r->txn->ops[at - 1].after.bytes.len + sizeof(RowOp));
 }
 
-static void row_in(const LoadTable *t, Range *r, Str key, const RowOp *op)
+static void row_in(Load *l, const LoadTable *t, Range *r, Str key, const RowOp *op)
 {
     Txn *x = r->txn;
+    size_t left = 0;
     if (!r->by_key) index_rows(t, r);
     size_t at = (size_t)(uintptr_t)map_get(r->by_key, key);
+    if (at) left = x->ops[at - 1].after.bytes.len;
     if (!at) {
         if (x->n_ops >= r->cap_ops) {
             r->cap_ops = x->n_ops * 2 + 64;
             RowOp *ops = arena_alloc(&x->arena, r->cap_ops * sizeof *ops);
+            left += x->n_ops * sizeof *ops;
             if (x->n_ops) memcpy(ops, x->ops, x->n_ops * sizeof *ops);
             x->ops = ops;
         }
@@ -213,6 +248,7 @@ static void row_in(const LoadTable *t, Range *r, Str key, const RowOp *op)
         (RowOp){.binding = op->binding,
                 .kind = ROW_INSERT,
                 .after = {.bytes = arena_str(&x->arena, op->after.bytes), .present = present, .full = true}};
+    note_left(l, r, left);
 }
 
 typedef struct Sides {
@@ -248,19 +284,36 @@ static bool decide(Load *l, LoadTable *t, const Txn *txn, const RowOp *op, Sides
         if (op->kind != ROW_DELETE) s->va = judge(l, t, sb_view(&s->after), txn, &s->ra);
         if (s->vb != V_WAIT && s->va != V_WAIT) return true;
         if (l->stopping) return false;
+        l->stream_waits = true;
         pthread_cond_wait(&l->changed, &l->mutex);
+        l->stream_waits = false;
     }
+}
+
+/* Puts the change into the chunks that it concerns. */
+static bool put(Load *l, LoadTable *t, const RowOp *op, const Sides *s)
+{
+    StrBuf row = {0};
+    const TableMap *map = op->binding->map;
+    bool whole = op->kind == ROW_DELETE || op->after.full, ok = true;
+    if (s->vb == V_PUT) {
+        ok = chunk_key_row(t->key, map, &op->before, &row);
+        if (ok) row_out(l, t, s->rb, sb_view(&row));
+    }
+    sb_clear(&row);
+    if (ok && s->va == V_PUT) {
+        ok = whole && chunk_key_row(t->key, map, &op->after, &row);
+        if (ok) row_in(l, t, s->ra, sb_view(&row), op);
+    }
+    sb_done(&row);
+    return ok || stop_for(l, t, "a change of a row that is being copied has a partial image");
 }
 
 /* False in *keep: nothing of the operation is left for the target. */
 static bool settle(Load *l, LoadTable *t, RowOp *op, Sides *s, bool *keep)
 {
     bool whole_after = op->kind == ROW_DELETE || op->after.full;
-    if (s->vb == V_PUT) row_out(t, s->rb, sb_view(&s->before));
-    if (s->va == V_PUT) {
-        if (!whole_after) return stop_for(l, t, "a change of a row that is being copied has a partial image");
-        row_in(t, s->ra, sb_view(&s->after), op);
-    }
+    if ((s->vb == V_PUT || s->va == V_PUT) && !put(l, t, op, s)) return false;
     bool before = s->vb == V_APPLY, after = s->va == V_APPLY;
     *keep = before || after;
     if (op->kind != ROW_UPDATE || before == after) return true;

@@ -52,7 +52,7 @@ static void forget_run(Load *l)
     l->start_file = NULL;
     l->n_tables = l->cap_tables = l->n_by_member = l->n_ready = l->cap_ready = 0;
     l->held = 0;
-    l->has_current = l->started = false;
+    l->has_current = l->started = l->stream_waits = false;
     l->server = NULL;
 }
 
@@ -151,7 +151,7 @@ static bool take_up_piece(Load *l, LoadTable *t, const LoadDone *d, Err *err)
     return true;
 }
 
-static LoadTable *table_by_name(const Load *l, TableName name)
+LoadTable *load_table_by_name(const Load *l, TableName name)
 {
     for (size_t i = 0; i < l->n_tables; i++)
         if (table_name_eq(l->tables[i]->member->name, name)) return l->tables[i];
@@ -168,11 +168,19 @@ static bool take_up(Load *l, const LoadRun *run, Err *err)
     for (size_t i = 0; ok && i < run->n_done; i++) {
         const LoadDone *d = &run->done[i];
         l->next_chunk = MAX(l->next_chunk, d->chunk.id + 1);
-        if (!t || !table_name_eq(t->member->name, d->table)) t = table_by_name(l, d->table);
+        if (!t || !table_name_eq(t->member->name, d->table)) t = load_table_by_name(l, d->table);
         if (!t) continue; /* a table that is not routed any more */
         ok = d->chunk.piece ? take_up_piece(l, t, d, err) : take_up_chunk(t, d, err);
     }
     return ok;
+}
+
+/* The coordinator's; others read it under the mutex. */
+static void set_threads(Load *l, bool run)
+{
+    pthread_mutex_lock(&l->mutex);
+    l->threads = run;
+    pthread_mutex_unlock(&l->mutex);
 }
 
 bool load_begin(Load *l, const LoadRun *run, Err *err)
@@ -202,7 +210,7 @@ bool load_begin(Load *l, const LoadRun *run, Err *err)
         r->trouble_since_ms = 0;
         CHECK(pthread_create(&r->thread, NULL, reader_main, r) == 0, "threads can be started");
     }
-    l->threads = true;
+    set_threads(l, true);
     return true;
 }
 
@@ -221,7 +229,7 @@ void load_join(Load *l)
     if (!l->threads) return;
     for (uint32_t i = 0; i < l->n_readers; i++)
         pthread_join(l->readers[i].thread, NULL);
-    l->threads = false;
+    set_threads(l, false);
 }
 
 /* ---- commits and merges ---- */

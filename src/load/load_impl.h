@@ -30,8 +30,9 @@ typedef struct Range {
     char *u_file; /* READY: U, as the server said; heap */
     uint64_t u_pos;
     Txn *txn;          /* READY: the rows as INSERTs; owned */
-    Map *by_key;       /* READY: chunk key → index of its operation + 1; made when first needed */
+    Map *by_key;       /* READY: row (chunk_key_row) → index of its operation + 1; made when first needed */
     size_t cap_ops;    /* READY: of txn->ops, once the stream has added some */
+    size_t left_bytes; /* READY: of txn's memory, that nothing points to any more */
     StreamPoint until; /* SENT, DONE and not covered: the stream's point when it was sent */
     bool covered;      /* DONE: the floor has passed until */
     bool has_slot;     /* committed in this run, in this slot of the window */
@@ -64,6 +65,7 @@ typedef struct LoadTable {
     size_t n_segments;
     Str min, max;        /* heap: the keys' bounds when it was planned; empty: not known */
     uint64_t chunk_rows; /* LIMIT of the next chunk, adapted to bytes and time */
+    bool estimated;      /* the server was asked for what follows */
     uint64_t rows_estimated, bytes_estimated;
     uint64_t rows, bytes; /* committed */
     uint64_t unread;      /* changes dropped because the range is not read yet */
@@ -121,6 +123,7 @@ struct Load {
     char *start_file;   /* where the server was when the run began; NULL: not asked yet */
     uint64_t start_pos;
     bool started;        /* the stream has come there: before, nothing is marked */
+    bool stream_waits;   /* for rows to be copied */
     _Atomic bool active; /* false: every table follows, or no copy is asked for */
 };
 
@@ -131,6 +134,7 @@ void range_free(Range *r);
 Range *range_find(const LoadTable *t, Str key);
 void range_insert(LoadTable *t, Range *r);
 void range_remove(LoadTable *t, Range *r); /* does not free */
+void range_forget_rows(Range *r);          /* by_key */
 /* Gives r a new upper bound. */
 void range_set_hi(Range *r, Str hi);
 bool ranges_cover_all(const LoadTable *t, bool (*is)(const Range *r));
@@ -140,6 +144,7 @@ bool place_cmp(const char *file, uint64_t pos, Str file2, uint64_t pos2, int *ou
 /* -- load.c -- */
 /* A member that is to be copied. Mutex held, or before the threads. */
 NODISCARD bool load_add_table(Load *l, const Member *m, LoadTable **out, Err *err);
+LoadTable *load_table_by_name(const Load *l, TableName name); /* NULL: none. Mutex held */
 
 /* -- judge.c -- */
 /* Hands on every READY chunk that the stream has come to. Mutex held; gives it up meanwhile. False:
@@ -212,14 +217,15 @@ typedef enum ReadWay {
     READ_WINDOW,   /* MySQL with GTIDs: between two positions */
     READ_LOCK,     /* one table locked for a moment: exact */
     READ_TASK,     /* every connection of the source sees one moment: Load.start_file, start_pos */
+    READ_HELD,     /* a table without transactions: locked while the rows are read; exact */
 } ReadWay;
 typedef struct Snapshot {
     bool exact;
     char *file; /* U; heap. WINDOW: set by snapshot_end */
     uint64_t pos;
 } Snapshot;
-/* How this source can be read; ERR_SOURCE_SETTING with what to grant or set. */
-NODISCARD bool snapshot_way(Load *l, Conn *c, bool whole_table, ReadWay *out, Err *err);
+/* How this table can be read; ERR_SOURCE_SETTING with what to grant or set, ERR_NOT_SUPPORTED. */
+NODISCARD bool snapshot_way(Load *l, Conn *c, const LoadTable *t, ReadWay *out, Err *err);
 /* Makes the connection see a state that contains everything before mark. Blocks until it does. */
 NODISCARD bool snapshot_begin(LoadReader *r, ReadWay way, const Work *w, Snapshot *out, Err *err);
 /* consistency: snapshot: gives every reader's connection its snapshot of one moment; *out is where. By the

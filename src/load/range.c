@@ -17,14 +17,19 @@ Range *range_new(Str lo, Str hi, RangeState state)
     return r;
 }
 
+void range_forget_rows(Range *r)
+{
+    if (!r->by_key) return;
+    map_done(r->by_key);
+    free(r->by_key);
+    r->by_key = NULL;
+}
+
 void range_free(Range *r)
 {
     if (!r) return;
     if (r->txn) txn_free(r->txn);
-    if (r->by_key) {
-        map_done(r->by_key);
-        free(r->by_key);
-    }
+    range_forget_rows(r);
     point_done(&r->until);
     unit_close(r->unit);
     free((char *)r->lo.ptr);

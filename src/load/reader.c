@@ -32,6 +32,25 @@ static const char *const session_sql[] = {
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 };
 
+/* Positions are compared with the stream's: they have to be of the same server. The address may lead to
+ * another one (a failover, a balancer) before the stream has noticed. */
+static bool same_server_as_stream(LoadReader *r, Conn *c, Err *err)
+{
+    Load *l = r->load;
+    char *identity = NULL;
+    if (!server_identity(c, l->flavor, &identity, err)) return false;
+    const char *mine = server_intern(identity);
+    free(identity);
+    pthread_mutex_lock(&l->mutex);
+    if (!l->server) l->server = mine;
+    const char *streams = l->server;
+    pthread_mutex_unlock(&l->mutex);
+    return mine == streams || err_set(err, ERR_DB_LOST,
+                                      "source %s: a connection for the copy leads to server %s, the stream "
+                                      "comes from server %s: it is tried again until they are the same",
+                                      l->opts.source_id, mine, streams);
+}
+
 bool reader_connect(LoadReader *r, Conn **out, Err *err)
 {
     ConnOpts o = r->load->opts.conn;
@@ -48,7 +67,10 @@ bool reader_connect(LoadReader *r, Conn **out, Err *err)
         Err ignored = {0};
         if (!conn_exec(*out, STR("SET SESSION max_statement_time = 0"), NULL, &ignored)) err_clear(&ignored);
         if (!conn_exec(*out, STR("SET SESSION max_execution_time = 0"), NULL, &ignored)) err_clear(&ignored);
-        return true;
+        /* MySQL 8 shows statistics that may be a day old otherwise. */
+        if (!conn_exec(*out, STR("SET SESSION information_schema_stats_expiry = 0"), NULL, &ignored))
+            err_clear(&ignored);
+        if (same_server_as_stream(r, *out, err)) return true;
     }
     conn_close(*out);
     *out = NULL;
@@ -104,29 +126,57 @@ static bool ask_start(LoadReader *r, Err *err)
 
 /* ---- planning ---- */
 
-static bool estimate(LoadReader *r, LoadTable *t, Err *err)
+/* What the server's statistics say of the tables of a schema, or of one of them (table not empty). */
+static bool estimate(LoadReader *r, TableName which, Err *err)
 {
+    Load *l = r->load;
     Rows rows;
-    Str v[2];
-    uint64_t n = 0, bytes = 0;
+    Str v[4];
     StrBuf sql = {0};
-    sb_c(&sql, "SELECT TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
-    sb_quoted(&sql, t->member->name.schema);
-    sb_c(&sql, " AND TABLE_NAME = ");
-    sb_quoted(&sql, t->member->name.table);
+    sb_c(&sql,
+         "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES WHERE "
+         "TABLE_SCHEMA = ");
+    sb_quoted(&sql, which.schema);
+    if (which.table.len) {
+        sb_c(&sql, " AND TABLE_NAME = ");
+        sb_quoted(&sql, which.table);
+    }
     bool ok = conn_query(r->conn, sb_view(&sql), &rows, err);
     sb_done(&sql);
     if (!ok) return false;
-    if (rows_next(&rows, v)) {
-        if (v[0].ptr && !str_to_u64(v[0], &n)) n = 0; /* no estimate: nothing depends on it but the display */
-        if (v[1].ptr && !str_to_u64(v[1], &bytes)) bytes = 0;
+    pthread_mutex_lock(&l->mutex);
+    while (rows_next(&rows, v)) {
+        LoadTable *t = load_table_by_name(l, (TableName){v[0], v[1]});
+        if (!t) continue;
+        /* no estimate: nothing depends on it but the display and the first cuts */
+        if (!v[2].ptr || !str_to_u64(v[2], &t->rows_estimated)) t->rows_estimated = 0;
+        if (!v[3].ptr || !str_to_u64(v[3], &t->bytes_estimated)) t->bytes_estimated = 0;
+        t->estimated = true;
     }
+    pthread_mutex_unlock(&l->mutex);
     rows_done(&rows);
-    pthread_mutex_lock(&r->load->mutex);
-    t->rows_estimated = n;
-    t->bytes_estimated = bytes;
-    pthread_mutex_unlock(&r->load->mutex);
     return true;
+}
+
+/* Of all tables, before the first is read: percentages are of the whole from the beginning. */
+static bool estimate_all(LoadReader *r, Err *err)
+{
+    Load *l = r->load;
+    size_t n = 0;
+    bool ok = true;
+    pthread_mutex_lock(&l->mutex);
+    Str *schemas = mem_zalloc((l->n_tables + 1) * sizeof *schemas); /* views of the members' names */
+    for (size_t i = 0; i < l->n_tables; i++) {
+        size_t k = 0;
+        while (k < n && !str_eq(schemas[k], l->tables[i]->member->name.schema))
+            k++;
+        if (k == n) schemas[n++] = l->tables[i]->member->name.schema;
+    }
+    pthread_mutex_unlock(&l->mutex);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = estimate(r, (TableName){.schema = schemas[i]}, err);
+    free(schemas);
+    return ok;
 }
 
 /* The lowest or highest key; empty when there is no row. */
@@ -141,6 +191,7 @@ static bool end_key(LoadReader *r, const LoadTable *t, RowEncoder *e, bool highe
     sb_str(&sql, row_encoder_select_list(e));
     sb_c(&sql, " FROM ");
     table_name_sql(t->member->name, &sql);
+    chunk_key_index(t->key, &sql);
     sb_c(&sql, " ORDER BY ");
     chunk_key_order(t->key, highest, &sql);
     sb_c(&sql, " LIMIT 1");
@@ -167,7 +218,8 @@ static bool plan_table(LoadReader *r, LoadTable *t, Err *err)
 {
     StrBuf min = {0}, max = {0};
     RowEncoder *e = NULL;
-    bool ok = row_encoder_new(t->info.schema, t->info.map, r->load->flavor, &e, err) && estimate(r, t, err);
+    bool ok = row_encoder_new(t->info.schema, t->info.map, r->load->flavor, &e, err) &&
+              (t->estimated || estimate(r, t->member->name, err));
     if (ok && t->key) ok = end_key(r, t, e, false, &min, err) && end_key(r, t, e, true, &max, err);
     row_encoder_free(e);
     if (ok) work_planned(r->load, t, sb_view(&min), sb_view(&max));
@@ -253,6 +305,7 @@ static bool read_rows(LoadReader *r, Gather *g, RowEncoder *e, Str lo, Str hi, u
     sb_c(&sql, " FROM ");
     table_name_sql(t->member->name, &sql);
     if (t->key) {
+        chunk_key_index(t->key, &sql);
         sb_c(&sql, " WHERE ");
         chunk_key_where(t->key, lo, hi, &sql);
         sb_c(&sql, " ORDER BY ");
@@ -334,7 +387,7 @@ static bool read_chunk(LoadReader *r, Work *w, Err *err)
     StrBuf hi = {0};
     ReadChunk c = {0};
     int64_t began = clock_mono_ms();
-    bool ok = snapshot_way(l, r->conn, false, &way, err) && snapshot_begin(r, way, w, &s, err) &&
+    bool ok = snapshot_way(l, r->conn, t, &way, err) && snapshot_begin(r, way, w, &s, err) &&
               row_encoder_new(t->info.schema, t->info.map, l->flavor, &e, err);
     if (ok && FAULT("load.after_snapshot")) ok = err_set(err, ERR_DB_LOST, "fault load.after_snapshot");
     if (ok) {
@@ -411,7 +464,7 @@ static bool read_unit(LoadReader *r, Work *w, Err *err)
     RowEncoder *e = NULL;
     ReadChunk c = {.all = true};
     int64_t began = clock_mono_ms();
-    bool ok = snapshot_way(l, r->conn, true, &way, err) && snapshot_begin(r, way, w, &s, err) &&
+    bool ok = snapshot_way(l, r->conn, t, &way, err) && snapshot_begin(r, way, w, &s, err) &&
               row_encoder_new(t->info.schema, t->info.map, l->flavor, &e, err);
     if (ok) {
         gather_begin(&g, t);
@@ -531,7 +584,7 @@ void *reader_main(void *arg)
     bool alive = true, asked = r->index != 0;
     while (alive && !asked) { /* the first one asks for all */
         Err err = {0};
-        asked = ensure_connected(r, &err) && ask_start(r, &err);
+        asked = ensure_connected(r, &err) && estimate_all(r, &err) && ask_start(r, &err);
         if (asked)
             r->trouble_since_ms = 0;
         else

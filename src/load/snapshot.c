@@ -12,6 +12,8 @@
  *   TASK      consistency: snapshot. All tables are locked for a moment while every reader's connection takes
  *             its snapshot. Changes behind it wait until their rows are copied. A connection that is lost
  *             takes its snapshot along: the run begins anew with another one.
+ *   HELD      a table of an engine without transactions has no snapshot: the lock is held for as long as the
+ *             chunk is read.
  *
  * A server sends a transaction to its replicas before others can see it. So the mark may be ahead of what is
  * visible: every way waits until what it sees contains the mark. */
@@ -46,15 +48,28 @@ static bool read_settings(Conn *c, bool *gtid, bool *full, Err *err)
     return true;
 }
 
-bool snapshot_way(Load *l, Conn *c, bool whole_table, ReadWay *out, Err *err)
+static bool no_snapshot_of(const Load *l, const LoadTable *t, Err *err)
 {
-    bool gtid, full;
+    return err_set_remedy(
+        err, ERR_NOT_SUPPORTED,
+        "ALTER TABLE … ENGINE=InnoDB, leave the table out by a rule, or take consistency: chunk",
+        "source %s: table " STR_FMT "." STR_FMT ": engine " STR_FMT
+        " has no transactions, so no snapshot of the task",
+        l->opts.source_id, STR_ARG(t->member->name.schema), STR_ARG(t->member->name.table),
+        STR_ARG(t->info.schema->engine));
+}
+
+bool snapshot_way(Load *l, Conn *c, const LoadTable *t, ReadWay *out, Err *err)
+{
+    bool gtid, full, transactional = engine_has_transactions(t->info.schema->engine);
     *out = READ_TASK;
-    if (load_has_snapshot(l)) return true;
+    if (load_has_snapshot(l)) return transactional || no_snapshot_of(l, t, err);
+    *out = READ_HELD;
+    if (!transactional) return true;
     *out = READ_SNAPSHOT;
     if (l->flavor == FLAVOR_MARIADB) return true;
     *out = READ_LOCK;
-    if (whole_table || !l->use_gtid) return true;
+    if (!t->key || !l->use_gtid) return true;
     if (!read_settings(c, &gtid, &full, err)) return false;
     if (gtid && full) *out = READ_WINDOW;
     return true;
@@ -166,8 +181,11 @@ static bool lock_table(LoadReader *r, Conn *c, const Work *w, Err *err)
         Err cause = {0};
         err_move(&cause, err);
         err_set_remedy(err, ERR_SOURCE_SETTING,
-                       "GRANT LOCK TABLES on the routed schemas to the source's user, or set gtid_mode=ON on "
-                       "the source and enable-gtid: true",
+                       engine_has_transactions(w->table->info.schema->engine)
+                           ? "GRANT LOCK TABLES on the routed schemas to the source's user, or set "
+                             "gtid_mode=ON on the source and enable-gtid: true"
+                           : "GRANT LOCK TABLES on the routed schemas to the source's user, or ALTER TABLE … "
+                             "ENGINE=InnoDB",
                        "source %s: %s", r->load->opts.source_id, cause.message);
         err_clear(&cause);
     }
@@ -183,6 +201,11 @@ static bool begin_lock(LoadReader *r, const Work *w, Snapshot *out, Err *err)
               read_place(r, locker, out, err) && conn_exec(locker, STR("UNLOCK TABLES"), NULL, err);
     conn_close(locker); /* unlocks in any case */
     return ok;
+}
+
+static bool begin_held(LoadReader *r, const Work *w, Snapshot *out, Err *err)
+{
+    return lock_table(r, r->conn, w, err) && read_place(r, r->conn, out, err);
 }
 
 /* ---- TASK ---- */
@@ -232,6 +255,7 @@ bool snapshot_begin(LoadReader *r, ReadWay way, const Work *w, Snapshot *out, Er
     case READ_SNAPSHOT: return begin_snapshot(r, w, out, err);
     case READ_WINDOW: return begin_window(r, w, err);
     case READ_LOCK: return begin_lock(r, w, out, err);
+    case READ_HELD: return begin_held(r, w, out, err);
     case READ_TASK:
         out->file = str_dup(str_of(r->load->start_file)); /* constant since it was taken */
         out->pos = r->load->start_pos;
@@ -244,5 +268,5 @@ bool snapshot_end(LoadReader *r, ReadWay way, Snapshot *s, Err *err)
 {
     if (way == READ_TASK) return true;
     if (way == READ_WINDOW) return read_place(r, r->conn, s, err);
-    return conn_exec(r->conn, STR("ROLLBACK"), NULL, err);
+    return conn_exec(r->conn, way == READ_HELD ? STR("UNLOCK TABLES") : STR("ROLLBACK"), NULL, err);
 }

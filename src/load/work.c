@@ -214,7 +214,10 @@ static bool choose(Load *l, Work *out, int64_t now, int64_t *wait_until, const c
     *why = "held back by rows-per-second";
     if (!rate_allows(l, now, wait_until)) return false;
     *why = "held back by max-lag";
-    if (l->opts.options->max_lag_ms && l->opts.hooks.is_behind(l->opts.hooks.ctx, l->opts.source)) {
+    /* In mode snapshot the stream waits for whatever is not copied yet: its lag is the copy's then. */
+    bool lag_is_ours = l->stream_waits && load_has_snapshot(l);
+    if (l->opts.options->max_lag_ms && !lag_is_ours &&
+        l->opts.hooks.is_behind(l->opts.hooks.ctx, l->opts.source)) {
         *wait_until = MIN(*wait_until, now + 200);
         return false;
     }
@@ -253,7 +256,8 @@ bool work_next(Load *l, LoadReader *r, Work *out)
         int64_t now = clock_mono_ms(), wait_until = INT64_MAX;
         bool found = !l->stopping && choose(l, out, now, &wait_until, &r->doing);
         if (found || l->stopping) break;
-        if (r->conn && l->started && nothing_left(l)) break; /* WORK_NONE: the connection is not needed */
+        /* Before the start is known, the first reader may be opening the others' connections. */
+        if (l->started && r->conn && nothing_left(l)) break; /* WORK_NONE: the connection is not needed */
         if (wait_until == INT64_MAX)
             pthread_cond_wait(&l->changed, &l->mutex);
         else

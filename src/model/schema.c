@@ -23,6 +23,16 @@ void schema_free(TableSchema *s)
     free(s);
 }
 
+bool engine_has_transactions(Str engine)
+{
+    static const char *const plain[] = {"myisam",    "aria",    "memory",     "heap",
+                                        "csv",       "archive", "mrg_myisam", "blackhole",
+                                        "federated", "connect", "spider",     "sequence"};
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        if (str_ieq(engine, str_of(plain[i]))) return false;
+    return true;
+}
+
 uint32_t schema_column(const TableSchema *s, Str name)
 {
     for (uint32_t i = 0; i < s->n_columns; i++)

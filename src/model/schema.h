@@ -131,6 +131,8 @@ typedef struct TableSchema {
 } TableSchema;
 
 void schema_free(TableSchema *s);
+/* False: what a statement has written stays, whatever happens to it, and no snapshot holds. */
+bool engine_has_transactions(Str engine);
 /* A copy that shares nothing with s. */
 TableSchema *schema_copy(const TableSchema *s);
 /* Index of the column of that name (ASCII case-insensitive, as the servers compare), or UINT32_MAX. */

@@ -533,30 +533,38 @@ void catalog_free(Catalog *c)
 
 /* -- while running -- */
 
-/* A table the binlog shows for the first time. */
+/* A table the binlog shows for the first time. The mutex is held, and given up while servers are connected
+ * to: one that does not answer holds up its own source only. Members of a source are added by its thread
+ * alone. */
 static bool late_member(Catalog *c, uint32_t source, TableName name, TableName target, CatalogMember **out,
                         Err *err)
 {
     Conn *conn = NULL;
     TargetWork w = {0};
-    bool ok = add_member(c, source, name, target, out, err) &&
-              source_connect(c->opts.task, source, &conn, err) &&
-              detect_cascades(conn, &c->logs_cascades[source], err) && member_schema(c, *out, conn, err) &&
-              target_connect(c, &w.conn, &w.dialect, err) && ensure_target(c, &w, target, out, 1, err);
+    bool cascades = false;
+    pthread_mutex_unlock(&c->mutex);
+    bool ok = source_connect(c->opts.task, source, &conn, err) && detect_cascades(conn, &cascades, err) &&
+              target_connect(c, &w.conn, &w.dialect, err);
+    pthread_mutex_lock(&c->mutex);
+    if (ok) c->logs_cascades[source] = cascades;
+    ok = ok && add_member(c, source, name, target, out, err) && member_schema(c, *out, conn, err) &&
+         ensure_target(c, &w, target, out, 1, err);
     conn_close(conn);
     conn_close(w.conn);
     return ok;
 }
 
 /* NEXTVAL writes rows of the sequence: no table, whatever rule its name matches. A sequence that is gone is
- * known by its map alone. */
+ * known by its map alone. Gives the mutex up while it asks. */
 static bool is_sequence(Catalog *c, uint32_t source, const TableMap *map, bool *yes, Err *err)
 {
     Conn *conn = NULL;
     TableSchema *schema = NULL;
     *yes = false;
     if (c->flavors[source] != FLAVOR_MARIADB || !map_like_sequence(map)) return true;
+    pthread_mutex_unlock(&c->mutex);
     bool ok = source_connect(c->opts.task, source, &conn, err) && schema_read(conn, map->name, &schema, err);
+    pthread_mutex_lock(&c->mutex);
     if (ok) *yes = schema ? schema->is_sequence : map->has_names;
     schema_free(schema);
     conn_close(conn);

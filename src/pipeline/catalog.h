@@ -1,6 +1,7 @@
 /* What the task knows of tables: targets, their members, and the bindings between them. Built at start from
  * the live servers and the state folder, added to when the binlog shows a table not seen before. Any thread:
- * one mutex; it may hold it while asking a server, so it is called once per table, never per row. */
+ * one mutex; it may hold it while asking a server (never while connecting), so it is called once per table,
+ * never per row. */
 #ifndef SM_PIPELINE_CATALOG_H
 #define SM_PIPELINE_CATALOG_H
 

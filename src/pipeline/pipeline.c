@@ -171,6 +171,14 @@ static bool refuse_change(Str before, Str now, Err *err)
     while (before.len || now.len) {
         Str a = str_split(&before, '\n'), b = str_split(&now, '\n');
         if (str_eq(a, b)) continue;
+        if (str_starts(b, STR("task-mode: ")))
+            return err_set_remedy(
+                err, ERR_STATE_TASK_CHANGED,
+                "set task-mode back; or begin anew: another task name, an empty state folder "
+                "and empty targets",
+                "was '" STR_FMT "', is '" STR_FMT
+                "': whether existing rows are copied is decided when a task begins",
+                STR_ARG(a), STR_ARG(b));
         return err_set(err, ERR_STATE_TASK_CHANGED, "was '" STR_FMT "', is '" STR_FMT "'", STR_ARG(a),
                        STR_ARG(b));
     }
@@ -371,7 +379,7 @@ static bool all_caught_up(Pipeline *p, bool *failed)
         bool caught_up = false;
         Err err = {0};
         bool ok = state == CTL_RUNNING && (!c->load || load_is_complete(c->load)) &&
-                  window_is_empty(merge_window(p->merge, i)) && stream_is_caught_up(c, &caught_up, &err);
+                  stream_is_caught_up(c, &caught_up, &err);
         err_clear(&err);
         if (!ok || !caught_up) return false;
     }

@@ -30,13 +30,16 @@ typedef enum CtlState {
     CTL_GRACE,    /* waits for retry_at_ms, then runs again */
     CTL_PAUSED,   /* by the user */
     CTL_FAILED,   /* by an error; needs a resume */
+    CTL_IDLE,     /* a catch-up stream without a round */
 } CtlState;
 
 typedef struct StreamCtl {
     struct Pipeline *pipeline;
     uint32_t index;
     const SourceConfig *config;
-    const char *id;
+    const char *id; /* of a catch-up stream: SOURCE#ROUND; heap */
+    Flavor flavor;  /* known when it runs */
+    uint32_t round_run; /* of a catch-up stream: the first run of its round */
     Source *source;
     Load *load; /* the copy of existing rows; NULL: mode incremental */
 
@@ -47,6 +50,8 @@ typedef struct StreamCtl {
     _Atomic uint64_t written_first; /* window.first at the last floor write; status reads it */
     bool has_floor;                 /* a floor is stored downstream */
     int64_t trouble_since_ms;       /* first passing failure to begin a run; 0 none */
+    bool has_goal;                  /* until caught up: */
+    StreamPoint goal;               /* where the server was when the copy was done */
 
     /* guarded by Pipeline.mutex */
     StreamPoint written_floor; /* the last one stored downstream: a restart begins here */
@@ -79,7 +84,9 @@ struct Pipeline {
     Merge *merge;
     Ledger ledger;
     StreamCtl *streams;
-    uint32_t n_streams;
+    uint32_t n_streams; /* main streams, then one catch-up stream for each */
+    uint32_t n_sources;
+    struct Ddl *ddl; /* NULL: schema changes of routed tables stop their source */
     Applier **appliers;
     pthread_t *applier_threads;
     uint32_t n_appliers;
@@ -120,6 +127,8 @@ void stream_halt(StreamCtl *c);
 /* The copy of this source cannot go on; *err is moved from. */
 void pipeline_load_failed(Pipeline *p, uint32_t source, Err *err);
 void stream_ctl_done(StreamCtl *c);
+/* A catch-up stream gets another identity; it is idle. mutex held. */
+void stream_new_round(StreamCtl *c, Str id);
 
 /* checkpoint.c */
 /* Writes the floors when something moved and it is time (or force). False: try again later (*err passing), or
@@ -132,8 +141,11 @@ const char *ctl_state_name(Pipeline *p, const StreamCtl *c); /* mutex held */
 /* status.c */
 /* This floor is stored downstream now. */
 void stream_floor_written(Pipeline *p, StreamCtl *c, const StreamPoint *floor);
-/* Has this stream's floor reached the server's present end? Asks the server. */
+/* Has this stream's floor, as it is stored, reached the goal: the server's end at the first call? Asks the
+ * server then. A source that is written to without a pause is caught up, too. Coordinator. */
 NODISCARD bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err);
+/* A short question to the source, by any thread but the stream's own. */
+NODISCARD bool stream_connect(StreamCtl *c, Conn **out, Err *err);
 NODISCARD bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err);
 
 /* load_status.c: new reference. Any thread. */

@@ -28,14 +28,10 @@ const char *ctl_state_name(Pipeline *p, const StreamCtl *c)
 
 bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err)
 {
-    ConnOpts opts;
     Conn *conn = NULL;
     Flavor flavor = FLAVOR_UNKNOWN;
     *out = (StreamPoint){0};
-    endpoint_conn(&c->config->from, c->id, &opts);
-    opts.connect_timeout_s = 3;
-    opts.read_timeout_s = 5;
-    bool ok = conn_open(&opts, &conn, err) && server_detect_flavor(conn, &flavor, err) &&
+    bool ok = stream_connect(c, &conn, err) && server_detect_flavor(conn, &flavor, err) &&
               server_current_point(conn, flavor, out, err);
     conn_close(conn);
     return ok;
@@ -43,17 +39,15 @@ bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err)
 
 bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err)
 {
-    StreamPoint end = {0};
-    WindowView view;
     *caught_up = false;
-    if (!stream_server_end(c, &end, err)) {
-        point_done(&end);
-        return false;
+    if (!c->has_goal) {
+        point_done(&c->goal);
+        c->has_goal = stream_server_end(c, &c->goal, err);
+        if (!c->has_goal) return false;
     }
-    window_snapshot(merge_window(c->pipeline->merge, c->index), &view);
-    *caught_up = view.first == atomic_load(&c->written_first) && point_reaches(&view.floor, &end);
-    point_done(&view.floor);
-    point_done(&end);
+    pthread_mutex_lock(&c->pipeline->mutex);
+    *caught_up = point_reaches(&c->written_floor, &c->goal);
+    pthread_mutex_unlock(&c->pipeline->mutex);
     return true;
 }
 
@@ -193,7 +187,9 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
         loading +=
             p->streams[i].state == CTL_RUNNING && p->streams[i].load && !load_is_complete(p->streams[i].load);
     }
+    bool finished = p->stopping && p->end == PIPELINE_CAUGHT_UP;
     const char *state = err_is_set(&p->fatal)    ? "failed"
+                        : finished               ? "finished"
                         : p->stopping            ? "stopped"
                         : loading                ? "loading"
                         : running                ? "streaming"

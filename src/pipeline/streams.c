@@ -24,6 +24,7 @@ void stream_ctl_done(StreamCtl *c)
     err_clear(&c->error);
     free((char *)c->culprit.file.ptr);
     point_done(&c->written_floor);
+    point_done(&c->goal);
     free(c->collision_key);
     free(c->collision_condition);
 }
@@ -32,7 +33,7 @@ void stream_ctl_done(StreamCtl *c)
 
 /* A short question to a source. The coordinator must not wait long for one of many: 3 s to connect, 5 s to
  * answer. */
-static bool source_conn(StreamCtl *c, Conn **out, Err *err)
+bool stream_connect(StreamCtl *c, Conn **out, Err *err)
 {
     ConnOpts opts;
     StrBuf role = {0};
@@ -78,7 +79,7 @@ static bool first_point(StreamCtl *c, StreamPoint *out, Err *err)
     Conn *conn = NULL;
     Flavor flavor = FLAVOR_UNKNOWN;
     *out = (StreamPoint){0};
-    if (!source_conn(c, &conn, err)) return false;
+    if (!stream_connect(c, &conn, err)) return false;
     bool ok = server_detect_flavor(conn, &flavor, err);
     if (ok && c->config->flavor != FLAVOR_UNKNOWN && flavor != c->config->flavor)
         ok = err_set(err, ERR_CONFIG_VALUE, "source %s: flavor says %s, the server is %s", c->id,
@@ -362,7 +363,7 @@ static void ask_source(Pipeline *p, StreamCtl *other, const Member *const *membe
 {
     Err err = {0};
     Conn *conn = NULL;
-    bool ok = has_time(p, h) && source_conn(other, &conn, &err) &&
+    bool ok = has_time(p, h) && stream_connect(other, &conn, &err) &&
               conn_exec(conn, STR("SET NAMES utf8mb4, time_zone = '+00:00'"), NULL, &err);
     for (size_t i = 0; ok && i < n; i++) {
         bool holds = false;

@@ -60,6 +60,8 @@ static bool refused(Err *err)
 
 /* -- the session -- */
 
+enum { WRITE_TIMEOUT_S = 86400 };
+
 /* A random uuid, version 4. */
 static void random_uuid(StrBuf *out)
 {
@@ -101,7 +103,10 @@ bool dump_prepare(Conn *c, const DumpRequest *q, Err *err)
     sb_done(&sql);
     sb_done(&uuid);
     if (!ok) return err_wrap(err, "announcing the replica");
-    return true;
+    /* The stream may rest for long behind a copy or a full queue: the server shall not take that for a dead
+     * client (it would after a minute). */
+    return conn_execf(c, err, "SET SESSION net_write_timeout = %d", WRITE_TIMEOUT_S) ||
+           err_wrap(err, "asking for patience");
 }
 
 static void sb_le(StrBuf *b, uint64_t v, unsigned bytes)

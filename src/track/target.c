@@ -76,22 +76,12 @@ static void keys_build(OwnedTarget *o, const TableSchema *s)
     t->primary_is_only_key = t->n_keys == 1 && t->keys[0].primary && t->row_key == 0;
 }
 
-static bool is_transactional(Str engine)
-{
-    static const char *const plain[] = {"myisam",    "aria",    "memory",     "heap",
-                                        "csv",       "archive", "mrg_myisam", "blackhole",
-                                        "federated", "connect", "spider",     "sequence"};
-    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
-        if (str_ieq(engine, str_of(plain[i]))) return false;
-    return true;
-}
-
 static bool can_be_target(const TableSchema *s, Str sql_name, Err *err)
 {
     if (s->is_view)
         return err_set_remedy(err, ERR_TRACK_TARGET, "route to a base table", "target " STR_FMT " is a view",
                               STR_ARG(sql_name));
-    if (!is_transactional(s->engine))
+    if (!engine_has_transactions(s->engine))
         return err_set_remedy(err, ERR_APPLY_TARGET, "ALTER TABLE … ENGINE=InnoDB",
                               "target " STR_FMT ": engine " STR_FMT " has no transactions", STR_ARG(sql_name),
                               STR_ARG(s->engine));
