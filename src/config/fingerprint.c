@@ -198,6 +198,8 @@ void task_fingerprint(const Task *t, StrBuf *out)
     scalar_line(&l, "meta-schema", t->meta_schema);
     bool_line(&l, "case-sensitive", t->case_sensitive);
     scalar_line(&l, "key-strategy", STR("error"));
+    /* Which rows the targets hold rests on it; full and all differ only in when they end. */
+    scalar_line(&l, "task-mode", t->mode == TASK_MODE_INCREMENTAL ? STR("incremental") : STR("all or full"));
     for (size_t i = 0; i < t->n_sources; i++)
         source_lines(&l, &t->sources[i]);
     qsort(l.line, l.n, sizeof *l.line, by_text);
