@@ -30,16 +30,13 @@ typedef enum CtlState {
     CTL_GRACE,    /* waits for retry_at_ms, then runs again */
     CTL_PAUSED,   /* by the user */
     CTL_FAILED,   /* by an error; needs a resume */
-    CTL_IDLE,     /* a catch-up stream without a round */
 } CtlState;
 
 typedef struct StreamCtl {
     struct Pipeline *pipeline;
     uint32_t index;
     const SourceConfig *config;
-    const char *id; /* of a catch-up stream: SOURCE#ROUND; heap */
-    Flavor flavor;  /* known when it runs */
-    uint32_t round_run; /* of a catch-up stream: the first run of its round */
+    const char *id;
     Source *source;
     Load *load; /* the copy of existing rows; NULL: mode incremental */
 
@@ -84,9 +81,7 @@ struct Pipeline {
     Merge *merge;
     Ledger ledger;
     StreamCtl *streams;
-    uint32_t n_streams; /* main streams, then one catch-up stream for each */
-    uint32_t n_sources;
-    struct Ddl *ddl; /* NULL: schema changes of routed tables stop their source */
+    uint32_t n_streams;
     Applier **appliers;
     pthread_t *applier_threads;
     uint32_t n_appliers;
@@ -127,8 +122,6 @@ void stream_halt(StreamCtl *c);
 /* The copy of this source cannot go on; *err is moved from. */
 void pipeline_load_failed(Pipeline *p, uint32_t source, Err *err);
 void stream_ctl_done(StreamCtl *c);
-/* A catch-up stream gets another identity; it is idle. mutex held. */
-void stream_new_round(StreamCtl *c, Str id);
 
 /* checkpoint.c */
 /* Writes the floors when something moved and it is time (or force). False: try again later (*err passing), or
