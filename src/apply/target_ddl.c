@@ -46,20 +46,27 @@ static void report_phase(const Try *t, TargetDdlPhase phase)
 
 /* -- the session -- */
 
-/* What a change of a definition needs beside the pinned session: a waiting ALTER holds up everybody else on
- * the table, so it gives way after a while and comes again; the server chooses the cheapest algorithm. */
+/* What a change of a definition needs beside the pinned session: a session whose client is gone gives the
+ * lock back soon after its statement; a waiting ALTER holds up everybody else on the table, so it gives way
+ * after a while and comes again; the server chooses the cheapest algorithm. */
 static bool set_session(Try *t, Err *err)
 {
-    static const char *const mariadb[] = {"SET SESSION lock_wait_timeout = 60",
-                                          "SET SESSION max_statement_time = 0",
-                                          "SET SESSION alter_algorithm = 'DEFAULT'"};
-    static const char *const mysql[] = {"SET SESSION lock_wait_timeout = 60",
-                                        "SET SESSION old_alter_table = 0"};
-    if (t->d.is_tidb) return true;
-    const char *const *set = t->d.is_mariadb ? mariadb : mysql;
-    size_t n = t->d.is_mariadb ? ARRAY_LEN(mariadb) : ARRAY_LEN(mysql);
-    for (size_t i = 0; i < n; i++)
-        if (!conn_exec(t->c, str_of(set[i]), NULL, err)) return false;
+    static const struct {
+        bool mariadb, mysql, tidb;
+        const char *sql;
+    } settings[] = {
+        {true, true, true, "SET SESSION wait_timeout = 60"},
+        {true, true, false, "SET SESSION lock_wait_timeout = 60"},
+        {true, false, false, "SET SESSION max_statement_time = 0"},
+        {true, false, false, "SET SESSION alter_algorithm = 'DEFAULT'"},
+        {false, true, false, "SET SESSION old_alter_table = 0"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        bool wanted = t->d.is_tidb      ? settings[i].tidb
+                      : t->d.is_mariadb ? settings[i].mariadb
+                                        : settings[i].mysql;
+        if (wanted && !conn_exec(t->c, str_of(settings[i].sql), NULL, err)) return false;
+    }
     return true;
 }
 
@@ -160,10 +167,12 @@ static bool step_done(Try *t, Err *err)
     return true;
 }
 
-/* Writes the refusal down; why is moved to err. A failure to write it is the error that is returned. */
-static bool step_failed(Try *t, Err *why, Err *err)
+/* Writes down why it does not go on; why is moved to err. A failure to write it is the error that is
+ * returned.
+ */
+static bool step_stuck(Try *t, DdlMark what, Err *why, Err *err)
 {
-    if (mark(t, DDL_MARK_FAILED, why->message, err)) err_move(err, why);
+    if (mark(t, what, why->message, err)) err_move(err, why);
     err_clear(why);
     return false;
 }
@@ -188,7 +197,7 @@ static bool refused(Try *t, Err *cause, Err *err)
     }
     Err why = {0};
     ddl_refused_error(row, cause, &why);
-    return step_failed(t, &why, err);
+    return step_stuck(t, DDL_MARK_FAILED, &why, err);
 }
 
 static bool send_statement(Try *t, Err *err)
@@ -201,7 +210,10 @@ static bool send_statement(Try *t, Err *err)
     TargetDdlProgress p = progress_of(t, TARGET_DDL_RUNNING);
     p.connection = conn_id(t->c);
     report(t, &p);
-    return conn_exec(t->c, sb_view(&sql), NULL, err);
+    DdlWatch *watch = ddl_watch_start(t->j, &t->d, t->c, &p);
+    bool ok = conn_exec(t->c, sb_view(&sql), NULL, err);
+    ddl_watch_stop(watch);
+    return ok;
 }
 
 static bool run_statement(Try *t, Err *err)
@@ -220,7 +232,7 @@ static bool run_statement(Try *t, Err *err)
     if (ddl_same_print(live_print(t), row->after)) return step_done(t, err);
     Err why = {0};
     ddl_differs_error(row, live_print(t), DDL_DIFFERS, true, &why);
-    return step_failed(t, &why, err);
+    return step_stuck(t, DDL_MARK_ERROR, &why, err);
 }
 
 static bool step(Try *t, Err *err)
@@ -237,7 +249,7 @@ static bool step(Try *t, Err *err)
     }
     Err why = {0};
     ddl_differs_error(row, live_print(t), v, false, &why);
-    return step_failed(t, &why, err);
+    return step_stuck(t, DDL_MARK_ERROR, &why, err);
 }
 
 /* -- tries -- */

@@ -1,7 +1,8 @@
 /* Changes of a target's definition that survive a crash of anybody. Every statement has a row in the journal
  * sm_ddl of the meta schema, with the target's fingerprint before and after it:
  *
- *   planned → intent → (the statement runs) → done      failed: refused, tried again by the next run
+ *   planned → intent → (the statement runs) → done      failed: the server refused it, which the next
+ *                                                       run tries again
  *                                                       skipped: an operator took the target as it is
  *
  * A statement runs in a session of its own that holds a named lock. When its client dies, the server may go
@@ -56,6 +57,7 @@ typedef struct TargetDdlJob {
     /* Sleeps between tries; waking it ends the run (fire the cancel too). NULL: an error in passing is
      * returned instead of tried again. */
     Waker *wake;
+    unsigned watch_ms; /* how often a running statement is looked at; 0: every two seconds */
     void (*progress)(void *ctx, const TargetDdlProgress *p); /* may be NULL; any thread, must not block */
     void *ctx;
 } TargetDdlJob;

@@ -44,15 +44,30 @@ bool ddl_refused_error(const TargetDdlRow *row, Err *cause, Err *err);
 /* The rows of the job in order; writes the plan when there are none. ERR_DDL_JOURNAL. */
 NODISCARD bool ddl_journal_open(Conn *c, const Dialect *d, const TargetDdlJob *j, Arena *arena,
                                 TargetDdlRow **rows, size_t *n, Err *err);
-typedef enum DdlMark { DDL_MARK_INTENT, DDL_MARK_DONE, DDL_MARK_FAILED } DdlMark;
+typedef enum DdlMark {
+    DDL_MARK_INTENT,
+    DDL_MARK_DONE,
+    DDL_MARK_FAILED, /* the server refused it: it has changed nothing */
+    DDL_MARK_ERROR,  /* only the error: the state stays, since it may have run */
+} DdlMark;
 typedef struct DdlMarking {
     const MetaTask *meta;
     uint64_t epoch;
     const TargetDdlRow *row;
     DdlMark mark;
-    const char *error; /* FAILED */
+    const char *error; /* FAILED, ERROR */
     bool last;         /* DONE: of the job; old rows go */
 } DdlMarking;
 NODISCARD bool ddl_journal_mark(Conn *c, const Dialect *d, const DdlMarking *m, Err *err);
+
+/* -- watching (target_ddl_watch.c) -- */
+
+/* While a statement runs, for hours perhaps, a thread with a connection of its own looks how far it is, and
+ * whether it still runs: an answer that the network lost would be waited for in vain. Then, or when nobody at
+ * the server answers any more, it shuts the statement's socket down (ERR_DB_LOST there). watched outlives it.
+ */
+typedef struct DdlWatch DdlWatch;
+DdlWatch *ddl_watch_start(const TargetDdlJob *j, const Dialect *d, Conn *watched, const TargetDdlProgress *p);
+void ddl_watch_stop(DdlWatch *w);
 
 #endif

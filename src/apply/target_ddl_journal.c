@@ -232,12 +232,14 @@ bool ddl_journal_mark(Conn *c, const Dialect *d, const DdlMarking *m, Err *err)
     meta_table(&sql, m->meta, "sm_ddl");
     switch (m->mark) {
     case DDL_MARK_INTENT:
-        sb_c(&sql, " SET state = 'intent', attempts = attempts + 1, ended = NULL, started = "
+        sb_c(&sql, " SET state = 'intent', attempts = attempts + 1, error = NULL, ended = NULL, started = "
                    "COALESCE(started, UTC_TIMESTAMP())");
         break;
     case DDL_MARK_DONE: sb_c(&sql, " SET state = 'done', error = NULL, ended = UTC_TIMESTAMP()"); break;
     case DDL_MARK_FAILED:
-        sb_c(&sql, " SET state = 'failed', ended = UTC_TIMESTAMP(), error = ");
+    case DDL_MARK_ERROR:
+        sb_c(&sql, m->mark == DDL_MARK_FAILED ? " SET state = 'failed', ended = UTC_TIMESTAMP(), error = "
+                                              : " SET error = ");
         sb_quoted(&sql, str_of(m->error ? m->error : ""));
         break;
     }

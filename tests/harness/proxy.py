@@ -419,6 +419,8 @@ class _Connection:
         while True:
             payload = self._forward(to, keep)
             if payload[0] == 0xFF:
+                if payload[1:3] == b"\xff\xff":  # MariaDB: how far a long statement is; more follows
+                    continue
                 return
             if payload[0] == 0x00:
                 if _status_of_ok(payload) & SERVER_MORE_RESULTS:
