@@ -431,6 +431,19 @@ static void move_point(Load *l, const TxnId *id)
     load_note_start(l);
 }
 
+void load_place(Load *l, Str file, uint64_t pos)
+{
+    int c;
+    pthread_mutex_lock(&l->mutex);
+    if (!l->stopping && l->point.file && place_cmp(l->point.file, l->point.pos, file, pos, &c) && c < 0) {
+        point_set_file(&l->point, file, pos);
+        l->point.evidence = (PointEvidence){0}; /* it is of the place before */
+        load_note_start(l);
+        l->stopping |= !load_send_due(l); /* told at the next transaction */
+    }
+    pthread_mutex_unlock(&l->mutex);
+}
+
 /* Only this thread adds tables while a run goes on. */
 static bool all_known(const Load *l, const Txn *t)
 {

@@ -91,6 +91,9 @@ void load_join(Load *l);
 /* The stream's thread: everything it delivers goes through here. Blocks. False: stopping; t stays the
  * caller's. */
 NODISCARD bool load_deliver(Load *l, Txn *t);
+/* The stream's thread: it has come to this place of its server's binlog, between transactions, without having
+ * anything to deliver (what lies before was skipped by GTID). Blocks. */
+void load_place(Load *l, Str file, uint64_t pos);
 /* Its transaction is committed downstream. slot: of the window. Applier threads. */
 void load_committed(Load *l, const TxnChunk *chunk, uint64_t slot);
 

@@ -101,7 +101,7 @@ struct Load {
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    bool running, stopping, threads;
+    bool stopping, threads;
     uint32_t run;
     LoadTable **tables; /* in the order they are copied */
     size_t n_tables, cap_tables;

@@ -92,9 +92,18 @@ static void head(const json_t *load, Str state, bool color, StrBuf *out)
     }
     CLEANUP(sb_done) StrBuf done = {0};
     percent(&done, load);
+    if (str_eqc(state, "stopped")) text_tone(out, STR("stopped at "), TONE_WARN, color);
     text_tone(out, sb_view(&done), TONE_GOOD, color);
     sb_c(out, "  ");
     amount(out, load);
+    if (str_eqc(state, "stopped")) {
+        sb_c(out, "; ");
+        text_count(out, status_count(load, "n_tables_done"));
+        sb_c(out, " of ");
+        text_count(out, status_count(load, "n_tables"));
+        sb_c(out, " tables are copied\n");
+        return;
+    }
     sb_c(out, "  ");
     text_count(out, status_count(load, "rows_per_s"));
     sb_c(out, " rows/s, ");

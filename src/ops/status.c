@@ -79,6 +79,36 @@ static bool offline_source(Store *store, const StoreFloor *f, const char *state,
     return true;
 }
 
+/* How far the copy was when it was kept; nobody copies now. */
+static json_t *offline_load(const StoreFloor *floors, size_t n)
+{
+    static const char *const names[] = {"rows",   "bytes",      "rows_estimated", "bytes_estimated",
+                                        "tables", "tables_done"};
+    enum { ROWS = 0, ROWS_ESTIMATED = 2, TABLES = 4, TABLES_DONE = 5 };
+    uint64_t sum[ARRAY_LEN(names)] = {0};
+    for (size_t i = 0; i < n; i++) {
+        json_t *one = json_loadb(floors[i].copy_json.ptr, floors[i].copy_json.len, 0, NULL);
+        for (size_t k = 0; k < ARRAY_LEN(names); k++)
+            sum[k] += status_count(one, names[k]);
+        json_decref(one);
+    }
+    if (!sum[TABLES]) return json_null();
+    bool done = sum[TABLES_DONE] == sum[TABLES];
+    double percent = done                  ? 100.0
+                     : sum[ROWS_ESTIMATED] ? 100.0 * (double)sum[ROWS] / (double)sum[ROWS_ESTIMATED]
+                                           : 0.0;
+    json_t *o = json_object();
+    set(o, "state", json_string(done ? "done" : "stopped"));
+    set(o, "percent", json_real(done ? percent : MIN(percent, 99.9)));
+    for (size_t k = 0; k < TABLES; k++)
+        set(o, names[k], json_integer((json_int_t)sum[k]));
+    set(o, "n_tables", json_integer((json_int_t)sum[TABLES]));
+    set(o, "n_tables_done", json_integer((json_int_t)sum[TABLES_DONE]));
+    set(o, "tables", json_array());
+    set(o, "readers", json_array());
+    return o;
+}
+
 static json_t *last_run(const StoreRun *run)
 {
     json_t *o = json_object();
@@ -124,7 +154,7 @@ bool status_offline(Store *store, const char *state, json_t **out, Err *err)
     set(o, "sources", sources);
     set(o, "targets", json_array());
     set(o, "appliers", json_array());
-    set(o, "load", json_null());
+    set(o, "load", offline_load(floors, n));
     set(o, "error", error_of(run.error_json));
     set(o, "last_run", ran ? last_run(&run) : json_null());
     *out = o;

@@ -1,45 +1,19 @@
-#include "pipeline/catalog.h"
+#include "pipeline/catalog_impl.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/check.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "db/schema_read.h"
+#include "pipeline/policy.h"
 #include "source/stream.h"
+#include "store/store_ddl.h"
 #include "track/bind.h"
 #include "track/keyed_schema.h"
 #include "track/map_check.h"
 #include "track/schema_json.h"
 #include "track/schema_map.h"
 #include "base/poison.h"
-
-typedef struct CatalogMember {
-    Member m;
-    uint64_t number; /* durable identity in the store */
-    const TableSchema *schema;
-    TableName goes_to;        /* the target */
-    MemberKeys *keys;         /* what the key strategies make of it; resolved with the target */
-    const TableMap *load_map; /* of rows read by SELECT; made when first asked for */
-    Binding *load_binding;
-    struct CatalogMember *next;
-} CatalogMember;
-
-struct Catalog {
-    CatalogOpts opts;
-    pthread_mutex_t mutex; /* guards all below */
-    RoutePlan *plan;       /* for its routers; immutable */
-    Flavor *flavors;       /* by source */
-    bool *logs_cascades;   /* by source: BindOpts.source_logs_cascades */
-    Dialect dialect;       /* of the downstream */
-    Map targets;           /* schema.table → Target */
-    Target **target_list;
-    size_t n_targets;
-    Map members; /* source index, schema.table → CatalogMember */
-    CatalogMember *member_list;
-    uint32_t n_members;
-    Map bindings; /* member, table map body → Binding */
-    Arena arena;  /* members, copied table maps */
-};
 
 void endpoint_conn(const Endpoint *e, const char *role, ConnOpts *out)
 {
@@ -99,7 +73,7 @@ static bool target_connect(Catalog *c, Conn **out, Dialect *dialect, Err *err)
     return ok;
 }
 
-static void member_key(uint32_t source, TableName name, StrBuf *out)
+void catalog_member_key(uint32_t source, TableName name, StrBuf *out)
 {
     sb_printf(out, "%u:", source);
     table_name_plain(name, out);
@@ -109,7 +83,7 @@ static void member_key(uint32_t source, TableName name, StrBuf *out)
 
 /* The tracked definition: what the store kept from the first time, else the live one, which is kept from now
  * on. */
-static bool member_schema(Catalog *c, CatalogMember *m, Conn *conn, Err *err)
+bool catalog_member_schema(Catalog *c, CatalogMember *m, Conn *conn, Err *err)
 {
     char *json = NULL;
     bool found = false;
@@ -144,11 +118,11 @@ static bool member_schema(Catalog *c, CatalogMember *m, Conn *conn, Err *err)
     return ok;
 }
 
-static bool add_member(Catalog *c, uint32_t source, TableName name, TableName target, CatalogMember **out,
-                       Err *err)
+bool catalog_add_member(Catalog *c, uint32_t source, TableName name, TableName target, CatalogMember **out,
+                        Err *err)
 {
     StrBuf key = {0};
-    member_key(source, name, &key);
+    catalog_member_key(source, name, &key);
     CatalogMember *m = map_get(&c->members, sb_view(&key));
     bool ok = true;
     if (!m) {
@@ -180,7 +154,7 @@ static BindOpts bind_opts(const Catalog *c, uint32_t source, const Dialect *down
 
 /* -- targets -- */
 
-static Target *find_target(Catalog *c, TableName name)
+Target *catalog_find_target(Catalog *c, TableName name)
 {
     StrBuf key = {0};
     table_name_plain(name, &key);
@@ -215,7 +189,7 @@ static bool key_number(void *ctx, TableName shard, TableName target, uint32_t *o
 {
     const KeyContext *k = ctx;
     CatalogMember *m;
-    return add_member(k->c, k->source, shard, target, &m, err) &&
+    return catalog_add_member(k->c, k->source, shard, target, &m, err) &&
            store_shard_number(k->c->opts.store, m->number, target, out, err);
 }
 
@@ -223,7 +197,7 @@ static const TableSchema *key_schema(void *ctx, TableName shard)
 {
     const KeyContext *k = ctx;
     StrBuf key = {0};
-    member_key(k->source, shard, &key);
+    catalog_member_key(k->source, shard, &key);
     const CatalogMember *m = map_get(&k->c->members, sb_view(&key));
     sb_done(&key);
     return m ? m->schema : NULL;
@@ -243,7 +217,7 @@ static bool key_next_shard(void *ctx, TableName target, size_t *iter, TableName 
     return false;
 }
 
-static bool resolve_keys(Catalog *c, CatalogMember *m, Err *err)
+bool catalog_resolve_keys(Catalog *c, CatalogMember *m, Err *err)
 {
     if (m->keys) return true;
     KeyContext ctx = {c, m->m.source};
@@ -336,13 +310,80 @@ static bool create_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
     return ok;
 }
 
+/* -- collisions -- */
+
+/* The target's members with their keys; *out is heap. */
+static size_t policy_members(Catalog *c, const Target *t, PolicyMember **out)
+{
+    size_t n = 0;
+    *out = mem_zalloc((c->n_members + 1) * sizeof **out);
+    for (const CatalogMember *m = c->member_list; m; m = m->next)
+        if (m->m.target == t) (*out)[n++] = (PolicyMember){&m->m, m->keys};
+    return n;
+}
+
+static const Member *world_owner(void *ctx, const Target *t, const Str *provenance, uint32_t n)
+{
+    Catalog *c = ctx;
+    PolicyMember *members;
+    (void)n;
+    pthread_mutex_lock(&c->mutex);
+    size_t n_members = policy_members(c, t, &members);
+    const Member *owner = policy_owner(t, members, n_members, provenance);
+    free(members);
+    pthread_mutex_unlock(&c->mutex);
+    return owner;
+}
+
+static uint32_t world_rank(void *ctx, Str source_id)
+{
+    return policy_source_rank(((Catalog *)ctx)->opts.task, source_id);
+}
+
+static Str world_source(void *ctx, uint32_t source)
+{
+    return policy_source_id(((Catalog *)ctx)->opts.task, source);
+}
+
+/* Where losers are parked: what stands beside the target is opened before the first row is bound to it. */
+static bool park_losers(Catalog *c, TargetWork *w, Target *t, Err *err)
+{
+    PolicyMember *members;
+    bool park = false;
+    size_t n = policy_members(c, t, &members);
+    bool ok = policy_check(c->opts.task, t, members, n, &park, err);
+    if (ok && park && !t->parked) {
+        const MemberKeys *keys = members[0].keys;
+        MetaTask meta = {.schema = c->opts.task->meta_schema, .task = c->opts.task->name};
+        ParkedOpts opts = {.meta = &meta,
+                           .target = t,
+                           .n_provenance = keys->n_constants,
+                           .world = {world_owner, world_rank, world_source, c}};
+        Str *names = mem_zalloc((keys->n_constants + 1) * sizeof *names);
+        for (uint32_t i = 0; i < keys->n_constants; i++)
+            names[i] = keys->constants[i].rule->column;
+        opts.provenance = names;
+        ok = parked_open(w->conn, &w->dialect, &opts, &t->parked, err);
+        free(names);
+    }
+    free(members);
+    return ok;
+}
+
+static bool is_locked(const Catalog *c, TableName name)
+{
+    for (size_t i = 0; i < c->n_locked; i++)
+        if (table_name_eq(c->locked[i].target, name)) return true;
+    return false;
+}
+
 /* The target, made if need be; every given member is checked against it and bound to it. */
 static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMember *const *members, size_t n,
                           Err *err)
 {
-    Target *t = find_target(c, name);
+    Target *t = catalog_find_target(c, name);
     for (size_t i = 0; i < n; i++)
-        if (!resolve_keys(c, members[i], err)) return false;
+        if (!catalog_resolve_keys(c, members[i], err)) return false;
     if (!t) {
         TableSchema *schema = NULL;
         if (!schema_read(w->conn, name, &schema, err)) return false;
@@ -360,12 +401,13 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
         BindOpts opts = bind_opts(c, members[i]->m.source, &w->dialect);
         opts.keys = members[i]->keys;
         if (!shares_differ(c, t, members[i], err)) return false;
-        if (!binding_check(members[i]->m.name, members[i]->schema, t, &opts, err))
+        bool locked = is_locked(c, name); /* its lock says what fits */
+        if (!locked && !binding_check(members[i]->m.name, members[i]->schema, t, &opts, err))
             return err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[members[i]->m.source].id));
         if (!members[i]->m.target) t->n_members++;
         members[i]->m.target = t;
     }
-    return true;
+    return park_losers(c, w, t, err);
 }
 
 /* -- start -- */
@@ -455,8 +497,8 @@ static bool open_members(Catalog *c, SourceTables *tables, Err *err)
         for (size_t k = 0; k < rt->n_members; k++) {
             const RouteEntry *e = &c->plan->entries[rt->members[k]];
             CatalogMember *m;
-            if (!add_member(c, e->source, e->table, rt->name, &m, err) ||
-                !member_schema(c, m, tables[e->source].conn, err))
+            if (!catalog_add_member(c, e->source, e->table, rt->name, &m, err) ||
+                !catalog_member_schema(c, m, tables[e->source].conn, err))
                 return false;
         }
     }
@@ -472,7 +514,7 @@ static bool open_targets(Catalog *c, SourceTables *tables, Err *err)
         CatalogMember **members = mem_zalloc((rt->n_members + 1) * sizeof *members);
         for (size_t k = 0; ok && k < rt->n_members; k++) {
             const RouteEntry *e = &c->plan->entries[rt->members[k]];
-            ok = add_member(c, e->source, e->table, rt->name, &members[k], err);
+            ok = catalog_add_member(c, e->source, e->table, rt->name, &members[k], err);
         }
         ok = ok && ensure_target(c, &w, rt->name, members, rt->n_members, err);
         free(members);
@@ -491,8 +533,9 @@ bool catalog_open(const CatalogOpts *opts, Catalog **out, Err *err)
     pthread_mutex_init(&c->mutex, NULL);
     SourceTables *tables = mem_zalloc((opts->task->n_sources + 1) * sizeof *tables);
     Arena arena = {0};
-    bool ok =
-        list_sources(c, tables, &arena, err) && make_plan(c, tables, err) && open_targets(c, tables, err);
+    bool ok = store_locks(opts->store, &c->arena, &c->locked, &c->n_locked, err) &&
+              list_sources(c, tables, &arena, err) && make_plan(c, tables, err) &&
+              open_targets(c, tables, err);
     for (size_t i = 0; i < opts->task->n_sources; i++)
         conn_close(tables[i].conn);
     free(tables);
@@ -516,9 +559,16 @@ void catalog_free(Catalog *c)
     }
     for (size_t i = 0; i < c->n_targets; i++) {
         TableSchema *schema = (TableSchema *)c->target_list[i]->schema;
+        parked_free(c->target_list[i]->parked);
         target_free(c->target_list[i]);
         schema_free(schema);
     }
+    for (size_t i = 0; i < c->n_old_targets; i++) {
+        TableSchema *schema = (TableSchema *)c->old_targets[i]->schema;
+        target_free(c->old_targets[i]);
+        schema_free(schema);
+    }
+    free(c->old_targets);
     route_plan_free(c->plan);
     map_done(&c->targets);
     map_done(&c->members);
@@ -547,8 +597,8 @@ static bool late_member(Catalog *c, uint32_t source, TableName name, TableName t
               target_connect(c, &w.conn, &w.dialect, err);
     pthread_mutex_lock(&c->mutex);
     if (ok) c->logs_cascades[source] = cascades;
-    ok = ok && add_member(c, source, name, target, out, err) && member_schema(c, *out, conn, err) &&
-         ensure_target(c, &w, target, out, 1, err);
+    ok = ok && catalog_add_member(c, source, name, target, out, err) &&
+         catalog_member_schema(c, *out, conn, err) && ensure_target(c, &w, target, out, 1, err);
     conn_close(conn);
     conn_close(w.conn);
     return ok;
@@ -571,20 +621,45 @@ static bool is_sequence(Catalog *c, uint32_t source, const TableMap *map, bool *
     return ok;
 }
 
-static bool make_binding(Catalog *c, CatalogMember *m, const TableMap *map, Str key, const Binding **out,
-                         Err *err)
+static bool make_binding(Catalog *c, CatalogMember *m, const DdlVersion *v, const TableMap *map, Str key,
+                         const Binding **out, Err *err)
 {
     BindOpts opts = bind_opts(c, m->m.source, &c->dialect);
     opts.keys = m->keys;
+    opts.feeds = v->feeds;
     Binding *b;
-    if (!binding_new(&m->m, table_map_copy(map, &c->arena), m->schema, &opts, &b, err)) return false;
+    if (!binding_new(&m->m, table_map_copy(map, &c->arena), v->schema, &opts, &b, err)) return false;
     map_put(&c->bindings, key, b);
     *out = b;
     return true;
 }
 
-static bool resolve(Catalog *c, uint32_t source, const TableMap *map, const Binding **binding, Err *err)
+/* One binding for each definition of the shard table, of the target, and way between them. */
+static bool bind_version(Catalog *c, uint32_t stream, CatalogMember *m, const TableMap *map, Arena *scratch,
+                         const Binding **binding, Err *err)
 {
+    DdlVersion v = {.schema = m->schema};
+    bool known;
+    StrBuf key = {0};
+    if (c->ddl && !ddl_version(c->ddl, stream, &m->m, scratch, &known, &v, err)) return false;
+    if (!v.schema) v.schema = m->schema;
+    sb_printf(&key, "%u:%llu:%p:", m->m.id, (unsigned long long)v.number, (void *)m->m.target);
+    for (uint32_t i = 0; v.feeds && i < v.schema->n_columns; i++)
+        sb_printf(&key, STR_FMT ",", STR_ARG(v.feeds->columns[i]));
+    for (uint32_t i = 0; v.feeds && i < v.feeds->n_fills; i++)
+        sb_printf(&key, STR_FMT "=" STR_FMT ",", STR_ARG(v.feeds->fills[i].column),
+                  STR_ARG(v.feeds->fills[i].literal));
+    sb_ch(&key, ':');
+    sb_str(&key, map->body);
+    *binding = map_get(&c->bindings, sb_view(&key));
+    bool ok = *binding || make_binding(c, m, &v, map, sb_view(&key), binding, err);
+    sb_done(&key);
+    return ok;
+}
+
+static bool resolve(Catalog *c, uint32_t stream, const TableMap *map, const Binding **binding, Err *err)
+{
+    uint32_t source = stream % (uint32_t)c->opts.task->n_sources;
     Arena scratch = {0};
     StrBuf key = {0};
     RouteAnswer answer;
@@ -598,29 +673,24 @@ static bool resolve(Catalog *c, uint32_t source, const TableMap *map, const Bind
                      STR_ARG(map->name.schema), STR_ARG(map->name.table), STR_ARG(answer.rule->name),
                      STR_ARG(answer.other->name));
     } else if (answer.outcome != ROUTE_FILTERED) {
-        member_key(source, map->name, &key);
+        catalog_member_key(source, map->name, &key);
         m = map_get(&c->members, sb_view(&key));
         bool sequence = false;
+        if (m && !m->m.target && c->ddl) catalog_adopt(c, m);
         if (!m || !m->m.target)
             ok = is_sequence(c, source, map, &sequence, err) &&
                  (sequence || late_member(c, source, map->name, answer.target, &m, err));
-        if (ok && !sequence) {
-            sb_clear(&key);
-            sb_printf(&key, "%u:", m->m.id);
-            sb_str(&key, map->body);
-            *binding = map_get(&c->bindings, sb_view(&key));
-            if (!*binding) ok = make_binding(c, m, map, sb_view(&key), binding, err);
-        }
+        if (ok && !sequence) ok = bind_version(c, stream, m, map, &scratch, binding, err);
     }
     sb_done(&key);
     arena_done(&scratch);
     return ok;
 }
 
-bool catalog_resolve(Catalog *c, uint32_t source, const TableMap *map, const Binding **binding, Err *err)
+bool catalog_resolve(Catalog *c, uint32_t stream, const TableMap *map, const Binding **binding, Err *err)
 {
     pthread_mutex_lock(&c->mutex);
-    bool ok = resolve(c, source, map, binding, err);
+    bool ok = resolve(c, stream, map, binding, err);
     pthread_mutex_unlock(&c->mutex);
     return ok;
 }
@@ -637,7 +707,7 @@ bool catalog_routed(Catalog *c, uint32_t source, TableName name)
 bool catalog_member_exists(Catalog *c, uint32_t source, TableName name)
 {
     StrBuf key = {0};
-    member_key(source, name, &key);
+    catalog_member_key(source, name, &key);
     pthread_mutex_lock(&c->mutex);
     bool there = map_get(&c->members, sb_view(&key)) != NULL;
     pthread_mutex_unlock(&c->mutex);
@@ -699,7 +769,7 @@ static bool load_table(Catalog *c, CatalogMember *m, Err *err)
 bool catalog_load_table(Catalog *c, const Member *member, LoadTableInfo *out, Err *err)
 {
     StrBuf key = {0};
-    member_key(member->source, member->name, &key);
+    catalog_member_key(member->source, member->name, &key);
     pthread_mutex_lock(&c->mutex);
     CatalogMember *m = map_get(&c->members, sb_view(&key));
     CHECK(m && &m->m == member, "the member is of this catalog");

@@ -34,8 +34,9 @@ void target_session(const Task *task, SessionVarText *vars, SessionOpts *out);
 NODISCARD bool catalog_open(const CatalogOpts *opts, Catalog **out, Err *err);
 void catalog_free(Catalog *c); /* after every thread has ended: rows point to bindings and targets */
 
-/* For the assembler: model/txn.h bindings. *binding NULL: filtered. */
-NODISCARD bool catalog_resolve(Catalog *c, uint32_t source, const TableMap *map, const Binding **binding,
+/* For the assembler: model/txn.h bindings. *binding NULL: filtered. stream: a source, or a source + the
+ * number of sources: its catch-up stream. */
+NODISCARD bool catalog_resolve(Catalog *c, uint32_t stream, const TableMap *map, const Binding **binding,
                                Err *err);
 bool catalog_routed(Catalog *c, uint32_t source, TableName name);
 /* Is the table a member already (so that CREATE TABLE IF NOT EXISTS changes nothing)? */
@@ -51,6 +52,32 @@ NODISCARD bool catalog_load_table(Catalog *c, const Member *m, LoadTableInfo *ou
 /* Members of one target besides `except`, for asking who holds a key. Names are valid as long as the catalog.
  */
 size_t catalog_members(Catalog *c, const Target *t, const Member *except, const Member **out, size_t cap);
+/* -- schema changes (catalog_ddl.c) -- */
+
+struct Ddl;
+/* From here on it is asked what rows look like. Before any stream runs. */
+void catalog_follow(Catalog *c, struct Ddl *ddl);
+typedef struct CatalogMemberInfo {
+    const Member *member;
+    uint64_t number;          /* durable */
+    const TableSchema *first; /* as it was first known */
+    TableName target;
+} CatalogMemberInfo;
+void catalog_each_member(Catalog *c, void (*fn)(void *ctx, const CatalogMemberInfo *info), void *ctx);
+bool catalog_find_member(Catalog *c, uint32_t source, TableName name, CatalogMemberInfo *out);
+/* A member of the state folder, whose table may be gone. ERR_TRACK_NO_TABLE. */
+NODISCARD bool catalog_know_member(Catalog *c, uint32_t source, TableName name, TableName target,
+                                   CatalogMemberInfo *out, Err *err);
+/* A shard table is made with this definition. */
+NODISCARD bool catalog_new_member(Catalog *c, uint32_t source, TableName name, const TableSchema *schema,
+                                  CatalogMemberInfo *out, Err *err);
+/* The live definition of a target; valid as long as the catalog. False: no such target. */
+bool catalog_target_live(Catalog *c, TableName name, const TableSchema **out);
+/* The target without what a key strategy made of it: then the definition that its first shard table had. */
+bool catalog_target_plain(Catalog *c, TableName name, const TableSchema **out, bool *keyed);
+/* The target has changed; takes schema over. No row of it is on its way. */
+NODISCARD bool catalog_set_target(Catalog *c, TableName name, TableSchema *schema, Err *err);
+
 /* Walks the targets; false at the end. */
 bool catalog_target(Catalog *c, size_t i, const Target **out, size_t *n_members);
 

@@ -154,6 +154,27 @@ static bool write_downstream(Pipeline *p, Snapshot *s, Err *err)
     return ok;
 }
 
+/* How far the copy of a source is, for status while nothing runs; empty: not known, or nothing to copy. */
+static Str copy_text(StreamCtl *c, Arena *arena)
+{
+    LoadProgress g;
+    StrBuf json CLEANUP(sb_done) = {0};
+    size_t done = 0;
+    if (!c->load) return (Str){0};
+    load_progress(c->load, &g);
+    for (size_t i = 0; i < g.n_tables; i++)
+        done += g.tables[i].phase == LOAD_FOLLOWING;
+    if (g.n_tables)
+        sb_printf(&json,
+                  "{\"rows\":%llu,\"bytes\":%llu,\"rows_estimated\":%llu,\"bytes_estimated\":%llu,"
+                  "\"tables\":%zu,\"tables_done\":%zu}",
+                  (unsigned long long)g.rows, (unsigned long long)g.bytes,
+                  (unsigned long long)g.rows_estimated, (unsigned long long)g.bytes_estimated, g.n_tables,
+                  done);
+    load_progress_done(&g);
+    return arena_str(arena, sb_view(&json));
+}
+
 static bool write_state(Pipeline *p, Snapshot *s, Err *err)
 {
     Arena arena = {0};
@@ -169,6 +190,7 @@ static bool write_state(Pipeline *p, Snapshot *s, Err *err)
                                    .point_json = arena_str(&arena, sb_view(&point)),
                                    .counts = s->views[i].counts,
                                    .state = str_of(ctl_state_name(p, &p->streams[i])),
+                                   .copy_json = copy_text(&p->streams[i], &arena),
                                    .error_json = arena_str(&arena, sb_view(&error))};
         sb_done(&point);
         sb_done(&error);

@@ -41,6 +41,11 @@ static bool hook_deliver(void *ctx, Txn *t)
     Load *load = p->streams[t->source].load;
     return load ? load_deliver(load, t) : merge_deliver(p->merge, t);
 }
+static void hook_place(void *ctx, uint32_t source, Str file, uint64_t pos)
+{
+    Load *load = ((Pipeline *)ctx)->streams[source].load;
+    if (load) load_place(load, file, pos);
+}
 static bool hook_exists(void *ctx, uint32_t source, TableName name)
 {
     return catalog_member_exists(((Pipeline *)ctx)->catalog, source, name);
@@ -345,6 +350,7 @@ static void make_stream(Pipeline *p, uint32_t i, const char *spill_dir)
                                           .deliver = hook_deliver,
                                           .exists = hook_exists,
                                           .note = hook_note,
+                                          .place = hook_place,
                                           .covered = hook_covered}};
     c->source = source_new(&o);
     if (task->mode != TASK_MODE_INCREMENTAL) make_load(p, c, spill_dir);

@@ -75,6 +75,9 @@ typedef struct AssembleHooks {
     /* Is this transaction below the floor that a restart would begin at? NULL: not known; files of prepared
      * XA transactions then go at the next start only. Called any time. */
     bool (*covered)(void *ctx, uint32_t source, const TxnId *id);
+    /* By GTID: the server has come to this place, between transactions, and sends nothing of what lies
+     * before, because we have it. The point does not move. NULL: nobody asks. */
+    void (*place)(void *ctx, uint32_t source, Str file, uint64_t pos);
 } AssembleHooks;
 
 typedef struct AssembleOpts {

@@ -240,8 +240,11 @@ static bool take_position(Source *s, Str file, uint64_t pos, Err *err)
     const StreamPoint *p = assembler_point(s->assembler);
     if (p->file && str_eqc(file, p->file) && p->pos == pos) return true; /* keeps its evidence */
     bool same_server = p->server && strcmp(p->server, stream_server(s->stream)) == 0;
-    if (s->opts.stream.use_gtid && same_server && p->file && !server_log_newer(file, str_of(p->file)))
+    if (s->opts.stream.use_gtid && same_server && p->file && !server_log_newer(file, str_of(p->file))) {
+        const AssembleHooks *h = &s->opts.assemble.hooks;
+        if (h->place) h->place(h->ctx, s->opts.assemble.source, file, pos);
         return true;
+    }
     return assembler_position(s->assembler, file, pos, (uint32_t)atomic_load(&s->last_timestamp),
                               s->last_end == pos ? &s->last : &none, err);
 }

@@ -351,10 +351,13 @@ static bool put_floor(sqlite3 *db, uint64_t checkpoint, const StoreFloor *f, Err
 {
     const RowCounts *c = &f->counts;
     return sql_run(
-        db, err, "INSERT OR REPLACE INTO source_floor VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        db, err,
+        "INSERT OR REPLACE INTO source_floor VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+        "?14, coalesce(nullif(?15, ''), (SELECT copy FROM source_floor WHERE source_id = ?1), ''))",
         BIND_S(f->source_id), BIND_I(checkpoint), BIND_S(f->point_json), BIND_S(f->state),
         BIND_S(f->error_json), BIND_I(c->read), BIND_I(c->applied), BIND_I(c->filtered), BIND_I(c->held),
-        BIND_I(c->parked), BIND_I(c->missed), BIND_I(c->refused), BIND_I(clock_wall_ms()), BIND_I(c->loaded));
+        BIND_I(c->parked), BIND_I(c->missed), BIND_I(c->refused), BIND_I(clock_wall_ms()), BIND_I(c->loaded),
+        BIND_S(f->copy_json));
 }
 
 static bool put_checkpoint(sqlite3 *db, uint64_t checkpoint, uint64_t downstream, const StoreFloor *floors,
@@ -395,6 +398,7 @@ static void read_floor(sqlite3_stmt *stmt, Arena *arena, StoreFloor *f)
     f->state = arena_str(arena, sql_text(stmt, 2));
     f->error_json = arena_str(arena, sql_text(stmt, 3));
     f->updated_ms = sqlite3_column_int64(stmt, 4);
+    f->copy_json = arena_str(arena, sql_text(stmt, 5 + ARRAY_LEN(counts)));
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
         *counts[i] = (uint64_t)sqlite3_column_int64(stmt, 5 + (int)i);
 }
@@ -406,11 +410,12 @@ static bool floor_rows(sqlite3 *db, Arena *arena, StoreFloor **out, size_t *n, E
     *n = 0;
     if (!read_pragma(db, "SELECT count(*) FROM source_floor", &count, err)) return false;
     CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
-    if (!sql_begin(db,
-                   "SELECT source_id, point, state, error, updated_ms, rows_read, rows_applied, "
-                   "rows_filtered, rows_held, "
-                   "rows_parked, rows_missed, rows_refused, rows_loaded FROM source_floor ORDER BY source_id",
-                   NULL, &stmt, err))
+    if (!sql_begin(
+            db,
+            "SELECT source_id, point, state, error, updated_ms, rows_read, rows_applied, "
+            "rows_filtered, rows_held, "
+            "rows_parked, rows_missed, rows_refused, rows_loaded, copy FROM source_floor ORDER BY source_id",
+            NULL, &stmt, err))
         return false;
     *out = arena_array(arena, StoreFloor, (size_t)count);
     bool row;

@@ -61,8 +61,10 @@ typedef struct StoreFloor {
     Str source_id;
     Str point_json;
     RowCounts counts;
-    Str state;          /* "streaming", "paused-by-user", … */
-    Str error_json;     /* {"code","class","message","remedy"} or "" */
+    Str state;      /* "streaming", "paused-by-user", … */
+    Str error_json; /* {"code","class","message","remedy"} or "" */
+    Str copy_json;  /* {"rows","bytes","rows_estimated","bytes_estimated","tables","tables_done"}; written ""
+                     * leaves what is kept */
     int64_t updated_ms; /* set by store_floors only: when it was kept, wall clock */
 } StoreFloor;
 /* FAULT("store.checkpoint") stands before its COMMIT. A number below the kept one is ERR_BUG: checkpoints

@@ -1,0 +1,156 @@
+/* The catalog while schemas change. */
+#include <stdlib.h>
+#include "base/check.h"
+#include "pipeline/catalog_impl.h"
+#include "track/schema_json.h"
+#include "base/poison.h"
+
+void catalog_follow(Catalog *c, struct Ddl *ddl)
+{
+    c->ddl = ddl;
+}
+
+static void info_of(const CatalogMember *m, CatalogMemberInfo *out)
+{
+    *out =
+        (CatalogMemberInfo){.member = &m->m, .number = m->number, .first = m->schema, .target = m->goes_to};
+}
+
+void catalog_each_member(Catalog *c, void (*fn)(void *ctx, const CatalogMemberInfo *info), void *ctx)
+{
+    pthread_mutex_lock(&c->mutex);
+    for (const CatalogMember *m = c->member_list; m; m = m->next) {
+        CatalogMemberInfo info;
+        info_of(m, &info);
+        if (m->schema) fn(ctx, &info);
+    }
+    pthread_mutex_unlock(&c->mutex);
+}
+
+bool catalog_find_member(Catalog *c, uint32_t source, TableName name, CatalogMemberInfo *out)
+{
+    StrBuf key = {0};
+    catalog_member_key(source, name, &key);
+    pthread_mutex_lock(&c->mutex);
+    const CatalogMember *m = map_get(&c->members, sb_view(&key));
+    bool there = m && m->schema;
+    if (there) info_of(m, out);
+    pthread_mutex_unlock(&c->mutex);
+    sb_done(&key);
+    return there;
+}
+
+bool catalog_know_member(Catalog *c, uint32_t source, TableName name, TableName target,
+                         CatalogMemberInfo *out, Err *err)
+{
+    CatalogMember *m;
+    pthread_mutex_lock(&c->mutex);
+    bool ok = catalog_add_member(c, source, name, target, &m, err) && catalog_member_schema(c, m, NULL, err);
+    if (ok) info_of(m, out);
+    pthread_mutex_unlock(&c->mutex);
+    return ok;
+}
+
+static bool keep_schema(Catalog *c, CatalogMember *m, const TableSchema *schema, Err *err)
+{
+    StrBuf text = {0};
+    TableSchema *own;
+    schema_to_json(schema, &text);
+    bool ok = schema_from_json(sb_view(&text), &own, err);
+    if (ok &&
+        !store_schema_put(c->opts.store, m->number, STR("{}"), sb_view(&text), STR("CREATE TABLE"), err)) {
+        schema_free(own);
+        ok = false;
+    }
+    if (ok) m->schema = own;
+    sb_done(&text);
+    return ok;
+}
+
+bool catalog_new_member(Catalog *c, uint32_t source, TableName name, const TableSchema *schema,
+                        CatalogMemberInfo *out, Err *err)
+{
+    Arena scratch = {0};
+    RouteAnswer answer;
+    CatalogMember *m;
+    pthread_mutex_lock(&c->mutex);
+    router_table(c->plan->routers[source], name, &scratch, &answer);
+    bool ok = answer.outcome != ROUTE_AMBIGUOUS ||
+              err_set(err, ERR_ROUTE_AMBIGUOUS, "table " STR_FMT "." STR_FMT " matches two rules",
+                      STR_ARG(name.schema), STR_ARG(name.table));
+    ok = ok && catalog_add_member(c, source, name, answer.target, &m, err) &&
+         (m->schema || keep_schema(c, m, schema, err));
+    if (ok) info_of(m, out);
+    pthread_mutex_unlock(&c->mutex);
+    arena_done(&scratch);
+    return ok;
+}
+
+void catalog_adopt(Catalog *c, CatalogMember *m)
+{
+    Target *t = catalog_find_target(c, m->goes_to);
+    if (!t || !m->schema || !ddl_has_lock(c->ddl, &m->m)) return;
+    m->m.target = t;
+    t->n_members++;
+}
+
+/* -- targets -- */
+
+bool catalog_target_live(Catalog *c, TableName name, const TableSchema **out)
+{
+    pthread_mutex_lock(&c->mutex);
+    const Target *t = catalog_find_target(c, name);
+    if (t) *out = t->schema;
+    pthread_mutex_unlock(&c->mutex);
+    return t != NULL;
+}
+
+bool catalog_target_plain(Catalog *c, TableName name, const TableSchema **out, bool *keyed)
+{
+    *keyed = false;
+    pthread_mutex_lock(&c->mutex);
+    const Target *t = catalog_find_target(c, name);
+    if (t) *out = t->schema;
+    for (const CatalogMember *m = c->member_list; t && m; m = m->next) {
+        if (m->m.target != t || !m->keys || (!m->keys->n_columns && !m->keys->n_constants)) continue;
+        *out = m->schema; /* the list is newest first: the last one counts */
+        *keyed = true;
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return t != NULL;
+}
+
+/* The new definition takes the old one's place and number. */
+static bool replace_target(Catalog *c, Target *old, TableSchema *schema, Err *err)
+{
+    Target *t;
+    if (!target_new(old->id, schema, &t, err)) return false;
+    t->n_members = old->n_members;
+    StrBuf key = {0};
+    table_name_plain(old->name, &key);
+    map_put(&c->targets, sb_view(&key), t);
+    sb_done(&key);
+    for (size_t i = 0; i < c->n_targets; i++)
+        if (c->target_list[i] == old) c->target_list[i] = t;
+    bool chosen = false;
+    for (CatalogMember *m = c->member_list; m; m = m->next) {
+        if (m->m.target != old) continue;
+        m->m.target = t;
+        if (!chosen && m->keys) target_choose_row_key(t, m->schema, m->keys);
+        chosen |= m->keys != NULL;
+    }
+    c->old_targets = mem_realloc(c->old_targets, (c->n_old_targets + 1) * sizeof(Target *));
+    c->old_targets[c->n_old_targets++] = old;
+    return true;
+}
+
+bool catalog_set_target(Catalog *c, TableName name, TableSchema *schema, Err *err)
+{
+    pthread_mutex_lock(&c->mutex);
+    Target *old = catalog_find_target(c, name);
+    bool ok = old ? replace_target(c, old, schema, err)
+                  : err_set(err, ERR_BUG, "no target " STR_FMT "." STR_FMT, STR_ARG(name.schema),
+                            STR_ARG(name.table));
+    pthread_mutex_unlock(&c->mutex);
+    return ok;
+}

@@ -1,0 +1,103 @@
+/* Schema changes of shard tables, while the task runs. This comment is the law.
+ *
+ * A shard table that runs a DDL statement FORKS at the point before it: from there on the main stream of its
+ * source passes over its rows (counted as held) and goes on with everything else. The step is stored together
+ * with the fork, before anything behind it is read. The lock of the target (lock/lock.h) then says what
+ * becomes of it: which versions of whose rows may be written, and when the target itself changes.
+ *
+ *   main stream ──────┬──────────────────────────────────────────┬────── rows of the member again
+ *                     │ from: before the DDL                  to │
+ *                     └── fork: waits … round: read again ───────┘
+ *
+ * A fork whose first version is accepted is read again from the source's binlog by the source's CATCH-UP
+ * stream: an ordinary stream of its own (own dump connection, floor, applied set, identity "SOURCE#ROUND")
+ * that delivers rows of forked members alone. One round at a time takes all forks of the source that are
+ * ready. When it comes to a step that is not accepted, that member's fork ends there and another one waits
+ * from there on. When it is near the main stream, the main stream fixes the point up to which the fork goes,
+ * between two of its transactions, durably; a row of that member behind it waits until the round is through.
+ *
+ * Who writes a row of member M in transaction t, now and after any restart, whatever was read before:
+ *     a fork of M with t not before `from`, and (no `to` yet, or t before `to`)   → its round
+ *     else                                                                        → the main stream
+ * Membership of sets, never order. A fork stays on record until the main stream's stored floor has passed its
+ * `to`: then nobody asks again.
+ *
+ * The target changes while no row of it is on the way: its members fork (at any point between two
+ * transactions), and when everything before their forks is written, the statement runs, journalled
+ * (apply/target_ddl.h); then the forks catch up. So nothing but rows of that target ever waits.
+ *
+ * Held rows lie in the source's binlog, nowhere else: a source that purges it while a member is held needs
+ * that member copied again. Status tells how long each fork waits.
+ *
+ * Threads: the sources' (statement, held, filter, boundary), the coordinator (tick); one mutex, taken after
+ * the catalog's and the pipeline's, never held while asking a server. */
+#ifndef SM_PIPELINE_DDL_H
+#define SM_PIPELINE_DDL_H
+
+#include <jansson.h>
+#include "source/source.h"
+#include "track/bind.h"
+
+typedef struct Ddl Ddl;
+struct Pipeline;
+
+Ddl *ddl_new(struct Pipeline *p);
+void ddl_free(Ddl *d);
+/* Reads steps, forks, rounds and locks from the state folder; the catalog is open, nothing runs. */
+NODISCARD bool ddl_open(Ddl *d, Err *err);
+
+/* -- streams; stream: index, main streams first, then one catch-up stream for each -- */
+
+/* The stream begins to run at this point. Coordinator. */
+void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at);
+/* May it? Not while a target changes and its members of this source are not forked. Coordinator. */
+bool ddl_may_begin(Ddl *d, uint32_t stream);
+NODISCARD bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err);
+bool ddl_held(Ddl *d, uint32_t stream, const TableMap *map, const StreamPoint *at);
+uint64_t ddl_generation(Ddl *d, uint32_t stream);
+/* Takes rows that are not this stream's out of the transaction, and waits for a round that has to be through
+ * first. False: the stream is being stopped. */
+NODISCARD bool ddl_filter(Ddl *d, Txn *t);
+void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at);
+
+/* Does the member's target have a lock that knows it? The catalog's mutex is held. */
+bool ddl_has_lock(Ddl *d, const Member *m);
+/* What rows that the stream reads now look like, and where they go. */
+typedef struct DdlVersion {
+    uint64_t number;
+    const TableSchema *schema;
+    const BindFeeds *feeds; /* NULL: by name */
+} DdlVersion;
+/* *known false: the member never changed and its target has no lock. Memory: arena. The catalog's mutex is
+ * held. */
+NODISCARD bool ddl_version(Ddl *d, uint32_t stream, const Member *m, Arena *arena, bool *known,
+                           DdlVersion *out, Err *err);
+
+/* -- coordinator -- */
+
+/* One step of everything. False: the state folder or the meta schema fails. */
+NODISCARD bool ddl_tick(Ddl *d, Err *err);
+/* The threads that change targets end: called when no stream runs any more. */
+void ddl_stop(Ddl *d);
+/* Does anything wait or run that keeps rows from the targets? Any thread. */
+bool ddl_is_quiet(Ddl *d);
+/* Is this row of sm_applied of a round that is through? */
+bool ddl_round_is_over(Ddl *d, uint32_t stream, uint32_t run);
+/* Is the stream's name one of a finished round of a known source? */
+bool ddl_is_old_round(Ddl *d, Str stream_id);
+
+/* -- operators; any thread -- */
+
+/* [{"target","state",…}], new reference; target empty: all. */
+json_t *ddl_locks_json(Ddl *d, Str target);
+/* Forks of a source: [{"table","state","since"}], and rows written by rounds, new references. */
+json_t *ddl_held_json(Ddl *d, uint32_t source, RowCounts *rounds);
+
+typedef struct DdlDecision {
+    Str target, decision, source, table, by;
+    bool preview;
+} DdlDecision;
+/* Durable and recorded. words: what it does, one line each. ERR_LOCK_DECISION, ERR_LOCK_EVENT. */
+NODISCARD bool ddl_decide(Ddl *d, const DdlDecision *decision, StrBuf *words, Err *err);
+
+#endif

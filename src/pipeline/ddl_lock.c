@@ -1,0 +1,568 @@
+/* Locks: what happened is told to them, what they ask is done. Coordinator. */
+#include <stdlib.h>
+#include "base/fault.h"
+#include "base/log.h"
+#include "db/schema_read.h"
+#include "pipeline/ddl_impl.h"
+#include "track/schema_onto.h"
+#include "base/poison.h"
+
+/* -- actions -- */
+
+static void set_ask(DdlTarget *t, Str words)
+{
+    free((char *)t->ask.ptr);
+    t->ask = words.len ? (Str){str_dup(words), words.len} : (Str){0};
+}
+
+static void keep_alter(DdlTarget *t, const LockAction *a)
+{
+    uint32_t n = a->alter.to->schema->n_columns;
+    arena_done(&t->pending_arena);
+    t->pending_job = a->job;
+    t->pending = a->alter;
+    t->pending.columns = arena_array(&t->pending_arena, uint32_t, n + 1);
+    if (n) memcpy(t->pending.columns, a->alter.columns, n * sizeof(uint32_t));
+    t->pending.rows = arena_str(&t->pending_arena, a->alter.rows);
+    t->altering = true;
+}
+
+static DdlMember *member_of(Ddl *d, uint64_t no)
+{
+    for (DdlMember *m = d->members; m; m = m->next)
+        if (m->no == no) return m;
+    return NULL;
+}
+
+static void stop_source(Ddl *d, uint64_t member_no, Str words)
+{
+    const DdlMember *m = member_of(d, member_no);
+    if (!m) return;
+    StreamCtl *c = &d->p->streams[m->source];
+    pthread_mutex_lock(&d->p->mutex);
+    bool runs = c->state == CTL_RUNNING;
+    if (runs) {
+        err_clear(&c->error);
+        err_set_remedy(
+            &c->error, ERR_LOCK_CLASH,
+            "change the shard's table back or the others likewise, or decide with the locks command", STR_FMT,
+            STR_ARG(words));
+        c->after_closing = CTL_FAILED;
+        stream_set_state(c, CTL_CLOSING);
+    }
+    pthread_mutex_unlock(&d->p->mutex);
+    if (runs) stream_halt(c);
+}
+
+static void act(Ddl *d, DdlTarget *t, const LockAction *a)
+{
+    Str target =
+        arena_printf(&d->arena, STR_FMT "." STR_FMT, STR_ARG(t->name.schema), STR_ARG(t->name.table));
+    switch (a->kind) {
+    case LOCK_ACT_HOLD:
+    case LOCK_ACT_ACCEPT:
+    case LOCK_ACT_OPEN:
+    case LOCK_ACT_SHUT: break; /* the lock is asked where it matters */
+    case LOCK_ACT_ALTER: keep_alter(t, a); break;
+    case LOCK_ACT_WORK:
+        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", target),
+                  LOG_S("words",
+                        "work on rows that are there is not supported yet: decide with the locks command"));
+        break;
+    case LOCK_ACT_STOP:
+        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", target), LOG_STR("words", a->words));
+        stop_source(d, a->member, a->words);
+        break;
+    case LOCK_ACT_ASK:
+        set_ask(t, a->words);
+        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", target), LOG_STR("words", a->words));
+        break;
+    case LOCK_ACT_NOTE:
+        log_write(LOGEV_LOCK_NOTE, LOG_STR("target", target), LOG_STR("words", a->words));
+        break;
+    case LOCK_ACT_GONE: break;
+    case LOCK_ACT_CLOSED:
+        set_ask(t, (Str){0});
+        log_write(LOGEV_LOCK_CLOSED, LOG_STR("target", target));
+        break;
+    }
+}
+
+static void act_all(Ddl *d, DdlTarget *t, const LockActions *actions)
+{
+    for (uint32_t i = 0; i < actions->n; i++)
+        act(d, t, &actions->list[i]);
+    for (uint32_t i = 0; i < d->n_sources; i++)
+        ddl_bump(d, i);
+}
+
+/* -- the lock itself -- */
+
+static bool put_lock(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err)
+{
+    StrBuf json = {0}, explained = {0};
+    lock_to_json(t->lock, &json);
+    lock_explain(t->lock, &explained);
+    StoreLock row = {.target = t->name,
+                     .state = str_of(lock_state_name(lock_state(t->lock))),
+                     .lock_json = sb_view(&json),
+                     .explained_json = sb_view(&explained)};
+    bool step = e && e->kind == LOCK_EV_STEP;
+    bool ok = store_lock_put(d->p->store, &row, step ? e->member : 0, step ? e->number : 0, err);
+    sb_done(&json);
+    sb_done(&explained);
+    return ok;
+}
+
+bool ddl_lock_event(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err)
+{
+    LockActions actions = {0};
+    LockState before = lock_state(t->lock);
+    Lock *kept = lock_clone(t->lock);
+    bool ok = lock_step(t->lock, e, &actions, err);
+    ok = ok && put_lock(d, t, e, err);
+    if (!ok) { /* as if it had not come */
+        lock_free(t->lock);
+        t->lock = kept;
+        lock_actions_done(&actions);
+        return false;
+    }
+    lock_free(kept);
+    act_all(d, t, &actions);
+    LockState now = lock_state(t->lock);
+    if (now != before)
+        log_write(LOGEV_LOCK_STATE, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
+                  LOG_S("state", lock_state_name(now)));
+    lock_actions_done(&actions);
+    return true;
+}
+
+static void lock_opts(const Ddl *d, LockOpts *out)
+{
+    const Task *task = d->p->task;
+    *out = (LockOpts){.mode = task->shard_mode == SHARD_MODE_OPTIMISTIC ? LOCK_OPTIMISTIC : LOCK_PESSIMISTIC,
+                      .strict = task->strict_optimistic};
+}
+
+bool ddl_load_lock(Ddl *d, const StoreLock *l, Err *err)
+{
+    DdlTarget *t = ddl_know_target(d, l->target);
+    LockActions actions = {0};
+    LockOpts opts;
+    lock_opts(d, &opts);
+    t->pool = version_pool_new();
+    if (!lock_from_json(t->pool, l->lock_json, &opts, &t->lock, err)) {
+        t->lock = NULL;
+        return err_wrap(err, "kept lock of " STR_FMT "." STR_FMT, STR_ARG(l->target.schema),
+                        STR_ARG(l->target.table));
+    }
+    for (DdlMember *m = d->members; m; m = m->next) {
+        if (m->target == t) m->joined = lock_knows(t->lock, (uint32_t)m->no);
+    }
+    lock_restart(t->lock, &actions);
+    act_all(d, t, &actions);
+    lock_actions_done(&actions);
+    return true;
+}
+
+static bool join_member(Ddl *d, DdlTarget *t, DdlMember *m, bool fresh, Err *err)
+{
+    LockEvent e = {.kind = LOCK_EV_JOIN,
+                   .member = (uint32_t)m->no,
+                   .at_ms = clock_wall_ms(),
+                   .name = m->label,
+                   .schema = m->first,
+                   .fresh = fresh};
+    LockActions actions = {0};
+    if (fresh) {
+        if (!ddl_lock_event(d, t, &e, err)) return false;
+    } else if (!lock_step(t->lock, &e, &actions, err)) {
+        return false;
+    }
+    lock_actions_done(&actions);
+    m->joined = true;
+    return true;
+}
+
+/* The first schema change of any member: all of them as they were at the start. */
+static bool begin_lock(Ddl *d, DdlTarget *t, Err *err)
+{
+    LockActions actions = {0};
+    LockOpts opts;
+    StrBuf name = {0};
+    lock_opts(d, &opts);
+    t->pool = version_pool_new();
+    table_name_plain(t->name, &name);
+    t->lock = lock_new(t->pool, sb_view(&name), t->plain, &opts);
+    sb_done(&name);
+    bool ok = true;
+    for (DdlMember *m = d->members; ok && m; m = m->next)
+        if (m->target == t) ok = join_member(d, t, m, false, err);
+    ok = ok && lock_begin(t->lock, &actions, err) && put_lock(d, t, NULL, err);
+    if (ok) {
+        act_all(d, t, &actions);
+        log_write(LOGEV_LOCK_STATE, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
+                  LOG_S("state", lock_state_name(lock_state(t->lock))));
+    } else {
+        lock_free(t->lock);
+        t->lock = NULL;
+        for (DdlMember *m = d->members; m; m = m->next)
+            if (m->target == t) m->joined = false;
+    }
+    lock_actions_done(&actions);
+    return ok;
+}
+
+/* -- what is told -- */
+
+static bool tell_steps(Ddl *d, DdlMember *m, Err *err)
+{
+    DdlTarget *t = m->target;
+    for (size_t i = 0; i < m->n_steps; i++) {
+        DdlStep *s = m->steps[i];
+        if (s->told) continue;
+        if (!t->lock && (!t->plain || !begin_lock(d, t, err))) return !t->plain;
+        StrBuf point = {0};
+        point_format_human(&s->before, &point);
+        LockEvent e = {.kind = LOCK_EV_STEP,
+                       .member = (uint32_t)m->no,
+                       .number = s->number,
+                       .at_ms = clock_wall_ms(),
+                       .identity = s->identity,
+                       .point = sb_view(&point),
+                       .step = s->step,
+                       .step_kind = s->kind};
+        bool ok = ddl_lock_event(d, t, &e, err);
+        sb_done(&point);
+        if (!ok) return err_wrap(err, STR_FMT ": " STR_FMT, STR_ARG(m->label), STR_ARG(s->step->statement));
+        s->told = true;
+    }
+    return true;
+}
+
+/* Have all rows before the step been written? */
+static bool is_written(const Ddl *d, const DdlMember *m, const DdlStep *s, const StreamPoint *round_floor)
+{
+    const DdlSource *src = &d->sources[m->source];
+    for (const DdlFork *f = src->forks; f; f = f->next) {
+        if (f->member != m || f->finished || point_reaches(&f->from, &s->before)) continue;
+        bool passed =
+            src->round && f->round == src->round &&
+            (point_reaches(round_floor, &s->before) || (f->has_to && point_reaches(round_floor, &f->to)));
+        if (!passed) return false;
+    }
+    return true;
+}
+
+/* Floors of one source: main stream and round. */
+static void floors_of(Ddl *d, uint32_t source, StreamPoint *main, StreamPoint *round)
+{
+    WindowView view;
+    window_snapshot(merge_window(d->p->merge, d->n_sources + source), &view);
+    *round = view.floor;
+    window_snapshot(merge_window(d->p->merge, source), &view);
+    *main = view.floor;
+    if (main->gtids || main->file) return;
+    point_done(main);
+    pthread_mutex_lock(&d->p->mutex); /* it has not run yet */
+    point_copy(main, &d->p->streams[source].written_floor);
+    pthread_mutex_unlock(&d->p->mutex);
+}
+
+static bool tell_progress(Ddl *d, DdlMember *m, const StreamPoint *main, const StreamPoint *round, Err *err)
+{
+    for (size_t i = 0; i < m->n_steps; i++) {
+        DdlStep *s = m->steps[i];
+        if (s->written || !s->told) continue;
+        if (!point_covers(main, &s->id)) break;
+        bool written = is_written(d, m, s, round);
+        if (s->passed && !written) break;
+        LockEvent e = {.kind = written ? LOCK_EV_WRITTEN : LOCK_EV_PASSED,
+                       .member = (uint32_t)m->no,
+                       .number = s->number,
+                       .at_ms = clock_wall_ms()};
+        s->passed = true;
+        s->written = written;
+        if (!ddl_lock_event(d, m->target, &e, err)) return false;
+    }
+    return true;
+}
+
+/* -- changing a target -- */
+
+void ddl_job_done(DdlJob *j)
+{
+    if (!j->id) return;
+    if (j->running) pthread_join(j->thread, NULL);
+    emit_plan_done(&j->plan);
+    schema_free(j->before);
+    schema_free(j->after);
+    err_clear(&j->err);
+    waker_done(&j->wake);
+    *j = (DdlJob){0};
+}
+
+static void *job_main(void *arg)
+{
+    DdlTarget *t = arg;
+    DdlJob *j = &t->job;
+    Conn *conn = NULL;
+    Dialect dialect;
+    j->ok = target_ddl_run(&j->job, &j->err) && session_open(&j->job.session, &conn, &dialect, &j->err) &&
+            schema_read(conn, t->name, &j->after, &j->err);
+    conn_close(conn);
+    conn_thread_end();
+    __atomic_store_n(&j->ended, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+/* Job numbers of one lock begin at 1; the journal wants them different for each target. */
+static uint64_t journal_number(const DdlTarget *t, uint64_t job)
+{
+    StrBuf name = {0};
+    table_name_plain(t->name, &name);
+    uint64_t h = str_hash(sb_view(&name)) & 0x7fffff;
+    sb_done(&name);
+    return h << 32 | (job & 0xffffffff);
+}
+
+static bool make_plan(Ddl *d, DdlTarget *t, DdlJob *j, Err *err)
+{
+    Pipeline *p = d->p;
+    Arena arena = {0};
+    EmitChange change;
+    const TableSchema *live;
+    if (!catalog_target_live(p->catalog, t->name, &live))
+        return err_set(err, ERR_BUG, "no target " STR_FMT "." STR_FMT, STR_ARG(t->name.schema),
+                       STR_ARG(t->name.table));
+    TextOpts text = {.dialect = p->dialect.is_tidb      ? DIALECT_TIDB
+                                : p->dialect.is_mariadb ? DIALECT_MARIADB
+                                                        : DIALECT_MYSQL};
+    bool ok = schema_onto(live,
+                          &(OntoChange){.from = t->pending.from,
+                                        .to = t->pending.to,
+                                        .columns = t->pending.columns,
+                                        .rows = t->pending.rows,
+                                        .drop = t->pending.drop,
+                                        .keyed = t->keyed},
+                          &arena, &change, err) &&
+              schema_emit_change(&change, &text, &j->plan, err);
+    if (ok) j->before = schema_copy(live);
+    arena_done(&arena);
+    return ok;
+}
+
+static bool start_job(Ddl *d, DdlTarget *t, Err *err)
+{
+    Pipeline *p = d->p;
+    DdlJob *j = &t->job;
+    ddl_job_done(j);
+    waker_init(&j->wake);
+    j->id = t->pending_job;
+    t->pending_job = 0;
+    Err refused = {0};
+    if (!make_plan(d, t, j, &refused)) {
+        j->err = refused;
+        j->running = false;
+        j->ended = true;
+        return true;
+    }
+    j->job = (TargetDdlJob){.meta = p->meta_task,
+                            .epoch = p->epoch,
+                            .session = p->session,
+                            .job = journal_number(t, j->id),
+                            .target = t->name,
+                            .before = j->before,
+                            .plan = &j->plan,
+                            .wake = &j->wake};
+    for (uint32_t i = 0; i < j->plan.n; i++)
+        log_write(LOGEV_TARGET_CHANGES, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
+                  LOG_STR("statement", j->plan.steps[i].sql));
+    if (pthread_create(&j->thread, NULL, job_main, t) != 0)
+        return err_set(err, ERR_IO, "no thread could be started");
+    j->running = true;
+    return true;
+}
+
+static bool job_failed(Ddl *d, DdlTarget *t, Err *err)
+{
+    StrBuf words = {0};
+    DdlJob *j = &t->job;
+    if (j->err.code == ERR_APPLY_FENCED || j->err.code == ERR_CANCELLED) {
+        err_move(err, &j->err);
+        return err->code == ERR_CANCELLED; /* stopping: the next start goes on */
+    }
+    sb_printf(&words, "%s", j->err.message ? j->err.message : "the target could not be changed");
+    if (j->err.remedy) sb_printf(&words, "; %s", j->err.remedy);
+    LockEvent e = {.kind = LOCK_EV_FAILED, .job = j->id, .at_ms = clock_wall_ms(), .words = sb_view(&words)};
+    t->altering = false;
+    bool ok = ddl_lock_event(d, t, &e, err);
+    sb_done(&words);
+    return ok;
+}
+
+/* catalog_set_target without the mutex: the catalog's comes first. */
+static bool finish_job(Ddl *d, DdlTarget *t, Err *err)
+{
+    DdlJob *j = &t->job;
+    if (j->running) pthread_join(j->thread, NULL);
+    j->running = false;
+    bool ok = j->ok && (t->pending.drop || j->after);
+    if (ok && j->after) {
+        ok = catalog_set_target(d->p->catalog, t->name, j->after, &j->err);
+        if (ok) j->after = NULL;
+    }
+    (void)FAULT("ddl.altered");
+    pthread_mutex_lock(&d->mutex);
+    if (ok) {
+        LockEvent e = {.kind = LOCK_EV_ALTERED, .job = j->id, .at_ms = clock_wall_ms()};
+        t->altering = false;
+        ok = ddl_lock_event(d, t, &e, err);
+    } else {
+        ok = job_failed(d, t, err);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    ddl_job_done(j);
+    return ok;
+}
+
+/* -- draining a target -- */
+
+/* Is no row of this member on its way? Asks the member's stream to fork it where it has to. */
+static bool member_drained(Ddl *d, DdlMember *m, bool *ask)
+{
+    Pipeline *p = d->p;
+    StreamCtl *c = &p->streams[m->source];
+    const DdlFork *open = ddl_open_fork(d, m);
+    if (c->load && !load_is_complete(c->load)) return false;
+    for (const DdlFork *f = d->sources[m->source].forks; f; f = f->next)
+        if (f->member == m && !f->finished && (f->has_to || f->round))
+            return false; /* its round goes on first */
+    pthread_mutex_lock(&p->mutex);
+    bool runs = c->state == CTL_RUNNING, rests = c->state == CTL_PAUSED || c->state == CTL_FAILED ||
+                                                 c->state == CTL_UNBORN || c->state == CTL_GRACE;
+    pthread_mutex_unlock(&p->mutex);
+    if (!runs) return rests && merge_stream_is_quiet(p->merge, m->source, true);
+    if (!open) {
+        *ask = true;
+        return false;
+    }
+    WindowView view;
+    window_snapshot(merge_window(p->merge, m->source), &view);
+    bool passed = point_reaches(&view.floor, &open->from);
+    point_done(&view.floor);
+    return passed;
+}
+
+static bool tick_target(Ddl *d, DdlTarget *t, Err *err)
+{
+    uint64_t job = 0;
+    if (t->job.id) return !__atomic_load_n(&t->job.ended, __ATOMIC_ACQUIRE) || finish_job(d, t, err);
+    if (t->pending_job) return start_job(d, t, err);
+    pthread_mutex_lock(&d->mutex);
+    bool shut = t->lock && !lock_is_open(t->lock) && !t->altering && lock_job(t->lock, &job), drained = shut;
+    for (DdlMember *m = d->members; shut && m; m = m->next) {
+        bool ask = false;
+        if (m->target != t) continue;
+        drained &= member_drained(d, m, &ask);
+        if (ask) d->sources[m->source].want_hold = true;
+    }
+    bool ok = true;
+    if (drained) {
+        LockEvent e = {.kind = LOCK_EV_DRAINED, .job = job, .at_ms = clock_wall_ms()};
+        ok = ddl_lock_event(d, t, &e, err);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    for (uint32_t i = 0; shut && i < d->n_sources; i++)
+        source_poke(d->p->streams[i].source);
+    return ok;
+}
+
+/* -- one step -- */
+
+/* Targets are only added, in front. */
+static DdlTarget *first_target(Ddl *d)
+{
+    pthread_mutex_lock(&d->mutex);
+    DdlTarget *t = d->targets;
+    pthread_mutex_unlock(&d->mutex);
+    return t;
+}
+
+/* What targets look like whose lock is about to begin: asked of the catalog without the mutex. */
+static void look_at_targets(Ddl *d)
+{
+    for (DdlTarget *t = first_target(d); t; t = t->next)
+        if (!t->lock && !t->plain && !catalog_target_plain(d->p->catalog, t->name, &t->plain, &t->keyed))
+            t->plain = NULL;
+}
+
+static bool tell_source(Ddl *d, uint32_t source, Err *err)
+{
+    StreamPoint main, round;
+    bool ok = true;
+    floors_of(d, source, &main, &round);
+    pthread_mutex_lock(&d->mutex);
+    for (DdlMember *m = d->members; ok && m; m = m->next) {
+        if (m->source != source) continue;
+        if (m->target->lock && !m->joined) ok = join_member(d, m->target, m, true, err);
+        ok = ok && tell_steps(d, m, err) && tell_progress(d, m, &main, &round, err);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    point_done(&main);
+    point_done(&round);
+    return ok;
+}
+
+static bool has_work(Ddl *d)
+{
+    pthread_mutex_lock(&d->mutex);
+    bool any = false;
+    for (const DdlMember *m = d->members; m && !any; m = m->next)
+        any = m->target->lock || (m->n_steps && !m->steps[m->n_steps - 1]->told);
+    pthread_mutex_unlock(&d->mutex);
+    return any;
+}
+
+bool ddl_locks_tick(Ddl *d, Err *err)
+{
+    if (!has_work(d)) return true;
+    look_at_targets(d);
+    for (uint32_t i = 0; i < d->n_sources; i++)
+        if (!tell_source(d, i, err)) return false;
+    for (DdlTarget *t = first_target(d); t; t = t->next)
+        if (t->lock && !tick_target(d, t, err)) return false;
+    return true;
+}
+
+bool ddl_tick(Ddl *d, Err *err)
+{
+    return ddl_locks_tick(d, err) && ddl_rounds_tick(d, err);
+}
+
+void ddl_stop(Ddl *d)
+{
+    for (DdlTarget *t = d->targets; t; t = t->next)
+        if (t->job.running) waker_wake(&t->job.wake);
+    conn_cancel_fire(d->p->cancel);
+    for (DdlTarget *t = d->targets; t; t = t->next)
+        ddl_job_done(&t->job);
+    conn_cancel_reset(d->p->cancel);
+}
+
+bool ddl_is_quiet(Ddl *d)
+{
+    bool quiet = true;
+    pthread_mutex_lock(&d->mutex);
+    for (uint32_t i = 0; i < d->n_sources; i++) {
+        quiet &= d->sources[i].round == 0;
+        for (const DdlFork *f = d->sources[i].forks; f; f = f->next)
+            quiet &= f->finished;
+    }
+    for (const DdlMember *m = d->members; m; m = m->next)
+        quiet &= !m->n_steps || m->steps[m->n_steps - 1]->told;
+    for (const DdlTarget *t = d->targets; t; t = t->next)
+        quiet &= !t->lock || lock_is_open(t->lock);
+    pthread_mutex_unlock(&d->mutex);
+    return quiet;
+}

@@ -1,0 +1,280 @@
+/* Forks and the rounds in which they are read again. Coordinator, but where it says otherwise. */
+#include <stdlib.h>
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/ddl_impl.h"
+#include "base/poison.h"
+
+enum { NEAR_SECONDS = 2 };
+
+/* -- forks; mutex held; also from sources' threads -- */
+
+bool ddl_begin_fork(Ddl *d, DdlMember *m, const StreamPoint *from, uint64_t needs, Err *err)
+{
+    StrBuf json = {0};
+    point_format(from, &json);
+    StoreFork row = {.source_id = d->p->task->sources[m->source].id,
+                     .member_no = m->no,
+                     .from_json = sb_view(&json),
+                     .needs = needs};
+    bool ok = store_fork_add(d->p->store, &row, err);
+    if (ok) {
+        ddl_add_fork(d, m, from, needs, row.fork_no);
+        ddl_bump(d, m->source);
+    }
+    sb_done(&json);
+    return ok;
+}
+
+bool ddl_end_fork(Ddl *d, DdlFork *f, const StreamPoint *to, bool next_waits, uint64_t needs, Err *err)
+{
+    DdlMember *m = f->member;
+    StrBuf json = {0};
+    point_format(to, &json);
+    StoreFork next = {.source_id = d->p->task->sources[m->source].id,
+                      .member_no = m->no,
+                      .from_json = sb_view(&json),
+                      .needs = needs};
+    bool ok = store_fork_to(d->p->store, f->no, sb_view(&json), next_waits ? &next : NULL, err);
+    if (ok) {
+        point_copy(&f->to, to);
+        f->has_to = true;
+        if (next_waits) ddl_add_fork(d, m, to, needs, next.fork_no);
+        ddl_bump(d, m->source);
+    }
+    (void)FAULT("ddl.fork_end");
+    sb_done(&json);
+    return ok;
+}
+
+/* -- the end of forks -- */
+
+/* The main stream's stored floor has passed its end: nobody asks whose its rows were. */
+static bool forget_forks(Ddl *d, uint32_t source, Err *err)
+{
+    DdlSource *s = &d->sources[source];
+    StreamPoint floor;
+    bool ok = true;
+    if (!atomic_load(&s->n_forks)) return true;
+    pthread_mutex_lock(&d->p->mutex);
+    point_copy(&floor, &d->p->streams[source].written_floor);
+    pthread_mutex_unlock(&d->p->mutex);
+    pthread_mutex_lock(&d->mutex);
+    for (DdlFork **at = &s->forks; ok && *at;) {
+        DdlFork *f = *at;
+        if (!f->finished || !f->has_to || !point_reaches(&floor, &f->to)) {
+            at = &f->next;
+            continue;
+        }
+        ok = store_fork_drop(d->p->store, f->no, err);
+        if (!ok) break;
+        *at = f->next;
+        point_done(&f->from);
+        point_done(&f->to);
+        free(f);
+        atomic_fetch_sub(&s->n_forks, 1);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    point_done(&floor);
+    return ok;
+}
+
+/* -- a round begins -- */
+
+static bool is_ready(const DdlFork *f)
+{
+    const DdlTarget *t = f->member->target;
+    uint64_t last, accepted;
+    return !f->round && !f->has_to && t->lock && lock_is_open(t->lock) && f->member->joined &&
+           lock_member(t->lock, (uint32_t)f->member->no, &last, &accepted) && accepted >= f->needs;
+}
+
+/* The oldest of those that are ready; NULL: none. */
+static const DdlFork *first_ready(const DdlSource *s)
+{
+    const DdlFork *first = NULL;
+    for (const DdlFork *f = s->forks; f; f = f->next)
+        if (is_ready(f) && (!first || point_reaches(&first->from, &f->from))) first = f;
+    return first;
+}
+
+static bool write_round_floor(Ddl *d, Str stream, const StreamPoint *from, Err *err)
+{
+    Pipeline *p = d->p;
+    StrBuf json = {0};
+    point_format(from, &json);
+    MetaFloor floor = {.stream = stream, .point_json = sb_view(&json)};
+    bool ok = checkpoint_connect(p, err) &&
+              meta_write_floors(p->meta, &p->dialect, &p->meta_task,
+                                &(MetaCheckpoint){.epoch = p->epoch,
+                                                  .checkpoint = p->checkpoint + 1,
+                                                  .state_checkpoint = p->state_checkpoint,
+                                                  .floors = &floor,
+                                                  .n_floors = 1},
+                                err);
+    if (ok) p->checkpoint++;
+    sb_done(&json);
+    return ok;
+}
+
+static bool begin_round(Ddl *d, uint32_t source, Err *err)
+{
+    DdlSource *s = &d->sources[source];
+    StreamCtl *c = &d->p->streams[d->n_sources + source];
+    uint64_t nos[1024], round = s->last_round + 1;
+    size_t n = 0;
+    StreamPoint from = {0};
+    pthread_mutex_lock(&d->mutex);
+    const DdlFork *first = first_ready(s);
+    if (first) point_copy(&from, &first->from);
+    for (const DdlFork *f = s->forks; first && f && n < 1024; f = f->next)
+        if (is_ready(f) && point_reaches(&f->from, &first->from)) nos[n++] = f->no;
+    pthread_mutex_unlock(&d->mutex);
+    if (!n) return true;
+    StrBuf id = {0};
+    sb_printf(&id, STR_FMT "#%llu", STR_ARG(d->p->task->sources[source].id), (unsigned long long)round);
+    bool ok = write_round_floor(d, sb_view(&id), &from, err);
+    (void)FAULT("ddl.round_floor");
+    ok = ok && store_fork_round(d->p->store, nos, n, round, err);
+    (void)FAULT("ddl.round");
+    if (ok) {
+        pthread_mutex_lock(&d->mutex);
+        for (DdlFork *f = s->forks; f; f = f->next)
+            for (size_t i = 0; i < n; i++)
+                if (f->no == nos[i]) f->round = round;
+        s->round = s->last_round = round;
+        ddl_bump(d, source);
+        pthread_mutex_unlock(&d->mutex);
+        pthread_mutex_lock(&d->p->mutex);
+        stream_new_round(c, sb_view(&id));
+        stream_set_state(c, CTL_UNBORN);
+        pthread_mutex_unlock(&d->p->mutex);
+        log_write(LOGEV_CATCH_UP_BEGUN, LOG_STR("source", d->p->task->sources[source].id),
+                  LOG_U("round", round), LOG_U("tables", n));
+    }
+    sb_done(&id);
+    point_done(&from);
+    return ok;
+}
+
+/* -- a round ends -- */
+
+/* Is what the catch-up stream reads about as old as what the main stream reads? */
+static bool is_near(Ddl *d, uint32_t source)
+{
+    SourceStatus main, own;
+    source_status(d->p->streams[source].source, &main);
+    source_status(d->p->streams[d->n_sources + source].source, &own);
+    bool near = own.at_server_end || point_reaches(&own.read, &main.read) ||
+                (own.last_timestamp && own.last_timestamp + NEAR_SECONDS >= main.last_timestamp);
+    point_done(&main.read);
+    point_done(&own.read);
+    err_clear(&main.error);
+    err_clear(&own.error);
+    return near;
+}
+
+/* *open: forks of the round have no end yet. *through: everything of the round is written. */
+static void look_at_round(Ddl *d, uint32_t source, bool *open, bool *through)
+{
+    DdlSource *s = &d->sources[source];
+    WindowView view;
+    *open = false;
+    *through = true;
+    window_snapshot(merge_window(d->p->merge, d->n_sources + source), &view);
+    pthread_mutex_lock(&d->mutex);
+    for (const DdlFork *f = s->forks; f; f = f->next) {
+        if (f->round != s->round || f->finished) continue;
+        *open |= !f->has_to;
+        *through &= f->has_to && point_reaches(&view.floor, &f->to);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    point_done(&view.floor);
+}
+
+static bool end_round(Ddl *d, uint32_t source, Err *err)
+{
+    DdlSource *s = &d->sources[source];
+    WindowView view;
+    window_snapshot(merge_window(d->p->merge, d->n_sources + source), &view);
+    point_done(&view.floor);
+    (void)FAULT("ddl.round_through");
+    if (!store_round_end(d->p->store, d->p->task->sources[source].id, s->round, &view.counts, err))
+        return false;
+    log_write(LOGEV_CATCH_UP_ENDED, LOG_STR("source", d->p->task->sources[source].id),
+              LOG_U("round", s->round), LOG_U("rows", view.counts.applied));
+    pthread_mutex_lock(&d->mutex);
+    for (DdlFork *f = s->forks; f; f = f->next)
+        if (f->round == s->round) f->finished = true;
+    s->total.applied += view.counts.applied;
+    s->total.parked += view.counts.parked;
+    s->total.missed += view.counts.missed;
+    d->p->streams[d->n_sources + source].has_floor = false;
+    s->round = 0;
+    s->ending = false;
+    ddl_bump(d, source);
+    pthread_mutex_unlock(&d->mutex);
+    return true;
+}
+
+static bool tick_round(Ddl *d, uint32_t source, Err *err)
+{
+    DdlSource *s = &d->sources[source];
+    StreamCtl *main = &d->p->streams[source], *c = &d->p->streams[d->n_sources + source];
+    pthread_mutex_lock(&d->p->mutex);
+    CtlState state = c->state, main_state = main->state;
+    pthread_mutex_unlock(&d->p->mutex);
+    if (s->ending) return state != CTL_IDLE || end_round(d, source, err);
+    if (state != CTL_RUNNING) return true;
+    bool open, through;
+    look_at_round(d, source, &open, &through);
+    if (open && main_state == CTL_RUNNING && is_near(d, source)) {
+        pthread_mutex_lock(&d->mutex);
+        s->want_rejoin = true;
+        pthread_mutex_unlock(&d->mutex);
+        source_poke(main->source);
+    }
+    if (!through) return true;
+    s->ending = true;
+    pthread_mutex_lock(&d->p->mutex);
+    c->after_closing = CTL_IDLE;
+    stream_set_state(c, CTL_CLOSING);
+    pthread_mutex_unlock(&d->p->mutex);
+    stream_halt(c);
+    return true;
+}
+
+bool ddl_rounds_tick(Ddl *d, Err *err)
+{
+    for (uint32_t i = 0; i < d->n_sources; i++) {
+        DdlSource *s = &d->sources[i];
+        pthread_mutex_lock(&d->mutex);
+        if (err_is_set(&s->failed)) err_move(err, &s->failed);
+        bool failed = err_is_set(err), runs = s->round != 0;
+        pthread_mutex_unlock(&d->mutex);
+        if (failed || !forget_forks(d, i, err)) return false;
+        if (!atomic_load(&s->n_forks)) continue;
+        if (!(runs ? tick_round(d, i, err) : begin_round(d, i, err))) return false;
+    }
+    return true;
+}
+
+bool ddl_round_is_over(Ddl *d, uint32_t stream, uint32_t run)
+{
+    if (ddl_kind(d, stream) != DDL_CATCH_UP) return false;
+    StreamCtl *c = &d->p->streams[stream];
+    return !d->sources[ddl_source(d, stream)].round || run < c->round_run;
+}
+
+bool ddl_is_old_round(Ddl *d, Str stream_id)
+{
+    const char *hash = stream_id.len ? memchr(stream_id.ptr, '#', stream_id.len) : NULL;
+    uint64_t round;
+    if (!hash) return false;
+    Str source = {stream_id.ptr, (size_t)(hash - stream_id.ptr)};
+    Str number = {hash + 1, stream_id.len - source.len - 1};
+    for (uint32_t i = 0; i < d->n_sources; i++)
+        if (str_eq(d->p->task->sources[i].id, source) && str_to_u64(number, &round))
+            return round <= d->sources[i].last_round && round != d->sources[i].round;
+    return false;
+}

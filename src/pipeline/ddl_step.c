@@ -1,0 +1,111 @@
+/* A statement of the binlog → what it does to one shard table. Pure. */
+#include <stdlib.h>
+#include <time.h>
+#include "ddl/parse.h"
+#include "ddl/scan.h"
+#include "pipeline/ddl_impl.h"
+#include "track/schema_apply.h"
+#include "track/step_json.h"
+#include "base/poison.h"
+
+static const char *const kind_names[] = {
+    [LOCK_STEP_ALTER] = "alter",           [LOCK_STEP_TRUNCATE] = "truncate",
+    [LOCK_STEP_PARTITION] = "partition",   [LOCK_STEP_DROP] = "drop",
+    [LOCK_STEP_CREATE] = "create",         [LOCK_STEP_RENAME] = "rename",
+    [LOCK_STEP_RENAME_OUT] = "rename-out", [LOCK_STEP_SWAP] = "swap"};
+
+const char *ddl_step_kind_name(LockStepKind k)
+{
+    return kind_names[k];
+}
+
+bool ddl_step_kind_of(Str name, LockStepKind *out)
+{
+    for (size_t i = 0; i < sizeof kind_names / sizeof *kind_names; i++)
+        if (str_eqc(name, kind_names[i])) {
+            *out = (LockStepKind)i;
+            return true;
+        }
+    return false;
+}
+
+static LockStepKind kind_of(const DdlStmt *stmt, const SchemaStep *s)
+{
+    switch (stmt->kind) {
+    case DDL_CREATE_TABLE: return LOCK_STEP_CREATE;
+    case DDL_DROP_TABLES:
+    case DDL_DROP_DATABASE: return LOCK_STEP_DROP;
+    case DDL_TRUNCATE_TABLE: return LOCK_STEP_TRUNCATE;
+    case DDL_RENAME_TABLES: return LOCK_STEP_RENAME;
+    case DDL_ALTER_TABLE:
+    case DDL_ALTER_DATABASE:
+    case DDL_CREATE_DATABASE:
+    case DDL_SEQUENCE:
+    case DDL_OTHER: break;
+    }
+    return s->rows == ROWS_KEPT ? LOCK_STEP_ALTER : LOCK_STEP_PARTITION;
+}
+
+/* A name that changes would make another table of it: who follows it there is not decided yet. */
+static bool refuse_renames(const DdlStmt *stmt, const SchemaStep *s, Err *err)
+{
+    bool renamed = stmt->kind == DDL_RENAME_TABLES || !table_name_eq(s->name_before, s->name_after);
+    if (!renamed || !s->after || !s->before) return true;
+    return err_set_remedy(err, ERR_NOT_SUPPORTED,
+                          "rename the table back on the shard before it is written to again, or copy it anew "
+                          "under its new name",
+                          "RENAME TABLE of a shard table is not supported yet");
+}
+
+/* The step and what it refers to, as one object: its JSON form read back. */
+static SchemaStep *own_step(const SchemaStep *s, Err *err)
+{
+    StrBuf json = {0};
+    SchemaStep *out = NULL;
+    step_to_json(s, &json);
+    if (!step_from_json(sb_view(&json), &out, err)) out = NULL;
+    sb_done(&json);
+    return out;
+}
+
+static void utc_text(uint32_t timestamp, char *out, size_t cap)
+{
+    time_t t = timestamp;
+    struct tm tm;
+    out[0] = 0;
+    if (timestamp && gmtime_r(&t, &tm)) strftime(out, cap, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+bool ddl_make_step(Flavor flavor, const TableSchema *before, TableName name, const DdlEvent *e,
+                   SchemaStep **out, LockStepKind *kind, Err *err)
+{
+    Arena arena = {0};
+    DdlStmt *stmt;
+    TableSchema *after = NULL;
+    SchemaStep *step = NULL;
+    char now[32];
+    const QueryEvent *q = e->query;
+    bool utc = str_eqc(q->time_zone, "+00:00") || str_eqc(q->time_zone, "UTC");
+    DdlContext parse = {.flavor = flavor,
+                        .modes = q->has_sql_mode ? stmt_modes(q->sql_mode) : 0,
+                        .default_schema = q->schema};
+    *out = NULL;
+    utc_text(e->timestamp, now, sizeof now);
+    ApplyContext apply = {.flavor = flavor,
+                          .sql_mode = q->has_sql_mode ? q->sql_mode : 0,
+                          .now_utc = str_of(now),
+                          .now_local = utc ? str_of(now) : (Str){0},
+                          .text = q->sql};
+    bool ok = ddl_parse(q->sql, &parse, &arena, &stmt, err) &&
+              schema_apply(before, stmt, &apply, &after, &step, err);
+    if (ok && step) {
+        *kind = kind_of(stmt, step);
+        ok = refuse_renames(stmt, step, err) && (*out = own_step(step, err)) != NULL;
+    }
+    schema_step_free(step);
+    schema_free(after);
+    arena_done(&arena);
+    if (ok) return true;
+    return err_wrap(err, "`" STR_FMT "`.`" STR_FMT "`: " STR_FMT, STR_ARG(name.schema), STR_ARG(name.table),
+                    STR_ARG(q->sql));
+}

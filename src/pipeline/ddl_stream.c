@@ -1,0 +1,389 @@
+/* What the sources' threads ask, and what they are told. */
+#include <stdlib.h>
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/ddl_impl.h"
+#include "track/step_json.h"
+#include "base/poison.h"
+
+/* -- whose rows -- */
+
+/* Does the transaction lie in the fork? */
+static bool fork_has(const DdlFork *f, const TxnId *id)
+{
+    return !point_covers(&f->from, id) && (!f->has_to || point_covers(&f->to, id));
+}
+
+static bool in_round(const DdlSource *s, const DdlFork *f)
+{
+    return s->round && f->round == s->round && !f->finished;
+}
+
+bool ddl_held(Ddl *d, uint32_t stream, const TableMap *map, const StreamPoint *at)
+{
+    uint32_t source = ddl_source(d, stream);
+    DdlSource *s = &d->sources[source];
+    bool catch_up = ddl_kind(d, stream) == DDL_CATCH_UP;
+    if (!catch_up && !atomic_load(&s->n_forks)) return false;
+    bool held = catch_up;
+    pthread_mutex_lock(&d->mutex);
+    for (const DdlFork *f = s->forks; f; f = f->next) {
+        if (!table_name_eq(f->member->m->name, map->name)) continue;
+        if (catch_up && in_round(s, f) && !(f->has_to && point_reaches(at, &f->to))) held = false;
+        if (!catch_up && !f->has_to && point_reaches(at, &f->from)) held = true;
+    }
+    pthread_mutex_unlock(&d->mutex);
+    return held;
+}
+
+uint64_t ddl_generation(Ddl *d, uint32_t stream)
+{
+    return atomic_load(&d->sources[ddl_source(d, stream)].generation[ddl_kind(d, stream)]);
+}
+
+typedef enum Whose { OURS, NOT_OURS, OURS_LATER } Whose;
+
+static Whose whose_row(Ddl *d, uint32_t stream, const TxnId *id, const Member *member)
+{
+    const DdlSource *s = &d->sources[ddl_source(d, stream)];
+    bool catch_up = ddl_kind(d, stream) == DDL_CATCH_UP, later = false;
+    for (const DdlFork *f = s->forks; f; f = f->next) {
+        if (f->member->m != member) continue;
+        if (catch_up && in_round(s, f) && fork_has(f, id)) return OURS;
+        if (catch_up) continue;
+        if (fork_has(f, id)) return NOT_OURS;
+        later |= f->has_to && !f->finished && !point_covers(&f->to, id);
+    }
+    return catch_up ? NOT_OURS : later ? OURS_LATER : OURS;
+}
+
+/* What is left of the transaction's targets. */
+static void list_targets_again(Txn *t)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->n_targets; i++) {
+        TxnTarget x = {.target = t->targets[i].target};
+        bool any = false;
+        for (size_t k = 0; k < t->n_ops; k++) {
+            if (t->ops[k].binding->target != x.target) continue;
+            any = true;
+            x.exclusive |= t->ops[k].exclusive;
+        }
+        if (any) t->targets[n++] = x;
+    }
+    t->n_targets = n;
+}
+
+/* Keys of rows that went stay in the write set: they only make others wait a little longer. False: some rows
+ * are ours, but have to wait. */
+static bool take_out(Ddl *d, Txn *t)
+{
+    size_t kept = 0, gone = 0;
+    for (size_t i = 0; i < t->n_ops; i++)
+        if (whose_row(d, t->source, &t->id, t->ops[i].binding->member) == OURS_LATER) return false;
+    for (size_t i = 0; i < t->n_ops; i++) {
+        if (whose_row(d, t->source, &t->id, t->ops[i].binding->member) == OURS)
+            t->ops[kept++] = t->ops[i];
+        else
+            gone++;
+    }
+    t->n_ops = kept;
+    if (ddl_kind(d, t->source) == DDL_CATCH_UP)
+        t->counts = (RowCounts){.read = kept}; /* the others are counted where they belong */
+    else
+        t->counts.held += gone;
+    if (gone) list_targets_again(t);
+    return true;
+}
+
+bool ddl_filter(Ddl *d, Txn *t)
+{
+    DdlSource *s = &d->sources[ddl_source(d, t->source)];
+    Source *source = d->p->streams[t->source].source;
+    bool catch_up = ddl_kind(d, t->source) == DDL_CATCH_UP, ok;
+    if (t->already_applied || t->position_only || (!catch_up && !atomic_load(&s->n_forks))) return true;
+    pthread_mutex_lock(&d->mutex);
+    while (!(ok = take_out(d, t)) && !source_is_stopping(source))
+        (void)clock_cond_wait_until(&d->changed, &d->mutex, clock_mono_ms() + 20);
+    pthread_mutex_unlock(&d->mutex);
+    return ok;
+}
+
+/* -- the point between two transactions -- */
+
+void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
+{
+    DdlSource *s = &d->sources[ddl_source(d, stream)];
+    Err err = {0};
+    bool ok = true;
+    if (ddl_kind(d, stream) == DDL_CATCH_UP) return;
+    pthread_mutex_lock(&d->mutex);
+    for (DdlMember *m = d->members; s->want_hold && ok && m; m = m->next) {
+        if (m->source != stream || !m->target->lock || lock_is_open(m->target->lock)) continue;
+        bool forked = false;
+        for (const DdlFork *f = s->forks; f; f = f->next)
+            forked |= f->member == m && !f->finished;
+        if (!forked) ok = ddl_begin_fork(d, m, at, m->cursor[DDL_MAIN], &err);
+    }
+    for (DdlFork *f = s->forks; s->want_rejoin && ok && f; f = f->next)
+        if (in_round(s, f) && !f->has_to) ok = ddl_end_fork(d, f, at, false, 0, &err);
+    if (ok)
+        s->want_hold = s->want_rejoin = false;
+    else
+        err_move(&s->failed, &err);
+    pthread_mutex_unlock(&d->mutex);
+}
+
+void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at)
+{
+    uint32_t source = ddl_source(d, stream);
+    unsigned kind = ddl_kind(d, stream);
+    pthread_mutex_lock(&d->mutex);
+    for (DdlMember *m = d->members; m; m = m->next) {
+        if (m->source != source) continue;
+        m->cursor[kind] = 0;
+        for (size_t i = 0; i < m->n_steps; i++)
+            if (point_covers(at, &m->steps[i]->id)) m->cursor[kind] = m->steps[i]->number;
+    }
+    ddl_bump(d, source);
+    pthread_mutex_unlock(&d->mutex);
+}
+
+bool ddl_may_begin(Ddl *d, uint32_t stream)
+{
+    bool may = true;
+    pthread_mutex_lock(&d->mutex);
+    for (const DdlMember *m = d->members; m; m = m->next)
+        if (m->source == ddl_source(d, stream) && m->target->altering && !ddl_open_fork(d, m)) may = false;
+    pthread_mutex_unlock(&d->mutex);
+    return may;
+}
+
+/* -- statements -- */
+
+static DdlStep *find_step(const DdlMember *m, Str identity)
+{
+    for (size_t i = 0; i < m->n_steps; i++)
+        if (str_eq(m->steps[i]->identity, identity)) return m->steps[i];
+    return NULL;
+}
+
+static uint64_t accepted(const DdlMember *m)
+{
+    uint64_t last, n = 0;
+    return m->target->lock && lock_member(m->target->lock, (uint32_t)m->no, &last, &n) ? n : 0;
+}
+
+/* The catch-up stream has come to a step: the member's fork goes no further when it is not accepted. */
+static bool meet_step(Ddl *d, DdlMember *m, const DdlStep *s, const StreamPoint *at, Err *err)
+{
+    DdlSource *src = &d->sources[m->source];
+    for (DdlFork *f = src->forks; f; f = f->next)
+        if (f->member == m && in_round(src, f) && !f->has_to && s->number > accepted(m))
+            return ddl_end_fork(d, f, at, true, s->number, err);
+    return true;
+}
+
+static bool known_step(Ddl *d, uint32_t stream, DdlMember *m, const DdlStep *s, const StreamPoint *at,
+                       Err *err)
+{
+    unsigned kind = ddl_kind(d, stream);
+    if (m->cursor[kind] < s->number) {
+        m->cursor[kind] = s->number;
+        ddl_bump(d, m->source);
+    }
+    return kind == DDL_MAIN || meet_step(d, m, s, at, err);
+}
+
+static bool keep_step(Ddl *d, DdlMember *m, DdlStep *s, DdlFork *open, Err *err)
+{
+    StrBuf txn = {0}, point = {0}, change = {0};
+    ddl_txn_json(&s->id, &txn);
+    point_format(&s->before, &point);
+    step_to_json(s->step, &change);
+    StoreStep row = {.member_no = m->no,
+                     .number = s->number,
+                     .identity = s->identity,
+                     .txn_json = sb_view(&txn),
+                     .point_json = sb_view(&point),
+                     .kind = str_of(ddl_step_kind_name(s->kind)),
+                     .change_json = sb_view(&change)};
+    StoreFork fork = {.source_id = d->p->task->sources[m->source].id,
+                      .member_no = m->no,
+                      .from_json = sb_view(&point),
+                      .needs = s->number};
+    bool ok = store_step(d->p->store, &row, open ? NULL : &fork, err);
+    if (ok && !open) ddl_add_fork(d, m, &s->before, s->number, fork.fork_no);
+    sb_done(&txn);
+    sb_done(&point);
+    sb_done(&change);
+    return ok;
+}
+
+static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const DdlEvent *e, Err *err)
+{
+    unsigned kind = ddl_kind(d, stream);
+    DdlFork *open = ddl_open_fork(d, m);
+    if (kind == DDL_CATCH_UP && !(open && in_round(&d->sources[m->source], open))) return true; /* main's */
+    const DdlStep *last = m->n_steps ? m->steps[m->n_steps - 1] : NULL;
+    const TableSchema *before = last && !last->step->after ? NULL : ddl_schema_at(m, UINT64_MAX);
+    SchemaStep *step;
+    LockStepKind what;
+    if (!ddl_make_step(d->p->streams[stream].flavor, before, m->m->name, e, &step, &what, err)) return false;
+    if (!step) return true;
+    DdlStep *s = mem_zalloc(sizeof *s);
+    s->number = m->n_steps + 1;
+    s->identity = (Str){str_dup(identity), identity.len};
+    s->id = e->id;
+    s->id.file = (Str){str_dup(e->id.file), e->id.file.len};
+    s->step = step;
+    s->kind = what;
+    point_copy(&s->before, e->point);
+    bool ok = keep_step(d, m, s, open, err);
+    ddl_add_step(m, s);
+    if (!ok) { /* nothing was stored */
+        m->n_steps--;
+        free((char *)s->identity.ptr);
+        free((char *)s->id.file.ptr);
+        point_done(&s->before);
+        step_free(s->step);
+        free(s);
+        return false;
+    }
+    log_write(LOGEV_SCHEMA_CHANGED, LOG_STR("table", m->label), LOG_U("number", s->number),
+              LOG_STR("statement", e->query->sql));
+    return known_step(d, stream, m, s, e->point, err);
+}
+
+static bool one_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e, Err *err)
+{
+    StrBuf identity = {0};
+    txn_identity(&e->id, e->id.server, &identity);
+    pthread_mutex_lock(&d->mutex);
+    DdlMember *m = ddl_know_member(d, info->member, info->number, info->first, info->target);
+    const DdlStep *s = find_step(m, sb_view(&identity));
+    bool ok =
+        s ? known_step(d, stream, m, s, e->point, err) : new_step(d, stream, m, sb_view(&identity), e, err);
+    pthread_mutex_unlock(&d->mutex);
+    sb_done(&identity);
+    return ok;
+}
+
+static bool refuse(const DdlEvent *e, const char *remedy, Err *err)
+{
+    return err_set_remedy(err, ERR_SOURCE_DDL, remedy, "%s of a routed table: " STR_FMT, e->what,
+                          STR_ARG(e->query->sql));
+}
+
+/* A table that is made: it belongs to its target from here on, with this definition. */
+static bool new_table(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, Err *err)
+{
+    SchemaStep *step;
+    LockStepKind kind;
+    CatalogMemberInfo info;
+    if (ddl_kind(d, stream) == DDL_CATCH_UP) return true;
+    if (!ddl_make_step(d->p->streams[stream].flavor, NULL, name, e, &step, &kind, err)) return false;
+    if (!step) return true;
+    bool ok = catalog_new_member(d->p->catalog, stream, name, step->after, &info, err);
+    step_free(step);
+    if (!ok) return false;
+    pthread_mutex_lock(&d->mutex);
+    DdlMember *m = ddl_know_member(d, info.member, info.number, info.first, info.target);
+    if (m->target->lock && !m->joined) ok = ddl_begin_fork(d, m, e->point, 0, err); /* until it is let in */
+    pthread_mutex_unlock(&d->mutex);
+    return ok;
+}
+
+/* Was the table dropped, as far as has been read? */
+static bool is_gone(Ddl *d, const CatalogMemberInfo *info)
+{
+    pthread_mutex_lock(&d->mutex);
+    const DdlMember *m = ddl_member(d, info->member);
+    bool gone = m && m->n_steps && !m->steps[m->n_steps - 1]->step->after;
+    pthread_mutex_unlock(&d->mutex);
+    return gone;
+}
+
+bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
+{
+    uint32_t source = ddl_source(d, stream);
+    Catalog *catalog = d->p->catalog;
+    const Load *load = d->p->streams[source].load;
+    bool create = strncmp(e->what, "CREATE TABLE", 12) == 0;
+    if (strncmp(e->what, "RENAME", 6) == 0)
+        return refuse(e, "renaming shard tables is not supported yet: leave them out by a rule", err);
+    size_t n = create ? MIN(e->n_tables, (size_t)1) : e->n_tables;
+    if (e->of_database) return refuse(e, "drop the tables one by one, so that each is followed", err);
+    for (size_t i = 0; i < n; i++) {
+        CatalogMemberInfo info;
+        TableName name = e->tables[i];
+        if (!catalog_routed(catalog, source, name)) continue;
+        bool known = catalog_find_member(catalog, source, name, &info);
+        if (create && !known && !new_table(d, stream, name, e, err)) return false;
+        if (create && known && !is_gone(d, &info)) continue; /* IF NOT EXISTS, or read again */
+        if (!known) continue;
+        if (load && !load_is_complete((Load *)load))
+            return refuse(e, "start anew when no schema changes: a table that is being copied cannot change",
+                          err);
+        if (!one_table(d, stream, &info, e, err)) return false;
+    }
+    return true;
+}
+
+/* -- versions -- */
+
+/* The rows' way into the target, from the lock's map of columns. */
+static const BindFeeds *feeds_of(const RowMap *map, const TableSchema *schema, Arena *arena)
+{
+    const TableSchema *target = map->target->schema;
+    BindFeeds *out = arena_new(arena, BindFeeds);
+    Str *columns = arena_array(arena, Str, schema->n_columns + 1);
+    BindFill *fills = arena_array(arena, BindFill, target->n_columns + 1);
+    bool plain = true;
+    for (uint32_t i = 0; i < target->n_columns; i++) {
+        const ColumnFeed *f = &map->feeds[i];
+        Str name = arena_str(arena, target->columns[i].name);
+        if (f->kind == FEED_COLUMN && f->column < schema->n_columns) columns[f->column] = name;
+        if (f->kind == FEED_FILL)
+            fills[out->n_fills++] =
+                (BindFill){name, f->fill == FILL_VALUE ? arena_str(arena, f->fill_text) : (Str){0}};
+        if (f->kind != FEED_TARGET) continue;
+        uint32_t same = schema_column(schema, name); /* both compute it */
+        if (same != NO_COLUMN) columns[same] = name;
+    }
+    for (uint32_t i = 0; i < schema->n_columns; i++)
+        plain &= str_eq(columns[i], schema->columns[i].name);
+    out->columns = columns;
+    out->fills = fills;
+    return plain && !out->n_fills ? NULL : out;
+}
+
+bool ddl_version(Ddl *d, uint32_t stream, const Member *member, Arena *arena, bool *known, DdlVersion *out,
+                 Err *err)
+{
+    RowMap map;
+    bool ok = true;
+    pthread_mutex_lock(&d->mutex);
+    DdlMember *m = ddl_member(d, member);
+    *known = m && (m->n_steps || m->target->lock);
+    if (*known) {
+        *out = (DdlVersion){.number = m->cursor[ddl_kind(d, stream)]};
+        out->schema = ddl_schema_at(m, out->number);
+        if (m->target->lock && m->joined) {
+            ok = lock_row_map(m->target->lock, (uint32_t)m->no, out->number, arena, &map, err) ||
+                 err_wrap(err, STR_FMT, STR_ARG(m->label));
+            if (ok) out->feeds = feeds_of(&map, out->schema, arena);
+        }
+    }
+    pthread_mutex_unlock(&d->mutex);
+    return ok;
+}
+
+bool ddl_has_lock(Ddl *d, const Member *member)
+{
+    pthread_mutex_lock(&d->mutex);
+    const DdlMember *m = ddl_member(d, member);
+    bool has = m && m->target->lock && m->joined;
+    pthread_mutex_unlock(&d->mutex);
+    return has;
+}

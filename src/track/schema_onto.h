@@ -1,0 +1,23 @@
+/* A change between two versions of what shards have in common, laid onto the live target: which may have more
+ * columns, wider types, other indexes, and the keys of a key strategy. What the change does not speak of
+ * stays as it is. Pure. */
+#ifndef SM_TRACK_SCHEMA_ONTO_H
+#define SM_TRACK_SCHEMA_ONTO_H
+
+#include "track/schema_emit.h"
+#include "track/version.h"
+
+typedef struct OntoChange {
+    const Version *from, *to;
+    const uint32_t *columns; /* one per column of to: its predecessor in from, or NO_COLUMN */
+    Str rows;
+    bool drop;
+    bool keyed; /* a key strategy has changed the target's ids and keys: unique keys cannot follow */
+} OntoChange;
+
+/* *out and what it points to: in arena, but for live, which it borrows. ERR_TRACK_TARGET: a unique key of a
+ * keyed target, or a type that the live column cannot become. */
+NODISCARD bool schema_onto(const TableSchema *live, const OntoChange *c, Arena *arena, EmitChange *out,
+                           Err *err);
+
+#endif
