@@ -24,6 +24,7 @@ void applier_free(Applier *a)
 {
     if (!a) return;
     CHECK(a->n_pending == 0 && a->n_work == 0, "an applier hands back what it took");
+    insert_done(a);
     conn_close(a->conn);
     conn_cancel_free(a->cancel);
     waker_done(&a->waker);
@@ -32,6 +33,7 @@ void applier_free(Applier *a)
     sb_done(&a->lock.sql);
     sb_done(&a->text);
     sb_done(&a->missed);
+    free(a->parked);
     free(a->pending);
     free(a->work);
     free(a);
@@ -83,22 +85,16 @@ static bool check_warnings(Applier *a, unsigned warnings, Err *err)
     return !err_is_set(err);
 }
 
-/* A server cuts the connection at a packet beyond its bound: that would look like a passing loss. */
-static bool fits_packet(const Applier *a, size_t bytes, Err *err)
+bool applier_fits_packet(const Applier *a, size_t bytes, Err *err)
 {
     if (bytes <= a->dialect.max_packet) return true;
     return err_set(err, ERR_APPLY_TOO_LARGE, "%zu bytes as a statement, max_allowed_packet is %zu", bytes,
                    a->dialect.max_packet);
 }
 
-bool applier_exec_rows(Applier *a, Str sql, uint64_t expected, Err *err)
+bool applier_check_rows(Applier *a, uint64_t expected, uint64_t affected, unsigned warnings, Err *err)
 {
-    uint64_t affected = 0;
-    unsigned warnings = 0;
-    if (!fits_packet(a, sql.len, err)) return false;
-    atomic_fetch_add(&a->n_statements, 1);
-    if (!conn_exec_warn(a->conn, sql, &affected, &warnings, err) || !check_warnings(a, warnings, err))
-        return false;
+    if (!check_warnings(a, warnings, err)) return false;
     if (affected == expected) return true;
     if (affected > expected)
         return err_set(err, ERR_APPLY_TARGET,
@@ -108,10 +104,21 @@ bool applier_exec_rows(Applier *a, Str sql, uint64_t expected, Err *err)
                    (unsigned long long)affected);
 }
 
+bool applier_exec_rows(Applier *a, Str sql, uint64_t expected, Err *err)
+{
+    uint64_t affected = 0;
+    unsigned warnings = 0;
+    if (!applier_fits_packet(a, sql.len, err)) return false;
+    atomic_fetch_add(&a->n_statements, 1);
+    return conn_exec_warn(a->conn, sql, &affected, &warnings, err) &&
+           applier_check_rows(a, expected, affected, warnings, err);
+}
+
 static bool connect(Applier *a, Err *err)
 {
     if (a->conn) return true;
     if (!session_open(&a->opts.session, &a->conn, &a->dialect, err)) return false;
+    a->bulk_offered = a->dialect.is_mariadb && !a->dialect.is_tidb && bulk_is_offered(a->conn);
     atomic_store(&a->connected, true);
     log_write(LOGEV_APPLIER_CONNECTED, LOG_U("applier", a->opts.index), LOG_S("server", a->dialect.version));
     return true;
@@ -119,6 +126,7 @@ static bool connect(Applier *a, Err *err)
 
 static void disconnect(Applier *a)
 {
+    insert_forget(a);
     conn_close(a->conn);
     a->conn = NULL;
     atomic_store(&a->connected, false);
@@ -127,6 +135,7 @@ static void disconnect(Applier *a)
 bool applier_begin(Applier *a, Err *err)
 {
     a->began = false;
+    a->n_parked = 0;
     if (!connect(a, err)) return false;
     if (FAULT("apply.begin")) return err_set(err, ERR_DB_LOST, "fault apply.begin");
     if (!conn_exec(a->conn, str_of(session_begin_sql(&a->dialect)), NULL, err)) return false;
@@ -159,7 +168,7 @@ bool applier_commit(Applier *a, const ApplyOutcome *work, size_t n, Err *err)
     sb_clear(&a->text);
     meta_applied_sql(&a->opts.meta, a->opts.index, a->commit_seq + 1, sb_view(&e.out), &a->text);
     sb_done(&e.out);
-    if (!fits_packet(a, a->text.len, err)) return false;
+    if (!applier_fits_packet(a, a->text.len, err)) return false;
     if (FAULT("apply.after_rows")) return err_set(err, ERR_DB_LOST, "fault apply.after_rows");
     if (!conn_exec(a->conn, sb_view(&a->text), NULL, err)) return false;
     if (FAULT("apply.before_commit")) return err_set(err, ERR_DB_LOST, "fault apply.before_commit");
@@ -239,7 +248,7 @@ static bool send(Applier *a, SqlStatement *s, Err *err)
 {
     if (s->rows == 0) return true;
     rowsql_end(s, &a->dialect);
-    if (!fits_packet(a, s->sql.len, err)) return false;
+    if (!applier_fits_packet(a, s->sql.len, err)) return false;
     size_t rows = s->rows;
     if (s->kind == SQL_LOCK) {
         Rows found = {0};
@@ -266,24 +275,6 @@ static bool is_full(const Applier *a, const SqlStatement *s)
     return s->rows >= a->opts.statement_rows || s->sql.len >= a->opts.statement_bytes;
 }
 
-static bool run_inserts(Applier *a, const BatchOp *ops, size_t n, Err *err)
-{
-    SqlStatement *s = &a->statement;
-    s->rows = 0;
-    s->shape = NULL;
-    for (size_t i = 0; i < n; i++) {
-        Shape *shape;
-        if (!rowsql_shape(ops[i].op->binding, &ops[i].after, &shape, err)) return false;
-        if (s->rows && (shape != s->shape || is_full(a, s))) {
-            if (!send(a, s, err)) return false;
-            s->rows = 0;
-        }
-        if (s->rows == 0) rowsql_begin(s, SQL_INSERT, ops[i].op->binding->target, shape);
-        if (!rowsql_add_row(s, ops[i].op->binding, &ops[i].after, err)) return false;
-    }
-    return send(a, s, err);
-}
-
 static bool run_deletes(Applier *a, const BatchOp *ops, size_t n, Err *err)
 {
     SqlStatement *s = &a->statement;
@@ -302,7 +293,7 @@ static bool run_deletes(Applier *a, const BatchOp *ops, size_t n, Err *err)
 /* The fast UPDATE: lock and count the rows, then one multi-row upsert (design, promise 3). */
 static bool may_upsert(const BatchOp *o)
 {
-    return o->op->binding->target->primary_is_only_key && o->after.full &&
+    return o->op->binding->target->primary_is_only_key && !o->op->binding->target->parked && o->after.full &&
            (o->op->keys_unchanged || o->replaced);
 }
 
@@ -334,7 +325,7 @@ static bool run_upserts(Applier *a, const BatchOp *ops, size_t n, Err *err)
 static bool send_updates(Applier *a, size_t n, Err *err)
 {
     if (n == 0) return true;
-    if (!fits_packet(a, a->text.len, err)) return false;
+    if (!applier_fits_packet(a, a->text.len, err)) return false;
     uint64_t affected[UPDATES_A_TRIP];
     size_t done = 0;
     unsigned warnings = 0;
@@ -344,17 +335,25 @@ static bool send_updates(Applier *a, size_t n, Err *err)
     if (!check_warnings(a, warnings, err)) return false;
     for (size_t i = 0; i < done; i++)
         if (affected[i] != 1)
-            return err_set(err, ERR_APPLY_MISSED, "an UPDATE met %llu rows", (unsigned long long)affected[i]);
+            return err_set(err, ERR_APPLY_MISSED, "a statement met %llu rows",
+                           (unsigned long long)affected[i]);
     return true;
 }
 
-/* UPDATEs one by one, many in one round trip where the server takes several statements. */
+static bool one_statement(StrBuf *out, const BatchOp *o, Err *err)
+{
+    return o->kind == ROW_DELETE ? rowsql_delete_one(out, o->op, err)
+                                 : rowsql_update_one(out, o->op, &o->after, err);
+}
+
+/* UPDATEs (and DELETEs that ask for more than the key) one by one, many in one round trip where the server
+ * takes several statements. */
 static bool run_updates(Applier *a, const BatchOp *ops, size_t n, Err *err)
 {
     size_t in_trip = 0, most = a->dialect.multi_statements ? UPDATES_A_TRIP : 1;
     sb_clear(&a->text);
     for (size_t i = 0; i < n; i++) {
-        if (may_upsert(&ops[i])) continue;
+        if (ops[i].kind == ROW_UPDATE && may_upsert(&ops[i])) continue;
         if (in_trip == most || (in_trip && a->text.len >= a->opts.statement_bytes)) {
             if (!send_updates(a, in_trip, err)) return false;
             sb_clear(&a->text);
@@ -362,13 +361,13 @@ static bool run_updates(Applier *a, const BatchOp *ops, size_t n, Err *err)
         }
         size_t before = a->text.len;
         if (in_trip) sb_ch(&a->text, ';');
-        if (!rowsql_update_one(&a->text, ops[i].op, &ops[i].after, err)) return false;
+        if (!one_statement(&a->text, &ops[i], err)) return false;
         if (in_trip && a->text.len > a->dialect.max_packet) { /* the trip without it, then it alone */
             a->text.len = before;
             if (!send_updates(a, in_trip, err)) return false;
             sb_clear(&a->text);
             in_trip = 0;
-            if (!rowsql_update_one(&a->text, ops[i].op, &ops[i].after, err)) return false;
+            if (!one_statement(&a->text, &ops[i], err)) return false;
         }
         in_trip++;
     }
@@ -379,17 +378,17 @@ static bool run_keyless(Applier *a, const BatchOp *ops, size_t n, Err *err)
 {
     for (size_t i = 0; i < n; i++) {
         sb_clear(&a->text);
-        bool ok = ops[i].kind == ROW_DELETE ? rowsql_delete_one(&a->text, ops[i].op, err)
-                                            : rowsql_update_one(&a->text, ops[i].op, &ops[i].after, err);
-        if (!ok || !applier_exec_rows(a, sb_view(&a->text), 1, err)) return false;
+        if (!one_statement(&a->text, &ops[i], err) || !applier_exec_rows(a, sb_view(&a->text), 1, err))
+            return false;
     }
     return true;
 }
 
 static bool run_group(Applier *a, const BatchOp *ops, size_t n, Err *err)
 {
-    if (ops[0].kind == ROW_INSERT) return run_inserts(a, ops, n, err);
+    if (ops[0].kind == ROW_INSERT) return insert_run(a, ops, n, err);
     if (ops[0].op->binding->target->row_key == NO_COLUMN) return run_keyless(a, ops, n, err);
+    if (ops[0].op->binding->target->parked) return run_updates(a, ops, n, err);
     if (ops[0].kind == ROW_DELETE) return run_deletes(a, ops, n, err);
     return run_upserts(a, ops, n, err) && run_updates(a, ops, n, err);
 }
@@ -403,7 +402,7 @@ static bool run_batch_once(Applier *a, Err *err)
         }
         if (!run_group(a, &a->batch.ops[i], end - i, err)) return false;
     }
-    return applier_commit(a, a->work, a->n_work, err);
+    return parked_check_batch(a, err) && applier_commit(a, a->work, a->n_work, err);
 }
 
 /* -- taking work -- */
@@ -469,6 +468,7 @@ static void finish_work(Applier *a, bool committed)
 {
     const ApplyHooks *h = &a->opts.hooks;
     if (committed) {
+        parked_committed(a);
         atomic_fetch_add(&a->n_batches, 1);
         h->committed(h->ctx, a->opts.index, a->commit_seq, a->work, a->n_work);
     }
@@ -499,20 +499,35 @@ static bool build(Applier *a)
     return any;
 }
 
+/* May the refusal be the bulk command's own? Then the same batch as text decides. */
+static bool try_as_text(Applier *a, const Err *err)
+{
+    return a->bulk_used && err->code != ERR_DB_DUPLICATE_KEY;
+}
+
 /* The batch in work[], to its end. False: the task fails. */
 static bool run_batch(Applier *a)
 {
+    a->text_only = false;
     for (;;) {
         Err err = {0};
         if (!build(a)) {
             finish_work(a, false);
             return true;
         }
+        a->bulk_used = false;
         bool ok = run_batch_once(a, &err);
         ApplyVerdict v = ok ? APPLY_COMMITTED : applier_after_error(a, &err);
+        if (v == APPLY_REFUSED && try_as_text(a, &err)) {
+            log_error(LOGEV_APPLIER_TEXT, &err, LOG_U("applier", a->opts.index));
+            err_clear(&err);
+            a->text_only = true;
+            continue;
+        }
         err_clear(&err);
         switch (v) {
         case APPLY_COMMITTED:
+            a->bulk_refused |= a->text_only;
             (void)FAULT("apply.before_ack");
             finish_work(a, true);
             return true;

@@ -93,15 +93,23 @@ static bool record_missed(Applier *a, Plan *p, size_t at, Err *err)
 static bool apply_one(Applier *a, Plan *p, size_t at, Err *err)
 {
     const RowOp *op = p->ops[at];
-    bool ok = false;
-    sb_clear(&a->text);
-    switch (op->kind) {
-    case ROW_INSERT: ok = rowsql_insert_one(&a->text, op, err); break;
-    case ROW_UPDATE: ok = rowsql_update_one(&a->text, op, &op->after, err); break;
-    case ROW_DELETE: ok = rowsql_delete_one(&a->text, op, err); break;
+    bool ok = false, parked = false;
+    if (op->binding->target->parked) {
+        ok = parked_apply(a, op, &parked, err);
+        Txn *t = p->work[p->owner[at]].txn;
+        t->counts.parked += parked;
+        t->counts.applied -= parked;
+        if (ok) return true;
+    } else {
+        sb_clear(&a->text);
+        switch (op->kind) {
+        case ROW_INSERT: ok = rowsql_insert_one(&a->text, op, err); break;
+        case ROW_UPDATE: ok = rowsql_update_one(&a->text, op, &op->after, err); break;
+        case ROW_DELETE: ok = rowsql_delete_one(&a->text, op, err); break;
+        }
+        if (!ok) return false;
+        if (applier_exec_rows(a, sb_view(&a->text), 1, err)) return true;
     }
-    if (!ok) return false;
-    if (applier_exec_rows(a, sb_view(&a->text), 1, err)) return true;
     if (err->code != ERR_APPLY_MISSED || !p->final || !a->opts.record_missing) return false;
     err_clear(err);
     return record_missed(a, p, at, err);
@@ -113,6 +121,7 @@ static bool attempt(Applier *a, Plan *p, Err *err)
     for (size_t i = 0; i < p->n_work; i++) {
         p->work[i].txn->counts.applied = p->work[i].txn->n_ops;
         p->work[i].txn->counts.missed = 0;
+        p->work[i].txn->counts.parked = 0;
     }
     if (!applier_begin(a, err)) return false;
     for (size_t i = 0; i < p->n_ops; i++) {
@@ -391,6 +400,7 @@ static void finish_plan(Applier *a, Plan *p, bool committed)
         atomic_fetch_add(&a->n_rows, p->work[i].txn->n_ops);
     }
     if (committed) {
+        parked_committed(a);
         atomic_fetch_add(&a->n_batches, 1);
         h->committed(h->ctx, a->opts.index, a->commit_seq, p->work, p->n_work);
     }

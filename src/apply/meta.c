@@ -30,7 +30,7 @@ static const struct {
      "task VARCHAR(128) NOT NULL, stream VARCHAR(64) NOT NULL, point LONGTEXT NOT NULL,"
      " rows_read BIGINT UNSIGNED NOT NULL, rows_applied BIGINT UNSIGNED NOT NULL,"
      " rows_filtered BIGINT UNSIGNED NOT NULL, rows_missed BIGINT UNSIGNED NOT NULL,"
-     " rows_loaded BIGINT UNSIGNED NOT NULL,"
+     " rows_loaded BIGINT UNSIGNED NOT NULL, rows_parked BIGINT UNSIGNED NOT NULL,"
      " transactions BIGINT UNSIGNED NOT NULL, moved DATETIME NOT NULL, PRIMARY KEY (task, stream)"},
     {"sm_chunk",
      "task VARCHAR(128) NOT NULL, stream VARCHAR(64) NOT NULL, chunk BIGINT UNSIGNED NOT NULL,"
@@ -45,6 +45,9 @@ static const struct {
      " repeatable TINYINT NOT NULL, fingerprint_before LONGTEXT, fingerprint_after LONGTEXT,"
      " state VARCHAR(10) NOT NULL, attempts INT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, error TEXT,"
      " planned DATETIME NOT NULL, started DATETIME, ended DATETIME, PRIMARY KEY (task, job, n)"},
+    {"sm_parked",
+     "task VARCHAR(128) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL,"
+     " parked_table VARCHAR(64) NOT NULL, PRIMARY KEY (task, target_schema, target_table)"},
     {"sm_missed",
      "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, task VARCHAR(128) NOT NULL,"
      " stream VARCHAR(64) NOT NULL, source_transaction VARCHAR(255) NOT NULL, row_no BIGINT UNSIGNED NOT "
@@ -248,7 +251,7 @@ static bool read_floors(Conn *c, const MetaTask *m, const Str *only, bool lock, 
     Rows rows = {0};
     bool ok = false;
     sb_c(&sql, "SELECT stream, point, rows_read, rows_applied, rows_filtered, rows_missed, rows_loaded, "
-               "transactions FROM ");
+               "rows_parked, transactions FROM ");
     meta_table(&sql, m, "sm_floor");
     meta_where_task(&sql, m);
     if (only) {
@@ -259,13 +262,14 @@ static bool read_floors(Conn *c, const MetaTask *m, const Str *only, bool lock, 
     if (!conn_query(c, sb_view(&sql), &rows, err)) goto out;
     *out = arena_array(arena, MetaFloor, rows.n_rows + 1);
     *n = 0;
-    for (Str v[8]; rows_next(&rows, v);) {
+    for (Str v[9]; rows_next(&rows, v);) {
         MetaFloor *f = &(*out)[(*n)++];
         f->stream = arena_str(arena, v[0]);
         f->point_json = arena_str(arena, v[1]);
         if (!meta_u64(v[2], &f->counts.read, err) || !meta_u64(v[3], &f->counts.applied, err) ||
             !meta_u64(v[4], &f->counts.filtered, err) || !meta_u64(v[5], &f->counts.missed, err) ||
-            !meta_u64(v[6], &f->counts.loaded, err) || !meta_u64(v[7], &f->transactions, err))
+            !meta_u64(v[6], &f->counts.loaded, err) || !meta_u64(v[7], &f->counts.parked, err) ||
+            !meta_u64(v[8], &f->transactions, err))
             goto out;
     }
     ok = true;
@@ -358,11 +362,12 @@ static bool write_floor(Conn *c, const MetaTask *m, const MetaFloor *f, Err *err
     sb_quoted(&values, f->point_json);
     sb_printf(&values,
               ", rows_read = %llu, rows_applied = %llu, rows_filtered = %llu, rows_missed = %llu, "
-              "rows_loaded = %llu, transactions = %llu,"
+              "rows_loaded = %llu, rows_parked = %llu, transactions = %llu,"
               " moved = UTC_TIMESTAMP()",
               (unsigned long long)f->counts.read, (unsigned long long)f->counts.applied,
               (unsigned long long)f->counts.filtered, (unsigned long long)f->counts.missed,
-              (unsigned long long)f->counts.loaded, (unsigned long long)f->transactions);
+              (unsigned long long)f->counts.loaded, (unsigned long long)f->counts.parked,
+              (unsigned long long)f->transactions);
     sb_c(&sql, "UPDATE ");
     meta_table(&sql, m, "sm_floor");
     sb_str(&sql, sb_view(&values));

@@ -1,6 +1,7 @@
 #include "apply/rowsql.h"
 #include <stdlib.h>
 #include <jansson.h>
+#include "apply/parked.h"
 #include "base/check.h"
 #include "decode/row.h"
 #include "decode/value.h"
@@ -287,11 +288,26 @@ static bool add_key_equality(StrBuf *out, const Binding *b, const RowImage *imag
     return ok;
 }
 
+/* " AND `shard`='s1'": where another shard's row may stand in this one's place. */
+static bool add_provenance(StrBuf *out, const Binding *b, Err *err)
+{
+    for (uint32_t i = 0; i < b->n_constants; i++) {
+        uint32_t column = b->n_columns + i;
+        if (!parked_is_provenance(b->target->parked, b->columns[column].target_column)) continue;
+        sb_c(out, " AND ");
+        sb_str(out, b->columns[column].sql_name);
+        sb_ch(out, '=');
+        if (!value(out, b, column, b->constants[i], err)) return false;
+    }
+    return true;
+}
+
 /* The row of the before image: by key, or every column with <=> for tables without one. */
 static bool add_where(StrBuf *out, const Binding *b, const RowImage *image, Err *err)
 {
     sb_c(out, " WHERE ");
-    if (b->target->row_key != NO_COLUMN) return add_key_equality(out, b, image, err);
+    if (b->target->row_key != NO_COLUMN)
+        return add_key_equality(out, b, image, err) && (!b->target->parked || add_provenance(out, b, err));
     if (!image->full)
         return err_set_remedy(err, ERR_TRACK_TARGET,
                               "set binlog_row_image=FULL on the source, or give the table a key",
@@ -308,6 +324,30 @@ static bool add_where(StrBuf *out, const Binding *b, const RowImage *image, Err 
     sb_c(out, " LIMIT 1");
     fields_done(&f);
     return ok;
+}
+
+bool rowsql_where(StrBuf *out, const RowOp *op, Err *err)
+{
+    return add_where(out, op->binding, &op->before, err);
+}
+
+bool rowsql_assignments(StrBuf *out, const RowOp *op, Err *err)
+{
+    return add_assignments(out, op->binding, &op->after, err);
+}
+
+bool rowsql_insert_more(StrBuf *out, const RowOp *op, const RowsqlMore *more, Err *err)
+{
+    Shape *shape;
+    if (!rowsql_shape(op->binding, &op->after, &shape, err)) return false;
+    CLEANUP(sb_done) StrBuf values = {0};
+    if (!add_values(&values, shape, op->binding, &op->after, err)) return false;
+    Str columns = shape->column_list; /* both begin with a parenthesis */
+    sb_printf(out, "INSERT INTO " STR_FMT " (" STR_FMT ",", STR_ARG(more->table), STR_ARG(more->columns));
+    sb_add(out, columns.ptr + 1, columns.len - 1);
+    sb_printf(out, " VALUES (" STR_FMT ",", STR_ARG(more->values));
+    sb_add(out, values.ptr + 1, values.len - 1);
+    return true;
 }
 
 bool rowsql_update_one(StrBuf *out, const RowOp *op, const RowImage *after, Err *err)

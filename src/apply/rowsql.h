@@ -38,6 +38,16 @@ NODISCARD bool rowsql_update_one(StrBuf *out, const RowOp *op, const RowImage *a
 NODISCARD bool rowsql_delete_one(StrBuf *out, const RowOp *op, Err *err);
 NODISCARD bool rowsql_insert_one(StrBuf *out, const RowOp *op, Err *err);
 
+/* " WHERE …" that finds the row of the before image, in the target or beside it. */
+NODISCARD bool rowsql_where(StrBuf *out, const RowOp *op, Err *err);
+/* `a`=v,… of the after image. */
+NODISCARD bool rowsql_assignments(StrBuf *out, const RowOp *op, Err *err);
+/* An INSERT of the after image into another table with more columns: "`x`,`y`" and their values stand before. */
+typedef struct RowsqlMore {
+    Str table, columns, values;
+} RowsqlMore;
+NODISCARD bool rowsql_insert_more(StrBuf *out, const RowOp *op, const RowsqlMore *more, Err *err);
+
 /* From column *at on, the next column of the image whose text the server has to convert: its value as a SQL
  * literal replaces out's text, *at is moved to it. False: there is none. */
 bool rowsql_next_converted(const Binding *b, const RowImage *image, uint32_t *at, StrBuf *out);

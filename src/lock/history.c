@@ -89,14 +89,13 @@ static bool in_list(const Str *list, uint32_t n, Str name)
     return false;
 }
 
-/* Was the column of node i added after what the member has accepted, which had one of that name? Then rows in
- * the target hold values that the member gave up. */
-static bool is_added_again(const LockMember *m, uint32_t i, uint32_t column)
+/* Was the column of node i added after node `from`, which had one of that name? */
+static bool is_added_again(const LockMember *m, int32_t from, uint32_t i, uint32_t column)
 {
-    const Version *had = m->nodes[m->accepted].version, *now = m->nodes[i].version;
+    const Version *had = m->nodes[from].version, *now = m->nodes[i].version;
     if (now->origins[column].kind != ORIGIN_ADDED) return false;
     if (schema_column(had->schema, now->schema->columns[column].name) == NO_COLUMN) return false;
-    for (; (int32_t)i > m->accepted; i--)
+    for (; (int32_t)i > from; i--)
         for (uint32_t k = m->nodes[i].n_moves; k-- > 0;) {
             column = m->nodes[i].moves[k]->from[column];
             if (column == NO_COLUMN) return true;
@@ -104,20 +103,21 @@ static bool is_added_again(const LockMember *m, uint32_t i, uint32_t column)
     return false;
 }
 
-/* The member's lost columns and those that it added again on its way to node i; the pool's. */
+/* The member's lost columns and those that it added again on its way to node i: rows in the target hold values
+ * that it gave up. The list is the pool's. */
 static void add_lost_on_way(const Lock *l, const LockMember *m, uint32_t i, VersionView *v)
 {
     const TableSchema *s = v->version->schema;
     StrBuf key = {0};
     uint32_t n = 0;
     for (uint32_t c = 0; c < s->n_columns; c++)
-        if (is_added_again(m, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name)) n++;
+        if (is_added_again(m, m->accepted, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name)) n++;
     if (!n) return;
     sb_c(&key, "lost");
     for (uint32_t k = 0; k < m->n_lost; k++)
         sb_printf(&key, ";" STR_FMT, STR_ARG(m->lost[k]));
     for (uint32_t c = 0; c < s->n_columns; c++)
-        if (is_added_again(m, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name))
+        if (is_added_again(m, m->accepted, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name))
             sb_printf(&key, ";" STR_FMT, STR_ARG(s->columns[c].name));
     v->n_lost = m->n_lost + n;
     v->lost = map_get(&l->pool->memo, sb_view(&key));
@@ -127,7 +127,7 @@ static void add_lost_on_way(const Lock *l, const LockMember *m, uint32_t i, Vers
         for (uint32_t k = 0; k < m->n_lost; k++)
             list[n++] = m->lost[k];
         for (uint32_t c = 0; c < s->n_columns; c++)
-            if (is_added_again(m, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name))
+            if (is_added_again(m, m->accepted, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name))
                 list[n++] = s->columns[c].name;
         map_put(&l->pool->memo, sb_view(&key), list);
         v->lost = list;
@@ -165,11 +165,13 @@ void lock_set_lost(Lock *l, LockMember *m, int32_t from, const bool *replaced)
     uint32_t n = 0;
     for (uint32_t i = 0; i < target->schema->n_columns; i++) {
         Str name = target->schema->columns[i].name;
-        if ((replaced && replaced[i]) || schema_column(now->schema, name) != NO_COLUMN) continue;
-        bool had = false;
-        for (int32_t k = MAX(from, 0); k < m->accepted; k++)
+        if (schema_column(now->schema, name) != NO_COLUMN) continue;
+        bool had = false, other = replaced && replaced[i];
+        /* rows on their way bring theirs; those written have brought it, if it was this column */
+        int32_t low = (int32_t)lock_low(m, m->accepted);
+        for (int32_t k = other ? low : MIN(low, MAX(from, 0)); k < m->accepted; k++)
             had |= schema_column(m->nodes[k].version->schema, name) != NO_COLUMN;
-        if (had || in_list(m->lost, m->n_lost, name)) list[n++] = version_text(l->pool, name);
+        if (had || (!other && in_list(m->lost, m->n_lost, name))) list[n++] = version_text(l->pool, name);
     }
     free(m->lost);
     m->lost = list;
@@ -178,10 +180,19 @@ void lock_set_lost(Lock *l, LockMember *m, int32_t from, const bool *replaced)
 
 /* -- the base moves -- */
 
+/* What has been accepted holds another column of one's name: seen from there it would be no common one. */
+static bool adds_any_again(const LockMember *m, uint32_t from)
+{
+    for (uint32_t c = 0; c < m->nodes[m->accepted].version->schema->n_columns; c++)
+        if (is_added_again(m, (int32_t)from, (uint32_t)m->accepted, c)) return true;
+    return false;
+}
+
 /* The place of a version that agrees with v, written everywhere: the last one not above `most`. */
 static bool find_common(const Lock *l, const LockMember *m, const VersionView *v, uint32_t most, uint32_t *at)
 {
     for (uint32_t i = most + 1; i-- > 0;) {
+        if (adds_any_again(m, i)) continue;
         VersionView own = lock_view(l, m, i);
         if (version_agreement(&own, v, NULL) != AGREE_WHOLLY) continue;
         *at = i;
@@ -202,7 +213,7 @@ static bool find_places(const Lock *l, uint32_t *at)
     const LockMember *first = &l->members[0];
     for (uint32_t q = lock_low(first, first->accepted) + 1; q-- > 0;) {
         VersionView v = lock_view(l, first, q);
-        bool all = !has_model(first, q + 1), moves = q > 0;
+        bool all = !has_model(first, q + 1) && !adds_any_again(first, q), moves = q > 0;
         at[0] = q;
         for (uint32_t i = 1; all && i < l->n_members; i++) {
             const LockMember *m = &l->members[i];

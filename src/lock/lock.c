@@ -357,6 +357,17 @@ bool lock_member(const Lock *l, uint32_t member, uint64_t *last, uint64_t *accep
     return m->gate != LOCK_OUTSIDE;
 }
 
+bool lock_knows(const Lock *l, uint32_t member)
+{
+    return lock_find(l, member) != NULL;
+}
+
+bool lock_job(const Lock *l, uint64_t *job)
+{
+    *job = l->job.id;
+    return l->job.phase == JOB_DRAIN || l->job.phase == JOB_ALTER;
+}
+
 bool lock_is_open(const Lock *l)
 {
     return l->begun && l->job.phase != JOB_DRAIN && l->job.phase != JOB_ALTER;

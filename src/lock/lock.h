@@ -236,6 +236,9 @@ NODISCARD bool lock_from_json(VersionPool *pool, Str json, const LockOpts *opts,
 LockState lock_state(const Lock *l);
 /* The number of the last step of the member (the version of a row read now), and the last accepted one. */
 NODISCARD bool lock_member(const Lock *l, uint32_t member, uint64_t *last, uint64_t *accepted);
+bool lock_knows(const Lock *l, uint32_t member);
+/* The job that shuts the target; false: none runs. */
+bool lock_job(const Lock *l, uint64_t *job);
 bool lock_is_open(const Lock *l); /* no job runs: accepted rows may be written */
 const Version *lock_target(const Lock *l);
 /* How rows of a member's accepted version go into the target. ERR_LOCK_EVENT: not accepted. */

@@ -12,7 +12,7 @@
  *   file     varint length + server, varint length + file   if NEW_CONTEXT without GTID
  *   number   varint gno / seq / end position
  *   range    varint from, varint length, 4 crc              if PIECE
- *   counts   varint read, filtered, applied, missed, loaded */
+ *   counts   varint read, filtered, applied, missed, loaded, parked */
 enum {
     NEW_STREAM = 1,
     HAS_GTID = 2,
@@ -88,6 +88,7 @@ void applied_encode(AppliedEncoder *e, Str stream, const Txn *t)
     sb_varint(&e->out, t->counts.applied);
     sb_varint(&e->out, t->counts.missed);
     sb_varint(&e->out, t->counts.loaded);
+    sb_varint(&e->out, t->counts.parked);
 }
 
 void txn_identity(const TxnId *id, const char *server, StrBuf *out)
@@ -207,6 +208,7 @@ static bool take_entry(Reader *r, Decoder *d, TxnId *id, AppliedRange *range, bo
     range->counts.applied = reader_varint(r);
     range->counts.missed = reader_varint(r);
     range->counts.loaded = reader_varint(r);
+    range->counts.parked = reader_varint(r);
     if (*whole) range->to = range->counts.read;
     return reader_ok(r);
 }

@@ -34,16 +34,6 @@ bool binlog_file_cmp(Str a, Str b, int *out)
     return true;
 }
 
-bool point_contains(const StreamPoint *a, const StreamPoint *b)
-{
-    int order;
-    if (a->gtids && b->gtids) return gtidset_subset(b->gtids, a->gtids);
-    if (a->gtids || b->gtids || !a->file || !b->file || !a->server || !b->server) return false;
-    if (strcmp(a->server, b->server) != 0 || !binlog_file_cmp(str_of(b->file), str_of(a->file), &order))
-        return false;
-    return order < 0 || (order == 0 && b->pos <= a->pos);
-}
-
 void point_set_file(StreamPoint *p, Str file, uint64_t pos)
 {
     if (!p->file || !str_eqc(file, p->file)) {

@@ -37,9 +37,6 @@ void point_copy(StreamPoint *dst, const StreamPoint *src);
  * differ in more than the number: then nobody can say. */
 bool binlog_file_cmp(Str a, Str b, int *out);
 void point_set_file(StreamPoint *p, Str file, uint64_t pos);
-/* Is everything before b also before a? By GTID where both have sets, else by file:position of one server;
- * false where nobody can say. */
-bool point_contains(const StreamPoint *a, const StreamPoint *b);
 /* {"flavor","gtid","file","pos","server","evidence":{"pos","size","timestamp","crc"}}; keys absent when not
  * known. */
 void point_format(const StreamPoint *p, StrBuf *json);

@@ -76,6 +76,12 @@ typedef struct PartitionRule {
     size_t n_instances;
 } PartitionRule;
 
+/* What happens to a row whose key another shard's row has. */
+typedef enum ConflictPolicy {
+    CONFLICT_STOP,  /* its source stops */
+    CONFLICT_TABLE, /* the row of the shard that stands later in the task is parked */
+} ConflictPolicy;
+
 /* `key` of a routing rule; {0} when it has none. */
 typedef struct KeyRule {
     KeyStrategy strategy;
@@ -90,6 +96,7 @@ typedef struct KeyRule {
     size_t n_plain_keys;
     ReferenceRule *references;
     size_t n_references;
+    ConflictPolicy on_conflict;
     bool no_foreign_keys; /* do not look for references in the shards' foreign keys */
     ConfigPlace place;
 } KeyRule;

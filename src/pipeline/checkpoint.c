@@ -52,6 +52,8 @@ static bool part_is_covered(void *ctx, const LedgerPart *part)
 {
     const Snapshot *s = ctx;
     if (part->stream == UINT32_MAX) return false;
+    if (part->stream == LEDGER_OVER || (s->p->ddl && ddl_round_is_over(s->p->ddl, part->stream, part->run)))
+        return true;
     StreamCtl *c = &s->p->streams[part->stream];
     if (part->run == c->run) return part->slot < s->views[part->stream].first;
     pthread_mutex_lock(&s->p->mutex);
@@ -181,7 +183,7 @@ static bool write_state(Pipeline *p, Snapshot *s, Err *err)
     StoreFloor *floors = arena_array(&arena, StoreFloor, p->n_streams + 1);
     size_t n = 0;
     pthread_mutex_lock(&p->mutex);
-    for (uint32_t i = 0; i < p->n_streams; i++) {
+    for (uint32_t i = 0; i < p->n_sources; i++) {
         if (!p->streams[i].has_floor) continue;
         StrBuf point = {0}, error = {0};
         point_format(&s->views[i].floor, &point);

@@ -6,6 +6,9 @@
 #include <pthread.h>
 #include "apply/meta.h"
 
+/* A stream that is over for good: all of it is covered. */
+enum { LEDGER_OVER = UINT32_MAX - 1 };
+
 /* What one row holds of one stream. */
 typedef struct LedgerPart {
     uint32_t stream; /* UINT32_MAX: a stream that is not in the task */

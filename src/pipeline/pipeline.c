@@ -1,6 +1,7 @@
 /* Starts the stages in order, supervises them, takes them down. */
 #include "pipeline/pipeline.h"
 #include <stdlib.h>
+#include "apply/parked.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/err_json.h"
@@ -27,18 +28,42 @@ static bool hook_resolve(void *ctx, uint32_t source, const TableMap *map, const 
 {
     return catalog_resolve(((Pipeline *)ctx)->catalog, source, map, binding, err);
 }
-static bool hook_routed(void *ctx, uint32_t source, TableName name)
+/* A catch-up stream reads the tables of its source. */
+static uint32_t source_of(const Pipeline *p, uint32_t stream)
 {
-    return catalog_routed(((Pipeline *)ctx)->catalog, source, name);
+    return stream % p->n_sources;
 }
-static bool hook_schema_routed(void *ctx, uint32_t source, Str schema)
+static bool hook_routed(void *ctx, uint32_t stream, TableName name)
 {
-    return catalog_schema_routed(((Pipeline *)ctx)->catalog, source, schema);
+    Pipeline *p = ctx;
+    return catalog_routed(p->catalog, source_of(p, stream), name);
+}
+static bool hook_schema_routed(void *ctx, uint32_t stream, Str schema)
+{
+    Pipeline *p = ctx;
+    return catalog_schema_routed(p->catalog, source_of(p, stream), schema);
+}
+static bool hook_ddl(void *ctx, uint32_t stream, const DdlEvent *e, Err *err)
+{
+    return ddl_statement(((Pipeline *)ctx)->ddl, stream, e, err);
+}
+static bool hook_held(void *ctx, uint32_t stream, const TableMap *map, const StreamPoint *at)
+{
+    return ddl_held(((Pipeline *)ctx)->ddl, stream, map, at);
+}
+static uint64_t hook_generation(void *ctx, uint32_t stream)
+{
+    return ddl_generation(((Pipeline *)ctx)->ddl, stream);
+}
+static void hook_boundary(void *ctx, uint32_t stream, const StreamPoint *at)
+{
+    ddl_boundary(((Pipeline *)ctx)->ddl, stream, at);
 }
 static bool hook_deliver(void *ctx, Txn *t)
 {
     Pipeline *p = ctx;
     Load *load = p->streams[t->source].load;
+    if (p->ddl && !ddl_filter(p->ddl, t)) return false;
     return load ? load_deliver(load, t) : merge_deliver(p->merge, t);
 }
 static void hook_place(void *ctx, uint32_t source, Str file, uint64_t pos)
@@ -46,9 +71,10 @@ static void hook_place(void *ctx, uint32_t source, Str file, uint64_t pos)
     Load *load = ((Pipeline *)ctx)->streams[source].load;
     if (load) load_place(load, file, pos);
 }
-static bool hook_exists(void *ctx, uint32_t source, TableName name)
+static bool hook_exists(void *ctx, uint32_t stream, TableName name)
 {
-    return catalog_member_exists(((Pipeline *)ctx)->catalog, source, name);
+    Pipeline *p = ctx;
+    return catalog_member_exists(p->catalog, source_of(p, stream), name);
 }
 static void hook_note(void *ctx, uint32_t source, const char *what, Str text)
 {
@@ -222,6 +248,7 @@ static void add_row_stream(void *ctx, Str stream)
     uint32_t index = UINT32_MAX;
     for (uint32_t i = 0; i < r->p->n_streams; i++)
         if (str_eq(r->p->stream_ids[i], stream)) index = i;
+    if (index == UINT32_MAX && r->p->ddl && ddl_is_old_round(r->p->ddl, stream)) index = LEDGER_OVER;
     for (uint32_t k = 0; k < r->n; k++)
         if (r->parts[k].stream == index) return;
     r->parts[r->n++] = (LedgerPart){.stream = index};
@@ -229,7 +256,7 @@ static void add_row_stream(void *ctx, Str stream)
 
 static bool keep_old_rows(Pipeline *p, const MetaStart *start, Err *err)
 {
-    RowParts r = {.p = p, .parts = mem_alloc((p->n_streams + 1) * sizeof(LedgerPart))};
+    RowParts r = {.p = p, .parts = mem_alloc((p->n_streams + 2) * sizeof(LedgerPart))};
     bool ok = true;
     for (size_t i = 0; ok && i < start->n_rows; i++) {
         r.n = 0;
@@ -274,6 +301,16 @@ static void make_appliers(Pipeline *p, const uint64_t *commit_seqs)
     }
 }
 
+/* What is parked, once nobody else writes there. */
+static bool load_parked(Pipeline *p, Err *err)
+{
+    const Target *t;
+    size_t members;
+    for (size_t i = 0; catalog_target(p->catalog, i, &t, &members); i++)
+        if (t->parked && !parked_load(p->meta, t->parked, err)) return false;
+    return true;
+}
+
 /* Fences whoever ran this task before and reads where it stands. */
 static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
 {
@@ -295,7 +332,7 @@ static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
         for (size_t i = 0; i < start.n_floors; i++)
             for (uint32_t k = 0; k < p->n_streams; k++)
                 if (str_eq(p->stream_ids[k], start.floors[i].stream)) p->streams[k].has_floor = true;
-        ok = keep_old_rows(p, &start, err) &&
+        ok = keep_old_rows(p, &start, err) && load_parked(p, err) &&
              store_run_begin(p->store, p->epoch, str_of(SHARDMERGE_VERSION), &p->run_no, err);
     }
     if (ok) make_appliers(p, start.commit_seqs);
@@ -309,7 +346,7 @@ static void make_load(Pipeline *p, StreamCtl *c, const char *dir)
     LoadOpts o = {.source = c->index,
                   .source_id = c->id,
                   .options = &p->task->load,
-                  .memory_bytes = p->task->memory_limit / 2 / p->n_streams,
+                  .memory_bytes = p->task->memory_limit / 2 / p->n_sources,
                   .dir = dir,
                   .retry_max_ms = (int64_t)p->task->retry_max_seconds * 1000,
                   .hooks = {.ctx = p,
@@ -327,18 +364,25 @@ static void make_stream(Pipeline *p, uint32_t i, const char *spill_dir)
     StreamCtl *c = &p->streams[i];
     c->pipeline = p;
     c->index = i;
-    c->config = &task->sources[i];
-    c->id = c->config->id.ptr;
-    p->stream_ids[i] = c->config->id;
-    SourceOpts o = {.retry_max_s = task->retry_max_seconds};
-    o.stream = (StreamOpts){.source_id = c->id,
+    bool catch_up = i >= p->n_sources;
+    c->config = &task->sources[i % p->n_sources];
+    c->id = c->name = c->config->id.ptr;
+    if (catch_up) {
+        StrBuf name = {0};
+        sb_printf(&name, "%s#held", c->config->id.ptr);
+        c->name = sb_take(&name);
+        c->id = str_dup(str_of(c->name));
+    }
+    p->stream_ids[i] = str_of(c->id);
+    SourceOpts o = {.retry_max_s = task->retry_max_seconds, .boundary = p->follows ? hook_boundary : NULL};
+    o.stream = (StreamOpts){.source_id = c->name,
                             .flavor = c->config->flavor,
-                            .server_id = c->config->server_id,
+                            .server_id = catch_up ? 0 : c->config->server_id,
                             .heartbeat_ms = task->heartbeat_ms,
                             .use_gtid = c->config->enable_gtid};
-    endpoint_conn(&c->config->from, c->id, &o.stream.conn);
+    endpoint_conn(&c->config->from, c->name, &o.stream.conn);
     o.assemble = (AssembleOpts){.source = i,
-                                .source_id = c->id,
+                                .source_id = c->name,
                                 .spill_dir = spill_dir,
                                 .spill_bytes = task->spill_bytes,
                                 .split_rows = task->split_transaction_rows,
@@ -352,9 +396,14 @@ static void make_stream(Pipeline *p, uint32_t i, const char *spill_dir)
                                           .note = hook_note,
                                           .place = hook_place,
                                           .covered = hook_covered}};
+    if (p->follows) {
+        o.assemble.hooks.ddl = hook_ddl;
+        o.assemble.hooks.held = hook_held;
+        o.assemble.hooks.generation = hook_generation;
+    }
     c->source = source_new(&o);
-    if (task->mode != TASK_MODE_INCREMENTAL) make_load(p, c, spill_dir);
-    stream_set_state(c, CTL_UNBORN);
+    if (task->mode != TASK_MODE_INCREMENTAL && !catch_up) make_load(p, c, spill_dir);
+    stream_set_state(c, catch_up ? CTL_IDLE : CTL_UNBORN);
 }
 
 /* -- threads -- */
@@ -381,7 +430,7 @@ static bool all_caught_up(Pipeline *p, bool *failed)
         CtlState state = c->state;
         pthread_mutex_unlock(&p->mutex);
         if (state == CTL_FAILED) *failed = true;
-        if (state == CTL_FAILED || state == CTL_PAUSED) continue;
+        if (state == CTL_FAILED || state == CTL_PAUSED || state == CTL_IDLE) continue;
         bool caught_up = false;
         Err err = {0};
         bool ok = state == CTL_RUNNING && (!c->load || load_is_complete(c->load)) &&
@@ -389,7 +438,7 @@ static bool all_caught_up(Pipeline *p, bool *failed)
         err_clear(&err);
         if (!ok || !caught_up) return false;
     }
-    return true;
+    return !p->ddl || ddl_is_quiet(p->ddl);
 }
 
 static void check_until(Pipeline *p)
@@ -430,6 +479,20 @@ static void tick_checkpoint(Pipeline *p)
     }
 }
 
+/* Schema changes: what fails in passing is tried again at the next tick. */
+static void tick_ddl(Pipeline *p)
+{
+    Err err = {0};
+    if (!p->ddl || ddl_tick(p->ddl, &err)) return;
+    if (err_class(&err) == ERR_CLASS_RETRY) {
+        checkpoint_disconnect(p);
+        log_error(LOGEV_APPLIER_RETRY, &err, LOG_S("what", "schema changes"));
+        err_clear(&err);
+    } else {
+        pipeline_fail(p, &err);
+    }
+}
+
 static void join_threads(Pipeline *p)
 {
     for (uint32_t i = 0; i < p->n_streams; i++) {
@@ -458,10 +521,12 @@ static void *coordinator_main(void *arg)
         if (stop) break;
         for (uint32_t i = 0; i < p->n_streams; i++)
             stream_tick(p, &p->streams[i]);
+        tick_ddl(p);
         tick_checkpoint(p);
         check_until(p);
     }
     join_threads(p);
+    if (p->ddl) ddl_stop(p->ddl);
     pthread_mutex_lock(&p->mutex);
     bool fenced = p->fatal.code == ERR_APPLY_FENCED;
     pthread_mutex_unlock(&p->mutex);
@@ -501,12 +566,24 @@ static bool read_pauses(Pipeline *p, Err *err)
 {
     bool all = false;
     if (!store_pause_get(p->store, (Str){0}, &all, err)) return false;
-    for (uint32_t i = 0; i < p->n_streams; i++) {
+    for (uint32_t i = 0; i < p->n_sources; i++) {
         bool one = false;
         if (!store_pause_get(p->store, p->stream_ids[i], &one, err)) return false;
-        if (all || one) stream_set_state(&p->streams[i], CTL_PAUSED);
+        if (!all && !one) continue;
+        stream_set_state(&p->streams[i], CTL_PAUSED);
+        if (p->follows && p->streams[p->n_sources + i].state != CTL_IDLE)
+            stream_set_state(&p->streams[p->n_sources + i], CTL_PAUSED);
     }
     return true;
+}
+
+/* What is known of schema changes; rounds under way go on. */
+static bool open_ddl(Pipeline *p, Err *err)
+{
+    if (!p->follows) return true;
+    p->ddl = ddl_new(p);
+    catalog_follow(p->catalog, p->ddl);
+    return ddl_open(p->ddl, err);
 }
 
 /* The part of a start that talks to servers, tried again while what fails passes by itself. */
@@ -515,7 +592,10 @@ static bool reach_servers(Pipeline *p, const PipelineOpts *opts, const StoreTask
     CatalogOpts co = {.task = p->task, .store = p->store};
     int64_t began_ms = clock_mono_ms(), wait_ms = START_RETRY_MS;
     for (;;) {
-        if (catalog_open(&co, &p->catalog, err) && take_over(p, st, is_new, err)) return true;
+        if (catalog_open(&co, &p->catalog, err) && open_ddl(p, err) && take_over(p, st, is_new, err))
+            return true;
+        ddl_free(p->ddl);
+        p->ddl = NULL;
         catalog_free(p->catalog);
         p->catalog = NULL;
         checkpoint_disconnect(p);
@@ -537,7 +617,9 @@ bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err)
     p->task = opts->task;
     p->store = opts->store;
     p->until_caught_up = opts->until_caught_up || p->task->mode == TASK_MODE_FULL;
-    p->n_streams = (uint32_t)p->task->n_sources;
+    p->n_sources = (uint32_t)p->task->n_sources;
+    p->follows = p->task->shard_mode != SHARD_MODE_NONE;
+    p->n_streams = p->follows ? 2 * p->n_sources : p->n_sources;
     p->n_appliers = MAX(p->task->worker_count, 1u);
     pthread_mutex_init(&p->mutex, NULL);
     clock_cond_init(&p->changed);
@@ -571,7 +653,7 @@ bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err)
     }
     atomic_store(&p->started_ms, clock_wall_ms());
     log_write(LOGEV_TASK_STARTED, LOG_STR("task", p->task->name), LOG_U("epoch", p->epoch),
-              LOG_U("sources", p->n_streams), LOG_U("appliers", p->n_appliers));
+              LOG_U("sources", p->n_sources), LOG_U("appliers", p->n_appliers));
     *out = p;
     return true;
 }
@@ -638,6 +720,7 @@ void pipeline_free(Pipeline *p)
     for (uint32_t i = 0; i < p->n_streams; i++)
         stream_ctl_done(&p->streams[i]);
     merge_free(p->merge);
+    ddl_free(p->ddl);
     catalog_free(p->catalog);
     checkpoint_disconnect(p);
     conn_cancel_free(p->cancel);

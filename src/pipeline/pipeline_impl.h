@@ -10,6 +10,7 @@
 #include "load/load.h"
 #include "merge/merge.h"
 #include "pipeline/catalog.h"
+#include "pipeline/ddl.h"
 #include "pipeline/ledger.h"
 #include "pipeline/pipeline.h"
 #include "source/source.h"
@@ -30,13 +31,17 @@ typedef enum CtlState {
     CTL_GRACE,    /* waits for retry_at_ms, then runs again */
     CTL_PAUSED,   /* by the user */
     CTL_FAILED,   /* by an error; needs a resume */
+    CTL_IDLE,     /* a catch-up stream without a round */
 } CtlState;
 
 typedef struct StreamCtl {
     struct Pipeline *pipeline;
     uint32_t index;
     const SourceConfig *config;
-    const char *id;
+    const char *id;   /* in the meta schema; of a catch-up stream SOURCE#ROUND, heap */
+    const char *name; /* for messages; of a catch-up stream SOURCE#held, heap */
+    Flavor flavor;  /* known when it runs */
+    uint32_t round_run; /* of a catch-up stream: the first run of its round */
     Source *source;
     Load *load; /* the copy of existing rows; NULL: mode incremental */
 
@@ -81,7 +86,10 @@ struct Pipeline {
     Merge *merge;
     Ledger ledger;
     StreamCtl *streams;
-    uint32_t n_streams;
+    uint32_t n_streams; /* main streams, then one catch-up stream for each */
+    uint32_t n_sources;
+    bool follows;    /* schema changes */
+    struct Ddl *ddl; /* NULL: schema changes of routed tables stop their source */
     Applier **appliers;
     pthread_t *applier_threads;
     uint32_t n_appliers;
@@ -122,6 +130,8 @@ void stream_halt(StreamCtl *c);
 /* The copy of this source cannot go on; *err is moved from. */
 void pipeline_load_failed(Pipeline *p, uint32_t source, Err *err);
 void stream_ctl_done(StreamCtl *c);
+/* A catch-up stream gets another identity; it is idle. mutex held. */
+void stream_new_round(StreamCtl *c, Str id);
 
 /* checkpoint.c */
 /* Writes the floors when something moved and it is time (or force). False: try again later (*err passing), or

@@ -1,5 +1,6 @@
 /* What the task is doing and why, as JSON; pause and resume. Any thread. */
 #include <stdlib.h>
+#include "apply/parked.h"
 #include "base/clock.h"
 #include "base/err_json.h"
 #include "pipeline/pipeline_impl.h"
@@ -22,6 +23,7 @@ const char *ctl_state_name(Pipeline *p, const StreamCtl *c)
         return err_is_set(&c->error) && c->error.code == ERR_APPLY_COLLISION ? "streaming" : "starting";
     case CTL_PAUSED: return "paused-by-user";
     case CTL_FAILED: return "paused-by-error";
+    case CTL_IDLE: return "idle";
     }
     return "unknown";
 }
@@ -164,24 +166,26 @@ static json_t *targets_json(Pipeline *p)
     const Target *t;
     size_t members;
     for (size_t i = 0; catalog_target(p->catalog, i, &t, &members); i++)
-        json_array_append_new(a, json_pack("{s:s#, s:s#, s:I, s:n}", "schema", t->name.schema.ptr,
+        json_array_append_new(a, json_pack("{s:s#, s:s#, s:I, s:I, s:n}", "schema", t->name.schema.ptr,
                                            (int)t->name.schema.len, "table", t->name.table.ptr,
-                                           (int)t->name.table.len, "members", (json_int_t)members, "lock"));
+                                           (int)t->name.table.len, "members", (json_int_t)members, "parked",
+                                           t->parked ? (json_int_t)atomic_load(&t->parked->n_rows) : 0,
+                                           "lock"));
     return a;
 }
 
 json_t *pipeline_status(Pipeline *p, bool ask_servers)
 {
     json_t *o = json_object(), *sources = json_array();
-    bool all = p->n_streams > 0;
-    for (uint32_t i = 0; i < p->n_streams; i++) {
+    bool all = p->n_sources > 0;
+    for (uint32_t i = 0; i < p->n_sources; i++) {
         bool one;
         json_array_append_new(sources, source_json(p, &p->streams[i], ask_servers, &one));
         all &= one;
     }
     pthread_mutex_lock(&p->mutex);
     unsigned running = 0, paused = 0, loading = 0;
-    for (uint32_t i = 0; i < p->n_streams; i++) {
+    for (uint32_t i = 0; i < p->n_sources; i++) {
         running += p->streams[i].state != CTL_FAILED && p->streams[i].state != CTL_PAUSED;
         paused += p->streams[i].state == CTL_PAUSED;
         loading +=
@@ -193,7 +197,7 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
                         : p->stopping            ? "stopped"
                         : loading                ? "loading"
                         : running                ? "streaming"
-                        : paused == p->n_streams ? "paused-by-user"
+                        : paused == p->n_sources ? "paused-by-user"
                                                  : "paused-by-error";
     json_t *fatal = err_to_json(&p->fatal);
     pthread_mutex_unlock(&p->mutex);
@@ -201,6 +205,7 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
     merge_stats(p->merge, &ms);
     json_object_set_new(o, "task", json_stringn(p->task->name.ptr, p->task->name.len));
     json_object_set_new(o, "state", json_string(state));
+    all = all && (!p->ddl || ddl_is_quiet(p->ddl));
     json_object_set_new(o, "caught_up", json_boolean(all));
     json_object_set_new(o, "sources", sources);
     json_object_set_new(o, "targets", targets_json(p));
@@ -221,21 +226,6 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
 }
 
 /* -- pause and resume -- */
-
-static bool each(Pipeline *p, const char *source_id, bool (*fn)(Pipeline *p, StreamCtl *c, Str by, Err *err),
-                 Str by, Err *err)
-{
-    bool found = false, ok = true;
-    for (uint32_t i = 0; ok && i < p->n_streams; i++) {
-        if (source_id && strcmp(source_id, p->streams[i].id) != 0) continue;
-        found = true;
-        ok = fn(p, &p->streams[i], by, err);
-    }
-    if (ok && !found)
-        return err_set(err, ERR_OPS_NO_SUCH_SOURCE, "no source '%s' in task " STR_FMT,
-                       source_id ? source_id : "", STR_ARG(p->task->name));
-    return ok;
-}
 
 /* Waits until the stream rests or runs, as wanted. */
 static bool await_state(Pipeline *p, StreamCtl *c, bool resting, Err *err)
@@ -276,6 +266,36 @@ static bool resume_one(Pipeline *p, StreamCtl *c, Str by, Err *err)
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->mutex);
     return await_state(p, c, false, err);
+}
+
+/* The source's catch-up stream, when it has a round. */
+static bool catch_up_too(Pipeline *p, uint32_t source, bool pause, Err *err)
+{
+    StreamCtl *c = &p->streams[p->n_sources + source];
+    pthread_mutex_lock(&p->mutex);
+    bool idle = c->state == CTL_IDLE;
+    c->ask_pause = !idle && pause && c->state != CTL_PAUSED;
+    c->ask_resume = !idle && !pause &&
+                    (c->state == CTL_PAUSED || c->state == CTL_FAILED || c->state == CTL_GRACE);
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->mutex);
+    return idle || await_state(p, c, pause, err);
+}
+
+static bool each(Pipeline *p, const char *source_id, bool (*fn)(Pipeline *p, StreamCtl *c, Str by, Err *err),
+                 Str by, Err *err)
+{
+    bool found = false, ok = true;
+    for (uint32_t i = 0; ok && i < p->n_sources; i++) {
+        if (source_id && strcmp(source_id, p->streams[i].id) != 0) continue;
+        found = true;
+        ok = fn(p, &p->streams[i], by, err);
+        if (ok && p->follows) ok = catch_up_too(p, i, fn == pause_one, err);
+    }
+    if (ok && !found)
+        return err_set(err, ERR_OPS_NO_SUCH_SOURCE, "no source '%s' in task " STR_FMT,
+                       source_id ? source_id : "", STR_ARG(p->task->name));
+    return ok;
 }
 
 bool pipeline_pause(Pipeline *p, const char *source_id, Str by, Err *err)

@@ -27,6 +27,19 @@ void stream_ctl_done(StreamCtl *c)
     point_done(&c->goal);
     free(c->collision_key);
     free(c->collision_condition);
+    if (c->index < c->pipeline->n_sources) return;
+    free((char *)c->id);
+    free((char *)c->name);
+}
+
+void stream_new_round(StreamCtl *c, Str id)
+{
+    free((char *)c->id);
+    c->id = str_dup(id);
+    c->pipeline->stream_ids[c->index] = str_of(c->id);
+    c->has_floor = true;
+    c->round_run = c->run + 1;
+    point_done(&c->written_floor);
 }
 
 /* -- the first floor -- */
@@ -190,7 +203,9 @@ static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
     for (size_t i = 0; ok && i < n_rows; i++)
         ok = applied_set_decode(set, rows[i].entries, str_of(c->id), &at, &n_entries, err);
     if (ok) {
-        catalog_set_flavor(p->catalog, c->index, at.flavor);
+        catalog_set_flavor(p->catalog, c->index % p->n_sources, at.flavor);
+        c->flavor = at.flavor;
+        if (p->ddl) ddl_stream_begins(p->ddl, c->index, &at);
         applied_set_free(c->applied);
         c->applied = set;
         c->digested = false;
@@ -402,7 +417,7 @@ static void name_other_side(Pipeline *p, StreamCtl *c)
     size_t n = catalog_members(p->catalog, c->collision_binding->target, c->collision_binding->member,
                                members, MOST);
     Holders h = {.deadline_ms = clock_mono_ms() + HOLDERS_MS};
-    for (uint32_t s = 0; s < p->n_streams; s++) {
+    for (uint32_t s = 0; s < p->n_sources; s++) {
         bool any = false;
         for (size_t i = 0; i < n; i++)
             any |= members[i]->source == s;
@@ -548,7 +563,7 @@ static void tick_resting(Pipeline *p, StreamCtl *c)
         stream_set_state(c, c->state == CTL_FAILED ? CTL_FAILED : CTL_PAUSED);
     }
     pthread_mutex_unlock(&p->mutex);
-    if (!go) return;
+    if (!go || (p->ddl && !ddl_may_begin(p->ddl, c->index))) return;
     source_join(c->source);
     try_begin(p, c);
 }
@@ -566,5 +581,6 @@ void stream_tick(Pipeline *p, StreamCtl *c)
     case CTL_GRACE:
     case CTL_PAUSED:
     case CTL_FAILED: tick_resting(p, c); break;
+    case CTL_IDLE: break;
     }
 }

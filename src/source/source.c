@@ -433,6 +433,11 @@ void source_stop(Source *s)
     conn_cancel_fire(s->cancel);
 }
 
+bool source_is_stopping(Source *s)
+{
+    return atomic_load(&s->stop);
+}
+
 void source_join(Source *s)
 {
     if (!s->joinable) return;

@@ -46,6 +46,7 @@ void source_stop(Source *s);
 /* Calls the boundary hook soon: at once when the thread waits for the server between two transactions, else
  * at its next boundary. Nothing while it does not stream. Any thread; never blocks for long. */
 void source_poke(Source *s);
+bool source_is_stopping(Source *s);
 /* Waits for the thread; then source_start may be called again. */
 void source_join(Source *s);
 void source_free(Source *s);

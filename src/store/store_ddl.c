@@ -112,8 +112,9 @@ static bool read_forks(sqlite3 *db, Arena *arena, StoreFork **out, size_t *n, Er
     if (!count_rows(db, "SELECT count(*) FROM fork", &cap, err)) return false;
     CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
     if (!sql_begin(db,
-                   "SELECT fork_no, source_id, member_no, from_point, to_point, needs, round, finished "
-                   "FROM fork ORDER BY fork_no",
+                   "SELECT fork_no, source_id, member_no, from_point, to_point, needs, round, finished, "
+                   "fork.created_ms, schema_name, table_name, target_schema, target_table "
+                   "FROM fork JOIN member USING (source_id, member_no) ORDER BY fork_no",
                    NULL, &stmt, err))
         return false;
     *out = arena_array(arena, StoreFork, cap + 1);
@@ -128,7 +129,10 @@ static bool read_forks(sqlite3 *db, Arena *arena, StoreFork **out, size_t *n, Er
                                      .to_json = kept(stmt, 4, arena),
                                      .needs = (uint64_t)sqlite3_column_int64(stmt, 5),
                                      .round = (uint64_t)sqlite3_column_int64(stmt, 6),
-                                     .finished = sqlite3_column_int64(stmt, 7) != 0};
+                                     .finished = sqlite3_column_int64(stmt, 7) != 0,
+                                     .since_ms = sqlite3_column_int64(stmt, 8),
+                                     .member = {kept(stmt, 9, arena), kept(stmt, 10, arena)},
+                                     .target = {kept(stmt, 11, arena), kept(stmt, 12, arena)}};
     }
     return true;
 }
@@ -189,8 +193,9 @@ static bool read_steps(sqlite3 *db, Arena *arena, StoreStep **out, size_t *n, Er
     if (!count_rows(db, "SELECT count(*) FROM shard_step", &cap, err)) return false;
     CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
     if (!sql_begin(db,
-                   "SELECT member_no, number, identity, transact, point, kind, change, told FROM shard_step "
-                   "ORDER BY step_no",
+                   "SELECT member_no, number, identity, transact, point, kind, change, told, source_id, "
+                   "schema_name, table_name, target_schema, target_table "
+                   "FROM shard_step JOIN member USING (member_no) ORDER BY step_no",
                    NULL, &stmt, err))
         return false;
     *out = arena_array(arena, StoreStep, cap + 1);
@@ -205,7 +210,10 @@ static bool read_steps(sqlite3 *db, Arena *arena, StoreStep **out, size_t *n, Er
                                      .point_json = kept(stmt, 4, arena),
                                      .kind = kept(stmt, 5, arena),
                                      .change_json = kept(stmt, 6, arena),
-                                     .told = sqlite3_column_int64(stmt, 7) != 0};
+                                     .told = sqlite3_column_int64(stmt, 7) != 0,
+                                     .source_id = kept(stmt, 8, arena),
+                                     .member = {kept(stmt, 9, arena), kept(stmt, 10, arena)},
+                                     .target = {kept(stmt, 11, arena), kept(stmt, 12, arena)}};
     }
     return true;
 }

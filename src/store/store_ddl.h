@@ -9,6 +9,9 @@ typedef struct StoreStep {
     uint64_t member_no, number;
     Str identity, txn_json, point_json, kind, change_json;
     bool told;
+    /* when read: whose it is */
+    Str source_id;
+    TableName member, target;
 } StoreStep;
 
 typedef struct StoreFork {
@@ -18,6 +21,8 @@ typedef struct StoreFork {
     Str from_json, to_json; /* to_json empty: not known */
     uint64_t needs, round;
     bool finished;
+    int64_t since_ms; /* when read: wall clock */
+    TableName member, target;
 } StoreFork;
 
 /* A step, and the fork that begins with it (NULL: none), in one transaction. */

@@ -13,6 +13,12 @@ def make(scenario, mode="pessimistic", flavors=("mariadb", "mariadb"), downstrea
     return scenario.make_plain(T, flavors, downstream, gtid=gtid, task={"shard-mode": mode, **extra})
 
 
+def start(s, faults="", **kw):
+    """The definitions of the shards are those at the start: changes come when it runs."""
+    s.start(faults, **kw)
+    s.runner.wait_for("streaming", lambda st: st["sources"] and all(x["state"] == "streaming" for x in st["sources"]))
+
+
 def columns(s, table="t"):
     return [r[0] for r in s.downstream.query("SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND "
                                              "TABLE_NAME = %s ORDER BY ORDINAL_POSITION", (s.target, table))]
@@ -41,7 +47,7 @@ def wait_rows(s, table, n, timeout=30):
 @pytest.mark.parametrize("flavors,downstream", MIXES, ids=IDS)
 def test_add_column_on_one_shard_after_the_other(scenario, flavors, downstream, mode, gtid):
     s = make(scenario, mode, flavors, downstream, gtid)
-    s.start()
+    start(s)
     s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1, 'a')", "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7",
                 "INSERT INTO {s}.t VALUES (2, 2, 'b', 22)", "UPDATE {s}.t SET v = 11 WHERE id = 1", "INSERT INTO {s}.other VALUES (1, 1)")
     s.shard_run(2, "INSERT INTO {s}.t VALUES (101, 1, 'c')", "INSERT INTO {s}.other VALUES (101, 1)")

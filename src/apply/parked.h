@@ -1,0 +1,91 @@
+/* Rows that lost a collision: on-conflict: conflict-table.
+ *
+ * Each target under this policy has a table beside it in the meta schema with the same columns, without its
+ * unique keys: what stands there is parked. sm_parked says which table belongs to which target. The
+ * bookkeeping columns are sm_id, sm_source, sm_schema, sm_table (whose row it is) and sm_since.
+ *
+ * What holds whenever a transaction has committed:
+ *  - every row of every shard stands in the target or is parked, never both;
+ *  - a parked row shares a unique key with a row of the target that belongs to a shard of lower rank.
+ * Rank is the order of the sources in the task, then the shard table's name. So who is in the target depends
+ * on what the shards hold, not on what arrived first: by induction over the ranks, a row is in the target
+ * exactly when no row of lower rank that is in the target shares a key with it.
+ *
+ * How it holds while appliers run side by side:
+ *  - A transaction that takes a row of the target away, or changes its keys, looks for rows parked on these
+ * keys and settles them in itself, lowest rank first. What settling puts in may put others out; those have a
+ * higher rank, so it ends.
+ *  - Whoever decides that a row stays parked holds a lock on the row that keeps it out. Whoever takes a row
+ * away looks for parked rows after that. One of the two waits for the other (or a deadlock makes one try
+ * again).
+ *  - A row may be put out by a transaction that shares no key with its shard's next change, so that the two
+ * are in no order. Therefore every statement that finds a row by its key asks for its provenance too: it then
+ * meets no row instead of another shard's, and the change is made again here, where parked rows are looked
+ * at.
+ *  - A batch looks for parked rows behind its last statement and before its COMMIT, when it has freed keys.
+ * Until a row has been parked for the first time it need not look: the first one shares its key, and so its
+ * place in the order, with the row that it lost to. */
+#ifndef SM_APPLY_PARKED_H
+#define SM_APPLY_PARKED_H
+
+#include <stdatomic.h>
+#include "apply/meta.h"
+#include "model/binding.h"
+
+/* Whose row a row of the target is, by the text of its provenance columns; NULL: nobody's that is known. Any
+ * thread. */
+typedef struct ParkedWorld {
+    const Member *(*owner)(void *ctx, const Target *t, const Str *provenance, uint32_t n);
+    /* The rank of a source; UINT32_MAX: the task has none of that id. */
+    uint32_t (*source_rank)(void *ctx, Str source_id);
+    Str (*source_id)(void *ctx, uint32_t source);
+    void *ctx;
+} ParkedWorld;
+
+/* Lives as long as its target. Immutable but for the last three. */
+typedef struct ParkedTarget ParkedTarget;
+struct ParkedTarget {
+    Arena arena;
+    const Target *target;
+    ParkedWorld world;
+    Str table;            /* `meta`.`sm_parked_…` */
+    Str columns;          /* `a`,`b`: all columns of the target that are written */
+    Str prefixed;         /* t.`a`,t.`b` */
+    uint32_t *provenance; /* columns of the target */
+    uint32_t n_provenance;
+    Str provenance_list; /* t.`shard` */
+    _Atomic bool ever;   /* there is, or was in this run, a parked row; set before the first one is */
+    _Atomic uint64_t next_id;
+    _Atomic int64_t n_rows; /* parked now, as committed */
+};
+
+typedef struct ParkedOpts {
+    const MetaTask *meta;
+    const Target *target;
+    const Str *provenance; /* names of the target's columns */
+    uint32_t n_provenance;
+    ParkedWorld world;
+} ParkedOpts;
+
+/* Makes the table beside the target when it is not there, else compares it with the target.
+ * ERR_NOT_SUPPORTED: the target has what parking cannot do (no key, keys on prefixes or expressions, a column
+ * that counts by itself), or was altered since. Creates the meta schema when it is missing. Blocks. */
+NODISCARD bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *opts, ParkedTarget **out, Err *err);
+void parked_free(ParkedTarget *p);
+/* Reads what is parked: once this process alone writes there. */
+NODISCARD bool parked_load(Conn *c, ParkedTarget *p, Err *err);
+
+static inline bool parked_is_provenance(const ParkedTarget *p, uint32_t target_column)
+{
+    for (uint32_t i = 0; i < p->n_provenance; i++)
+        if (p->provenance[i] == target_column) return true;
+    return false;
+}
+
+/* Does the key stand for itself in the server (a logical one does not)? */
+static inline bool parked_counts_key(const TargetKey *k)
+{
+    return !k->logical;
+}
+
+#endif

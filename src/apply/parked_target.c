@@ -1,0 +1,226 @@
+/* The table beside a target. */
+#include <stdlib.h>
+#include "apply/meta_sql.h"
+#include "apply/parked.h"
+#include "db/schema_read.h"
+#include "track/schema_json.h"
+#include "base/poison.h"
+
+static bool refuse(const Target *t, const char *why, const char *remedy, Err *err)
+{
+    return err_set_remedy(err, ERR_NOT_SUPPORTED, remedy,
+                          "target " STR_FMT ": on-conflict: conflict-table: %s", STR_ARG(t->sql_name), why);
+}
+
+/* Rows are compared by the server's own equality of columns, and wait for keys of whole columns. */
+static bool can_park(const Target *t, Err *err)
+{
+    const char *key_remedy = "give it a key of whole columns, or leave on-conflict at stop";
+    if (t->row_key == NO_COLUMN) return refuse(t, "the table has no key", key_remedy, err);
+    for (uint32_t k = 0; k < t->schema->n_keys; k++) {
+        const KeyDef *key = &t->schema->keys[k];
+        for (uint32_t i = 0; key->unique && i < key->n_parts; i++)
+            if (key->parts[i].column == UINT32_MAX || key->parts[i].prefix)
+                return refuse(t, "a unique key has a prefix of a column, or an expression", key_remedy, err);
+    }
+    return true;
+}
+
+static ColumnDef own_column(const char *name, const char *data_type, const char *column_type, uint64_t chars)
+{
+    ColumnDef c = {.name = str_of(name),
+                   .data_type = str_of(data_type),
+                   .column_type = str_of(column_type),
+                   .not_null = true,
+                   .char_length = chars,
+                   .default_kind = DEFAULT_NONE};
+    if (chars) {
+        c.charset = STR("utf8mb4");
+        c.collation = STR("utf8mb4_bin");
+    }
+    return c;
+}
+
+/* The target's columns and its unique keys as ordinary indexes, then the bookkeeping. */
+static bool create_table(Conn *c, const Dialect *d, const Target *t, TableName name, Err *err)
+{
+    enum { OWN = 5 };
+    const ColumnDef own[OWN] = {own_column("sm_id", "bigint", "bigint unsigned", 0),
+                                own_column("sm_source", "varchar", "varchar(64)", 64),
+                                own_column("sm_schema", "varchar", "varchar(64)", 64),
+                                own_column("sm_table", "varchar", "varchar(64)", 64),
+                                own_column("sm_since", "datetime", "datetime", 0)};
+    TableSchema *s = schema_copy(t->schema);
+    ColumnDef *columns = arena_array(&s->arena, ColumnDef, s->n_columns + OWN);
+    KeyDef *keys = arena_array(&s->arena, KeyDef, s->n_keys + 1);
+    KeyPart *id = arena_new(&s->arena, KeyPart);
+    uint32_t n_keys = 0;
+    memcpy(columns, s->columns, s->n_columns * sizeof *columns);
+    memcpy(columns + s->n_columns, own, sizeof own);
+    columns[s->n_columns].is_unsigned = true;
+    id->column = s->n_columns;
+    keys[n_keys++] = (KeyDef){.name = STR("PRIMARY"),
+                              .primary = true,
+                              .unique = true,
+                              .index_type = STR("BTREE"),
+                              .parts = id,
+                              .n_parts = 1};
+    for (uint32_t k = 0; k < s->n_keys; k++) {
+        if (!s->keys[k].unique) continue;
+        keys[n_keys] = s->keys[k];
+        keys[n_keys].primary = keys[n_keys].unique = false;
+        keys[n_keys].name = arena_printf(&s->arena, "sm_key_%u", k);
+        n_keys++;
+    }
+    s->columns = columns;
+    s->n_columns += OWN;
+    s->keys = keys;
+    s->n_keys = n_keys;
+    s->n_checks = 0;
+    s->partitioning = (Partitioning){0};
+    CLEANUP(sb_done) StrBuf sql = {0};
+    CreateOpts opts = {.name = name,
+                       .target_is_tidb = d->is_tidb,
+                       .target_is_mariadb = d->is_mariadb,
+                       .source_is_mariadb = d->is_mariadb};
+    bool ok = schema_create_sql(s, &opts, &sql, err) && conn_exec(c, sb_view(&sql), NULL, err);
+    schema_free(s);
+    return ok;
+}
+
+static bool same_columns(const Target *t, const TableSchema *parked, Err *err)
+{
+    for (uint32_t i = 0; i < t->schema->n_columns; i++) {
+        const ColumnDef *a = &t->schema->columns[i];
+        uint32_t at = schema_column(parked, a->name);
+        const ColumnDef *b = at == UINT32_MAX ? NULL : &parked->columns[at];
+        if (b && str_eq(a->column_type, b->column_type) && str_eq(a->collation, b->collation) &&
+            a->generated == b->generated)
+            continue;
+        return err_set_remedy(err, ERR_NOT_SUPPORTED,
+                              "let the parked rows in or settle them, then drop the table; it is made anew",
+                              "target " STR_FMT ": column " STR_FMT " is not as in " STR_FMT "." STR_FMT
+                              ", where its rows are parked: the target was altered",
+                              STR_ARG(t->sql_name), STR_ARG(a->name), STR_ARG(parked->name.schema),
+                              STR_ARG(parked->name.table));
+    }
+    return true;
+}
+
+static bool register_table(Conn *c, const MetaTask *m, const Target *t, TableName name, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    char *there = NULL;
+    sb_c(&sql, "SELECT parked_table FROM ");
+    meta_table(&sql, m, "sm_parked");
+    meta_where_task(&sql, m);
+    sb_c(&sql, " AND target_schema = ");
+    sb_quoted(&sql, t->name.schema);
+    sb_c(&sql, " AND target_table = ");
+    sb_quoted(&sql, t->name.table);
+    if (!conn_scalar(c, sb_view(&sql), &there, err)) return false;
+    bool known = there != NULL;
+    free(there);
+    if (known) return true;
+    sb_clear(&sql);
+    sb_c(&sql, "INSERT INTO ");
+    meta_table(&sql, m, "sm_parked");
+    sb_c(&sql, " (task, target_schema, target_table, parked_table) VALUES (");
+    sb_quoted(&sql, m->task);
+    sb_ch(&sql, ',');
+    sb_quoted(&sql, t->name.schema);
+    sb_ch(&sql, ',');
+    sb_quoted(&sql, t->name.table);
+    sb_ch(&sql, ',');
+    sb_quoted(&sql, name.table);
+    sb_ch(&sql, ')');
+    return conn_exec(c, sb_view(&sql), NULL, err);
+}
+
+static void add_list(StrBuf *out, const char *prefix, Str column)
+{
+    if (out->len) sb_ch(out, ',');
+    sb_c(out, prefix);
+    sb_ident(out, column);
+}
+
+static void column_lists(ParkedTarget *p, const ParkedOpts *o)
+{
+    StrBuf plain = {0}, prefixed = {0}, provenance = {0};
+    const TableSchema *s = o->target->schema;
+    for (uint32_t i = 0; i < s->n_columns; i++) {
+        if (s->columns[i].generated) continue;
+        add_list(&plain, "", s->columns[i].name);
+        add_list(&prefixed, "t.", s->columns[i].name);
+    }
+    p->provenance = arena_array(&p->arena, uint32_t, o->n_provenance + 1);
+    for (uint32_t i = 0; i < o->n_provenance; i++) {
+        p->provenance[p->n_provenance++] = schema_column(s, o->provenance[i]);
+        add_list(&provenance, "t.", o->provenance[i]);
+    }
+    p->columns = arena_str(&p->arena, sb_view(&plain));
+    p->prefixed = arena_str(&p->arena, sb_view(&prefixed));
+    p->provenance_list = arena_str(&p->arena, sb_view(&provenance));
+    sb_done(&plain);
+    sb_done(&prefixed);
+    sb_done(&provenance);
+}
+
+bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTarget **out, Err *err)
+{
+    const Target *t = o->target;
+    *out = NULL;
+    if (!can_park(t, err)) return false;
+    for (uint32_t i = 0; i < o->n_provenance; i++)
+        if (schema_column(t->schema, o->provenance[i]) == UINT32_MAX)
+            return refuse(t, "a provenance column is not there", "see shardmerge route --ddl", err);
+    CLEANUP(sb_done) StrBuf id = {0};
+    sb_str(&id, o->meta->task);
+    sb_ch(&id, '\n');
+    table_name_sql(t->name, &id);
+    ParkedTarget *p = mem_zalloc(sizeof *p);
+    p->target = t;
+    p->world = o->world;
+    TableName name = {o->meta->schema, arena_printf(&p->arena, "sm_parked_%016llx",
+                                                    (unsigned long long)str_hash(sb_view(&id)))};
+    CLEANUP(sb_done) StrBuf table = {0};
+    table_name_sql(name, &table);
+    p->table = arena_str(&p->arena, sb_view(&table));
+    column_lists(p, o);
+    TableSchema *there = NULL;
+    bool ok = meta_create(c, o->meta, err) && schema_read(c, name, &there, err);
+    if (ok && !there) ok = create_table(c, d, t, name, err) && schema_read(c, name, &there, err);
+    if (ok && !there)
+        ok = err_set(err, ERR_APPLY_META, "table " STR_FMT " cannot be read", STR_ARG(p->table));
+    ok = ok && same_columns(t, there, err) && register_table(c, o->meta, t, name, err) &&
+         parked_load(c, p, err);
+    schema_free(there);
+    if (ok)
+        *out = p;
+    else
+        parked_free(p);
+    return ok;
+}
+
+void parked_free(ParkedTarget *p)
+{
+    if (!p) return;
+    arena_done(&p->arena);
+    free(p);
+}
+
+bool parked_load(Conn *c, ParkedTarget *p, Err *err)
+{
+    Rows rows = {0};
+    Str v[2];
+    uint64_t n = 0, last = 0;
+    bool ok = conn_queryf(c, &rows, err, "SELECT COUNT(*), COALESCE(MAX(sm_id), 0) FROM " STR_FMT,
+                          STR_ARG(p->table));
+    ok = ok && rows_next(&rows, v) && meta_u64(v[0], &n, err) && meta_u64(v[1], &last, err);
+    rows_done(&rows);
+    if (!ok) return false;
+    atomic_store(&p->ever, n > 0);
+    atomic_store(&p->n_rows, (int64_t)n);
+    atomic_store(&p->next_id, last + 1);
+    return true;
+}

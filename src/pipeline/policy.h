@@ -1,0 +1,24 @@
+/* What the rules of a target's shard tables say of collisions, and whose row a row of the target is. Pure. */
+#ifndef SM_PIPELINE_POLICY_H
+#define SM_PIPELINE_POLICY_H
+
+#include "apply/parked.h"
+#include "config/task.h"
+#include "route/keys.h"
+
+typedef struct PolicyMember {
+    const Member *member;
+    const MemberKeys *keys; /* NULL: not resolved yet; such members are left out */
+} PolicyMember;
+
+/* Do all members say the same, and can their rows be told apart by their provenance? *park: losers are
+ * parked. ERR_KEY_STRATEGY names two shard tables. */
+NODISCARD bool policy_check(const Task *task, const Target *t, const PolicyMember *members, size_t n,
+                            bool *park, Err *err);
+/* The member whose provenance these texts are; NULL: none. values: one for each provenance column. */
+const Member *policy_owner(const Target *t, const PolicyMember *members, size_t n, const Str *values);
+/* ParkedWorld's answers from a task. */
+uint32_t policy_source_rank(const Task *task, Str source_id);
+Str policy_source_id(const Task *task, uint32_t source);
+
+#endif
