@@ -35,6 +35,7 @@ CLIENT_SSL = 1 << 11
 CLIENT_DEPRECATE_EOF = 1 << 24
 CLIENT_ZSTD = 1 << 26
 MARIADB_CACHE_METADATA = 1 << 4  # of the extended capabilities: would change how results are framed
+MARIADB_EXTENDED_METADATA = 1 << 3
 SERVER_MORE_RESULTS = 0x0008
 
 COM_QUIT, COM_INIT_DB, COM_QUERY, COM_FIELD_LIST, COM_STATISTICS = 0x01, 0x02, 0x03, 0x04, 0x09
@@ -116,6 +117,7 @@ class _Connection:
         self.client: socket.socket | None = client
         self.server: socket.socket | None = None
         self.deprecate_eof = False
+        self.extended_metadata = False
         self.capabilities = 0
         self.streaming = False
         self.prepared: dict[int, str] = {}
@@ -250,6 +252,8 @@ class _Connection:
         if self.capabilities & CLIENT_SSL:
             raise _Closed
         self.deprecate_eof = bool(self.capabilities & CLIENT_DEPRECATE_EOF)
+        if not self.capabilities & 1 and len(payload) >= 32:  # a MariaDB client at a MariaDB server
+            self.extended_metadata = bool(struct.unpack_from("<I", payload, 28)[0] & MARIADB_EXTENDED_METADATA)
         self._send(self.server, raw)
         self._authenticate()
 
@@ -375,7 +379,7 @@ class _Connection:
         seq = 2
         for name in columns:
             definition = (_lenenc_str(b"def") + _lenenc_str(b"") * 3 + _lenenc_str(name.encode()) * 2
-                          + b"\x0c" + struct.pack("<HIBHB", 45, 1 << 16, 253, 0, 0) + b"\0\0")
+                          + (_lenenc_str(b"") if self.extended_metadata else b"") + b"\x0c" + struct.pack("<HIBHB", 45, 1 << 16, 253, 0, 0) + b"\0\0")
             self._to_client(definition, seq)
             seq += 1
         if not self.deprecate_eof:

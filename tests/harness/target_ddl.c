@@ -4,9 +4,9 @@
  * to that of `want`, tables of the same schema ("": no table), or is the one statement `sql` that does so
  *   verb=history|pending  prints the journal
  *   verb=skip             epoch job schema table
- * The server: socket, or host and port; user, password. meta, task. rows: what happens to rows. dialect=tidb.
- * retry=0: an error in passing ends the run. Prints progress and at the end "ok", or "error NAME CLASS
- * MESSAGE" and "remedy …". SIGTERM cancels. */
+ * The server: socket, and host and port when run goes another way; user, password. meta, task. rows: what
+ * happens to rows. dialect=tidb. retry=0: an error in passing ends the run. Prints progress and at the end
+ * "ok", or "error NAME CLASS MESSAGE" and "remedy …". SIGTERM cancels. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -201,7 +201,9 @@ static bool dispatch(Tool *t, Err *err)
     Conn *c;
     Dialect d;
     const char *verb = arg(t, "verb", "");
-    if (!session_open(&t->session, &c, &d, err)) return false;
+    SessionOpts own = t->session; /* what is not tested goes straight to the server */
+    if (*arg(t, "socket", "")) own.conn.socket = arg(t, "socket", "");
+    if (!session_open(&own, &c, &d, err)) return false;
     bool ok = false;
     if (strcmp(verb, "start") == 0)
         ok = start(t, c, &d, err);
@@ -249,7 +251,7 @@ int main(int argc, char **argv)
         (ConnOpts){.role = "downstream",
                    .host = arg(&t, "host", NULL),
                    .port = (unsigned)number(&t, "port"),
-                   .socket = arg(&t, "socket", NULL),
+                   .socket = number(&t, "port") ? NULL : arg(&t, "socket", NULL),
                    .user = arg(&t, "user", ""),
                    .password = arg(&t, "password", ""),
                    .connect_timeout_s = 5,
