@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "base/map.h"
-#include "base/reader.h"
 #include "db/foreign_keys.h"
+#include "db/shown_text.h"
 #include "base/poison.h"
 
 enum { MAX_PARTS = 64 }; /* of a key; servers: 16 (MySQL, TiDB), 32 (MariaDB) */
@@ -105,142 +105,9 @@ static void *grow(void *items, size_t n, size_t *cap, size_t size)
 
 /* -- texts -- */
 
-/* A quoted literal at the reader's place without its quotes: '' is a quote, a backslash escapes as the
- * servers write it. False when it does not start with a quote or does not end. */
-static bool unquote(Reader *r, StrBuf *out)
-{
-    if (reader_u8(r) != '\'') return false;
-    while (reader_left(r)) {
-        uint8_t ch = reader_u8(r);
-        if (ch == '\'') {
-            if (!reader_left(r) || *r->at != '\'') return true;
-            ch = reader_u8(r);
-        } else if (ch == '\\' && reader_left(r)) {
-            ch = reader_u8(r);
-            ch = ch == 'n' ? '\n' : ch == 'r' ? '\r' : ch == 't' ? '\t' : ch == '0' ? 0 : ch == 'Z' ? 26 : ch;
-        }
-        sb_ch(out, (char)ch);
-    }
-    return false;
-}
-
-/* enum('a','b') → its members. */
-static bool parse_members(ColumnDef *c, Arena *arena)
-{
-    size_t open = str_find(c->column_type, STR("("));
-    if (open == SIZE_MAX) return false;
-    Str rest = str_make(c->column_type.ptr + open + 1, c->column_type.len - open - 1);
-    for (int pass = 0; pass < 2; pass++) { /* count, then fill */
-        Str *members = pass ? arena_array(arena, Str, c->n_members + 1) : NULL;
-        uint32_t n = 0;
-        Reader r = reader_of(rest);
-        for (;;) {
-            StrBuf text = {0};
-            bool ok = unquote(&r, &text);
-            if (ok && members) members[n] = arena_str(arena, sb_view(&text));
-            sb_done(&text);
-            if (!ok) return false;
-            n++;
-            uint8_t sep = reader_u8(&r);
-            if (sep == ')') break;
-            if (sep != ',') return false;
-        }
-        c->n_members = n;
-        c->members = members;
-    }
-    return true;
-}
-
-/* MySQL 8 escapes quotes and backslashes inside the expressions it shows. */
 static Str expression(const Scan *s, Arena *arena, Str text)
 {
-    if (!s->escapes_expressions) return arena_str(arena, text);
-    StrBuf b = {0};
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '\\' && i + 1 < text.len && (text.ptr[i + 1] == '\'' || text.ptr[i + 1] == '\\'))
-            i++;
-        sb_ch(&b, text.ptr[i]);
-    }
-    Str out = arena_str(arena, sb_view(&b));
-    sb_done(&b);
-    return out;
-}
-
-static bool looks_like_number(Str s)
-{
-    bool digits = false;
-    for (size_t i = 0; i < s.len; i++) {
-        char ch = s.ptr[i];
-        if (ch >= '0' && ch <= '9')
-            digits = true;
-        else if (!((ch == '-' || ch == '+') && i == 0) && ch != '.' &&
-                 !(digits && (ch == 'e' || ch == 'E' || ch == '-' || ch == '+')))
-            return false;
-    }
-    return digits;
-}
-
-static bool is_temporal_now(const ColumnDef *c, Str text)
-{
-    return (str_eqc(c->data_type, "timestamp") || str_eqc(c->data_type, "datetime")) &&
-           str_istarts(text, STR("current_timestamp"));
-}
-
-/* MariaDB shows the default as SQL: 'quoted', NULL, a number, b'101', or an expression; SQL NULL means none.
- */
-static void read_default_mariadb(ColumnDef *c, Arena *arena, Str text)
-{
-    StrBuf plain = {0};
-    Reader r = reader_of(text);
-    if (!text.ptr)
-        c->default_kind = DEFAULT_NONE;
-    else if (str_ieq(text, STR("NULL")))
-        c->default_kind = DEFAULT_NULL;
-    else if (text.len && text.ptr[0] == '\'' && unquote(&r, &plain) && !reader_left(&r)) {
-        c->default_kind = DEFAULT_LITERAL;
-        c->default_text = arena_str(arena, sb_view(&plain));
-    } else {
-        bool literal =
-            looks_like_number(text) || str_istarts(text, STR("b'")) || str_istarts(text, STR("x'"));
-        c->default_kind = literal ? DEFAULT_LITERAL : DEFAULT_EXPR;
-        c->default_text = arena_str(arena, text);
-    }
-    sb_done(&plain);
-}
-
-/* MySQL 8 shows the default of BINARY and VARBINARY as 0x and hex digits. */
-static Str binary_default(Arena *arena, Str hex)
-{
-    StrBuf bytes = {0};
-    for (size_t i = 2; i + 1 < hex.len; i += 2) {
-        unsigned v = 0;
-        for (size_t k = i; k < i + 2; k++) {
-            char ch = hex.ptr[k];
-            v = v << 4 | (unsigned)(ch >= '0' && ch <= '9' ? ch - '0' : (ch | 0x20) - 'a' + 10);
-        }
-        sb_ch(&bytes, (char)v);
-    }
-    Str out = arena_str(arena, sb_view(&bytes));
-    sb_done(&bytes);
-    return out;
-}
-
-/* MySQL and TiDB show the bare value; expressions are marked in EXTRA (5.7: only the current time exists). */
-static void read_default_mysql(const Scan *s, ColumnDef *c, Arena *arena, Str text, Str extra)
-{
-    if (!text.ptr) {
-        c->default_kind = c->not_null ? DEFAULT_NONE : DEFAULT_NULL;
-        return;
-    }
-    bool expr = str_find(extra, STR("DEFAULT_GENERATED")) != SIZE_MAX || is_temporal_now(c, text);
-    bool binary = str_eqc(c->data_type, "binary") || str_eqc(c->data_type, "varbinary");
-    c->default_kind = expr ? DEFAULT_EXPR : DEFAULT_LITERAL;
-    if (expr)
-        c->default_text = expression(s, arena, text);
-    else if (binary && s->escapes_expressions && str_starts(text, STR("0x")))
-        c->default_text = binary_default(arena, text);
-    else
-        c->default_text = arena_str(arena, text);
+    return shown_expression(arena, text, s->escapes_expressions);
 }
 
 static bool contains_nocase(Str s, const char *needle)
@@ -321,7 +188,8 @@ static bool load_tables(Scan *s, Err *err)
         t->engine = arena_str(&t->arena, cell(&a, "ENGINE"));
         t->collation = arena_str(&t->arena, cell(&a, "TABLE_COLLATION"));
         t->comment = arena_str(&t->arena, cell(&a, "TABLE_COMMENT"));
-        s->has_partitions |= read_options(t, cell(&a, "CREATE_OPTIONS"));
+        /* MySQL does not tell of PARTITION BY KEY () there */
+        s->has_partitions |= read_options(t, cell(&a, "CREATE_OPTIONS")) || s->escapes_expressions;
         t->is_view = contains_nocase(cell(&a, "TABLE_TYPE"), "view");
         t->is_versioned = cell_is(&a, "TABLE_TYPE", "SYSTEM VERSIONED");
         t->is_sequence = cell_is(&a, "TABLE_TYPE", "SEQUENCE");
@@ -361,10 +229,10 @@ static bool read_column(Scan *s, const Answer *a, Builder *b, Err *err)
     if (c->generated)
         c->generation_expr = expression(s, arena, generated);
     else if (s->is_mariadb)
-        read_default_mariadb(c, arena, cell(a, "COLUMN_DEFAULT"));
+        shown_default_mariadb(c, arena, cell(a, "COLUMN_DEFAULT"));
     else
-        read_default_mysql(s, c, arena, cell(a, "COLUMN_DEFAULT"), extra);
-    if (listed && !parse_members(c, arena))
+        shown_default_mysql(c, arena, cell(a, "COLUMN_DEFAULT"), extra, s->escapes_expressions);
+    if (listed && !shown_members(c, arena))
         return err_set(err, ERR_DB_SCHEMA,
                        STR_FMT "." STR_FMT "." STR_FMT ": its list of members cannot be read",
                        STR_ARG(s->schema), STR_ARG(b->schema->name.table), STR_ARG(c->name));
@@ -551,6 +419,22 @@ static bool load_triggers(Scan *s, Err *err)
     return true;
 }
 
+/* The column whose own check it is. MariaDB keeps calling it by the name that the column had when the check
+ * was written. */
+static Str check_column(const Builder *b, Str name, Str clause)
+{
+    CLEANUP(sb_done) StrBuf quoted = {0};
+    Str used = {0};
+    for (size_t i = 0; i < b->n_columns; i++) {
+        sb_clear(&quoted);
+        sb_ident(&quoted, b->columns[i].name);
+        if (str_find(clause, sb_view(&quoted)) == SIZE_MAX) continue;
+        if (str_ieq(b->columns[i].name, name)) return b->columns[i].name;
+        if (!used.ptr) used = b->columns[i].name;
+    }
+    return used.ptr ? used : name;
+}
+
 /* Old servers have no such view: no checks. */
 static bool load_checks(Scan *s, Err *err)
 {
@@ -576,10 +460,13 @@ static bool load_checks(Scan *s, Err *err)
         Builder *b = map_get(&s->tables, cell(&a, "TABLE_NAME"));
         if (!b) continue;
         Arena *arena = &b->schema->arena;
+        Str name = cell(&a, "CONSTRAINT_NAME"), clause = cell(&a, "CHECK_CLAUSE");
+        bool own = cell_is(&a, "LEVEL", "Column");
+        if (own) name = check_column(b, name, clause);
         b->checks = grow(b->checks, b->n_checks, &b->cap_checks, sizeof *b->checks);
-        b->checks[b->n_checks++] = (CheckDef){.name = arena_str(arena, cell(&a, "CONSTRAINT_NAME")),
-                                              .expr = expression(s, arena, cell(&a, "CHECK_CLAUSE")),
-                                              .column_level = cell_is(&a, "LEVEL", "Column"),
+        b->checks[b->n_checks++] = (CheckDef){.name = arena_str(arena, name),
+                                              .expr = expression(s, arena, clause),
+                                              .column_level = own,
                                               .not_enforced = cell_is(&a, "ENFORCED", "NO")};
     }
     answer_done(&a);

@@ -360,7 +360,8 @@ static uint64_t characters(Str s)
     return n;
 }
 
-/* Members lose trailing blanks; the length is that of the longest, of a SET that of all with commas. */
+/* Members lose trailing blanks, but for binary ones; the length is that of the longest, of a SET that of all
+ * with commas. */
 static bool build_list(Build *b, StrBuf *type)
 {
     uint32_t n = 0;
@@ -373,7 +374,7 @@ static bool build_list(Build *b, StrBuf *type)
     n = 0;
     for (const DdlName *m = b->ddl->type.members; m; m = m->next) {
         Str s = m->name;
-        while (s.len && s.ptr[s.len - 1] == ' ')
+        while (b->c->collation.len && !str_eqc(b->c->collation, "binary") && s.len && s.ptr[s.len - 1] == ' ')
             s.len--;
         members[n] = arena_str(b->arena, s);
         longest = MAX(longest, characters(s));
@@ -489,6 +490,7 @@ static bool build_charset(Build *b, const TypeRule *r, Str table_collation)
         b->c->data_type = binary_twin(b->c->data_type);
         return true;
     }
+    if (str_eqc(collation, "binary") && is_mysql(b->ctx)) return true; /* shows none */
     set_collation(b->c, collation);
     return true;
 }
@@ -551,13 +553,16 @@ bool column_build(const DdlColumn *ddl, Str table_collation, const ApplyContext 
     return true;
 }
 
-void column_convert(ColumnDef *c, Str collation, const ApplyContext *ctx, Arena *arena)
+bool column_convert(ColumnDef *c, Str collation, Arena *arena, Err *err)
 {
     const TypeRule *r = rule_of(c->data_type);
-    (void)ctx;
-    if (!r || !c->collation.len || str_eqc(c->charset, "binary")) return;
+    if (!r || !c->collation.len || str_eqc(c->charset, "binary")) return true;
     const Charset *from = charset_of(c), *to = charset_by_name(charset_of_collation(collation));
-    if (!from || !to) return;
+    if (!from || !to) return true;
+    if (c->n_members && from != to && (from->form == CHARSET_WIDE || to->form == CHARSET_WIDE))
+        return err_set(err, ERR_NOT_SUPPORTED,
+                       "column `" STR_FMT "`: the servers spoil members between " STR_FMT " and " STR_FMT,
+                       STR_ARG(c->name), STR_ARG(from->name), STR_ARG(to->name));
     CLEANUP(sb_done) StrBuf type = {0};
     bool binary = str_eqc(to->name, "binary");
     if (r->form == FORM_TEXT) {
@@ -581,4 +586,5 @@ void column_convert(ColumnDef *c, Str collation, const ApplyContext *ctx, Arena 
     if (r->form == FORM_TEXT && comment != SIZE_MAX)
         sb_add(&type, c->column_type.ptr + comment, c->column_type.len - comment);
     c->column_type = arena_str(arena, sb_view(&type));
+    return true;
 }

@@ -19,8 +19,9 @@ NODISCARD bool column_build(const DdlColumn *ddl, Str table_collation, const App
 NODISCARD bool column_set_default(ColumnDef *c, const DdlValue *v, const ApplyContext *ctx, Arena *arena,
                                   Err *err);
 /* column_type, charset and length anew after the charset changed by CONVERT TO; TEXT grows where its bytes
- * would not suffice. */
-void column_convert(ColumnDef *c, Str collation, const ApplyContext *ctx, Arena *arena);
+ * would not suffice. ERR_NOT_SUPPORTED: members of ENUM and SET from or to UCS2, UTF16, UTF32, which the
+ * servers spoil. */
+NODISCARD bool column_convert(ColumnDef *c, Str collation, Arena *arena, Err *err);
 
 bool column_is_text(const ColumnDef *c); /* CHAR, VARCHAR, TEXT with characters */
 bool column_is_blob(const ColumnDef *c); /* *TEXT, *BLOB, JSON, spatial: keys need a prefix */

@@ -367,12 +367,22 @@ static bool text_of(Literal *l, StrBuf *out)
     return true;
 }
 
+static uint64_t characters(Str s)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < s.len; i++)
+        n += ((uint8_t)s.ptr[i] & 0xc0) != 0x80;
+    return n;
+}
+
 static bool put_text(Literal *l)
 {
     if (!text_of(l, &l->out)) return false;
-    if (str_eqc(l->c->data_type, "char")) {
-        l->out.len = without_blanks(sb_view(&l->out)).len;
-        if (l->out.ptr) l->out.ptr[l->out.len] = 0;
+    bool fixed = str_eqc(l->c->data_type, "char"), sized = str_eqc(l->c->data_type, "varchar");
+    uint64_t n = sized ? characters(sb_view(&l->out)) : 0;
+    while (l->out.len && l->out.ptr[l->out.len - 1] == ' ' && (fixed || n > l->c->char_length)) {
+        l->out.ptr[--l->out.len] = 0; /* blanks beyond the length are cut */
+        n--;
     }
     if (str_eqc(l->c->data_type, "binary") && is_mariadb(l->ctx))
         while (l->out.len < l->c->char_length)

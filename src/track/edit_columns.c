@@ -129,6 +129,22 @@ static bool replace_column(Edit *e, const DdlChange *c)
     return true;
 }
 
+/* SET DEFAULT, DROP DEFAULT */
+static bool set_default(Edit *e, ColumnDef *c, const DdlValue *v)
+{
+    if (c->generated) return true; /* MariaDB takes it and forgets it */
+    if (edit_is_mariadb(e)) c->on_update_now = false;
+    if (v->kind != DDL_VALUE_NONE) {
+        if (!column_set_default(c, v, e->ctx, e->arena, e->err)) return false;
+        if (c->auto_increment && c->default_kind == DEFAULT_LITERAL) c->default_kind = DEFAULT_NONE;
+        return true;
+    }
+    /* without a default at all; read back, a column that may be NULL has none but NULL */
+    c->default_kind = c->not_null ? DEFAULT_NONE : DEFAULT_NULL;
+    c->default_text = (Str){0};
+    return true;
+}
+
 static bool change_old(Edit *e, const DdlChange *c)
 {
     if (c->kind == DDL_CHANGE_COLUMN || c->kind == DDL_MODIFY_COLUMN) return replace_column(e, c);
@@ -145,12 +161,7 @@ static bool change_old(Edit *e, const DdlChange *c)
     case DDL_COLUMN_VISIBLE: old->def.invisible = !c->flag; return true;
     default: break;
     }
-    if (c->value.kind != DDL_VALUE_NONE)
-        return column_set_default(&old->def, &c->value, e->ctx, e->arena, e->err);
-    /* without a default at all; read back, a column that may be NULL has none but NULL */
-    old->def.default_kind = old->def.not_null ? DEFAULT_NONE : DEFAULT_NULL;
-    old->def.default_text = (Str){0};
-    return true;
+    return set_default(e, &old->def, &c->value);
 }
 
 static bool is_old_change(DdlChangeKind k)
@@ -174,14 +185,14 @@ static bool place_new(Edit *e, const DdlChange *c)
     return place(e, col, c->column);
 }
 
-static void convert_columns(Edit *e, const DdlChange *c)
+static bool convert_columns(Edit *e, const DdlChange *c)
 {
     Str collation = collation_resolve(c->charset, c->collation, e->ctx->schema_collation, e->ctx);
-    for (EditColumn *col = e->columns; col && collation.len; col = col->next) {
-        ColumnDef def = col->def;
-        column_convert(&def, collation, e->ctx, e->arena);
-        col->def = def;
-    }
+    for (EditColumn *col = e->columns; col && collation.len; col = col->next)
+        if (!column_convert(&col->def, collation, e->arena, e->err))
+            return err_wrap(e->err, STR_FMT "." STR_FMT, STR_ARG(e->table.name.schema),
+                            STR_ARG(e->table.name.table));
+    return true;
 }
 
 /* ADD SYSTEM VERSIONING without columns of its own keeps hidden ones. */
@@ -205,7 +216,7 @@ bool edit_columns_change(Edit *e)
         if (placed && !edit_skips(e, c) && !place_new(e, c)) return false;
     }
     for (const DdlChange *c = e->stmt->changes; c; c = c->next) {
-        if (c->kind == DDL_CONVERT_CHARSET) convert_columns(e, c);
+        if (c->kind == DDL_CONVERT_CHARSET && !convert_columns(e, c)) return false;
         if (c->kind == DDL_ADD_VERSIONING || c->kind == DDL_DROP_VERSIONING) versioning(e, c->kind);
         if (c->kind == DDL_ADD_PERIOD && !str_ieq(c->name, STR("SYSTEM_TIME")))
             return err_set(e->err, ERR_NOT_SUPPORTED,

@@ -211,13 +211,13 @@ static bool is_drop(DdlChangeKind k)
 bool edit_constraints_change(Edit *e)
 {
     uint64_t checks = 0, foreign = 0;
-    for (const EditCheck *c = e->checks; c; c = c->next)
-        checks = MAX(checks, generated_number(c->def.name, e->table.name.table, "_chk_"));
     for (const EditForeign *f = e->foreign; f; f = f->next)
         foreign = MAX(foreign, generated_number(f->name, e->table.name.table, "_ibfk_"));
     for (const DdlChange *c = e->stmt->changes; c; c = c->next)
         if (is_drop(c->kind) && !edit_skips(e, c) && !drop_constraint(e, c)) return false;
     follow_columns(e);
+    for (const EditCheck *c = e->checks; c; c = c->next)
+        checks = MAX(checks, generated_number(c->def.name, e->table.name.table, "_chk_"));
     for (const DdlChange *c = e->stmt->changes; c; c = c->next) {
         if (edit_skips(e, c)) continue;
         if (c->kind == DDL_CHECK_ENFORCED && !enforce(e, c)) return false;

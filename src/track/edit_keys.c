@@ -40,11 +40,23 @@ static const EditColumn *part_column(const Edit *e, const EditPart *p)
     return p->origin != UINT32_MAX ? edit_column_from(e, p->origin) : edit_column(e, p->column);
 }
 
+/* ENUM and SET have the bytes of their number in a key; made a text, these become its prefix. */
+static uint32_t member_prefix(const ColumnDef *c)
+{
+    const Charset *cs = charset_by_name(c->charset);
+    uint32_t bytes = str_eqc(c->data_type, "enum") ? 1U + (c->n_members > 255) : (c->n_members + 7) / 8;
+    if (bytes > 4) bytes = 8;
+    return bytes / (cs ? cs->max_len : 1);
+}
+
 /* A prefix that the column's type cannot have, or that holds the whole column, is none. */
 static void fit_prefix(const Edit *e, EditPart *p)
 {
     const EditColumn *c = part_column(e, p);
-    if (!c || !p->part.prefix) return;
+    if (!c) return;
+    const ColumnDef *was = p->origin != UINT32_MAX ? &e->before->columns[p->origin] : NULL;
+    if (was && was->n_members && column_is_text(&c->def)) p->part.prefix = member_prefix(was);
+    if (!p->part.prefix) return;
     bool blob = column_is_blob(&c->def), text = c->def.char_length && !c->def.n_members;
     if (!blob && (!text || c->def.char_length <= p->part.prefix)) p->part.prefix = 0;
 }
@@ -102,9 +114,10 @@ static Str free_name(Edit *e, Str base)
 
 static void name_key(Edit *e, EditKey *k, const DdlKey *ddl)
 {
-    Str first = k->parts[0].part.expression.len ? STR("functional_index") : k->parts[0].column;
-    const EditColumn *c = edit_column(e, first);
-    if (c) first = c->def.name;
+    const EditColumn *c = edit_column(e, k->parts[0].column);
+    Str first = c ? c->def.name : k->parts[0].column;
+    for (uint32_t i = 0; i < k->n_parts; i++)
+        if (k->parts[i].part.expression.len) first = STR("functional_index");
     if (k->def.primary)
         k->def.name = STR("PRIMARY");
     else if (ddl && ddl->kind == DDL_KEY_FOREIGN && ddl->constraint.len)
@@ -290,6 +303,19 @@ bool edit_keys_change(Edit *e)
     return true;
 }
 
+/* Columns that changed their length: unique keys become a hash or a tree again, others are cut. */
+static void follow_lengths(const Edit *e, EditKey *k)
+{
+    bool hash = str_eqc(k->def.index_type, "HASH"), tree = str_eqc(k->def.index_type, "BTREE");
+    if (str_ieq(e->table.engine, STR("MEMORY")) || !(hash || tree)) return;
+    if (k->def.unique) {
+        k->def.index_type = is_long_unique(e, k) ? STR("HASH") : STR("BTREE");
+        return;
+    }
+    for (uint32_t i = 0; i < k->n_parts; i++)
+        cut_prefix(e, &k->parts[i]);
+}
+
 void edit_keys_finish(Edit *e)
 {
     for (EditKey *k = e->keys; k; k = k->next) {
@@ -300,6 +326,6 @@ void edit_keys_finish(Edit *e)
             c->def.not_null = true;
             if (c->def.default_kind == DEFAULT_NULL) c->def.default_kind = DEFAULT_NONE;
         }
-        if (str_eqc(k->def.index_type, "BTREE") && is_long_unique(e, k)) k->def.index_type = STR("HASH");
+        follow_lengths(e, k);
     }
 }

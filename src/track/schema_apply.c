@@ -77,6 +77,7 @@ bool edit_skips(const Edit *e, const DdlChange *c)
     case DDL_DROP_FOREIGN: return !has_constraint(e, c->name);
     case DDL_DROP_CONSTRAINT: return !has_constraint(e, c->name) && !has_key(e, c->name);
     case DDL_DROP_COLUMN:
+        return !edit_column_from(e, edit_before_column(e, c->name)); /* or dropped just now */
     case DDL_CHANGE_COLUMN:
     case DDL_MODIFY_COLUMN:
     case DDL_RENAME_COLUMN:

@@ -119,6 +119,7 @@ bool text_column(const TableSchema *s, const ColumnDef *c, const TextOpts *o, St
         sb_printf(out, " CHARACTER SET " STR_FMT " COLLATE " STR_FMT, STR_ARG(charset_of_collation(to)),
                   STR_ARG(to));
     }
+    if (c->n_members && !c->collation.len) sb_c(out, " CHARACTER SET binary"); /* MySQL shows none */
     if (c->has_srid && o->dialect == DIALECT_MYSQL) sb_printf(out, " SRID %u", c->srid);
     if (c->generated) {
         put_generated(c, o, out);

@@ -6,6 +6,7 @@ import random
 INTEGERS = ["TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT", "INTEGER", "INT4", "INT8", "MIDDLEINT"]
 CHARSETS = {"mariadb": ["utf8mb4", "latin1", "utf8mb3", "ascii", "ucs2", "gbk", "utf8"],
             "mysql": ["utf8mb4", "latin1", "utf8mb3", "ascii", "ucs2", "gbk", "utf8"]}
+TABLE_CHARSETS = ["utf8mb4", "latin1", "utf8mb3", "ascii", "gbk", "utf8"]
 COLLATIONS = {"mariadb": ["utf8mb4_bin", "utf8mb4_unicode_ci", "latin1_german1_ci", "utf8mb4_general_ci", "utf8mb3_bin", "ascii_bin"],
               "mysql": ["utf8mb4_bin", "utf8mb4_unicode_ci", "latin1_german1_ci", "utf8mb4_0900_as_cs", "utf8mb3_bin", "ascii_bin"]}
 NAMES = ["a", "b", "c", "d", "e", "id", "name", "status", "Comment", "date", "key col", "größe", "order", "x`y", "period", "value", "first"]
@@ -30,8 +31,8 @@ class Generator:
         return s if plain and self.chance(0.5) else "`" + s.replace("`", "``") + "`"
 
     def new_name(self) -> str:
-        if self.chance(0.03):
-            return f"g_{self.r.randrange(50)}"  # the type follows the name: spatial columns are in no key
+        if self.chance(0.15):
+            return f"{self.r.choice('gyqqq')}_{self.r.randrange(50)}"
         free = [n for n in NAMES if n.lower() not in (c.lower() for c in self.columns)]
         return self.r.choice(free) if free and self.chance(0.9) else f"n{self.r.randrange(50)}"
 
@@ -55,13 +56,19 @@ class Generator:
             words += self.r.choice([" BINARY", " ASCII", " CHARACTER SET binary", " CHARSET latin1 COLLATE latin1_bin"])
         return words
 
-    def type(self, spatial: bool) -> tuple[str, str]:
-        """Type text and kind."""
+    def type(self, name: str) -> tuple[str, str]:
+        """Type text and kind. The type follows the name where columns of a type cannot be used in all places: spatial ones
+        are in no key, and the servers rewrite numbers that a column of a temporal type is compared with."""
         r = self.r
+        spatial = name.startswith("g_")
         kind = r.choice(["int"] * 5 + ["decimal", "float", "char", "varchar", "varchar", "text", "binary", "blob", "enum", "set", "date",
-                                       "datetime", "timestamp", "time", "year", "bit", "json", "bool"])
+                                       "datetime", "timestamp", "time", "bit", "json", "bool"])
         if spatial:
             kind = "spatial"
+        elif name.startswith("y_"):
+            kind = "year"
+        elif name.startswith("q_"):
+            kind = "int"
         sign = r.choice(["", "", "", " UNSIGNED", " SIGNED", " ZEROFILL", " UNSIGNED ZEROFILL"])
         if kind == "int":
             return f"{r.choice(INTEGERS)}{r.choice(['', '', '(1)', '(5)', '(20)'])}{sign}", kind
@@ -80,9 +87,9 @@ class Generator:
         if kind == "blob":
             return r.choice(["TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "BLOB(100)", "BLOB(70000)", "LONG VARBINARY"]), kind
         if kind == "enum":
-            return "ENUM('a','b','Cc','d''e')" + self.charset(), kind
+            return "ENUM('a','b','Cc','d''e')" + self.charset().replace("ucs2", "latin1"), kind
         if kind == "set":
-            return "SET('x','y','z ','w')" + self.charset(), kind
+            return "SET('x','y','z ','w')" + self.charset().replace("ucs2", "latin1"), kind
         if kind in ("datetime", "timestamp", "time"):
             return f"{kind.upper()}{r.choice(['', '', '(0)', '(3)', '(6)'])}", kind
         if kind == "year":
@@ -124,7 +131,7 @@ class Generator:
         return f" DEFAULT {r.choice(values)}"
 
     def column(self, name: str, plain: bool = False) -> str:
-        text, kind = self.type(name.startswith("g_"))
+        text, kind = self.type(name)
         words = ""
         others = [c for c in self.columns if c != name]
         if not plain and others and self.chance(0.06) and kind in ("int", "char", "text"):
@@ -144,7 +151,7 @@ class Generator:
             words += " UNIQUE"
         if self.chance(0.03):
             words += " INVISIBLE"
-        if kind == "int" and self.chance(0.05):
+        if name.startswith("q_") and self.chance(0.2):
             words += f" CHECK ({self.name(name)} >= 0)"
         return f"{self.name(name)} {text}{words}"
 
@@ -171,11 +178,16 @@ class Generator:
         return f"{kind}{name} ({self.parts()}){words if kind != 'FULLTEXT' else ''}"
 
     def constraint(self) -> str:
-        c = "`" + self.old_column().replace("`", "``") + "`"
+        usable = [c for c in self.columns if not c.startswith(("g_", "y_"))] or ["a"]
+        c = "`" + self.r.choice(usable).replace("`", "``") + "`"
         name = self.r.choice(["", "", "CONSTRAINT ck1 ", "CONSTRAINT ck2 "])
         if self.chance(0.3):
             return f"{self.r.choice(['', 'CONSTRAINT fk1 '])}FOREIGN KEY {self.r.choice(['', 'fkx '])}({c}) REFERENCES {self.parent} (id){self.r.choice(['', ' ON DELETE CASCADE', ' ON UPDATE SET NULL'])}"
-        expr = self.r.choice([f"{c} is not null", f"length({c}) < 100 or {c} is null", f"{c} <> 5 and {c} > -1", f"{c} in (1,2,3)", f"not ({c} like 'a%')"])
+        expr = self.r.choice([f"{c} is not null", f"length({c}) < 100 or {c} is null", f"not ({c} like 'a%')"])
+        numbers = [c for c in self.columns if c.startswith("q_")]
+        if numbers:
+            c = self.r.choice(numbers)
+            expr = self.r.choice([f"{c} <> 5 and {c} > -1", f"{c} in (1,2,3)", f"{c} between 1 and 10 or {c} = 20", f"({c} % 7) != 3"])
         return f"{name}CHECK ({expr})"
 
     def place(self) -> str:
@@ -188,7 +200,7 @@ class Generator:
         r = self.r
         out = []
         for o in (f"ENGINE={r.choice(['InnoDB', 'innodb'])}", f"COMMENT='{r.choice(['t', 'u', ''])}'", f"ROW_FORMAT={r.choice(['DYNAMIC', 'COMPACT', 'DEFAULT'])}",
-                  f"STATS_PERSISTENT={r.choice(['0', '1', 'DEFAULT'])}", f"DEFAULT CHARSET={r.choice(CHARSETS[self.flavor])}",
+                  f"STATS_PERSISTENT={r.choice(['0', '1', 'DEFAULT'])}", f"DEFAULT CHARSET={r.choice(TABLE_CHARSETS)}",
                   f"COLLATE {r.choice(COLLATIONS[self.flavor])}", "MAX_ROWS 1000", "AVG_ROW_LENGTH = 10", "CHECKSUM=1"):
             if self.chance(0.12):
                 out.append(o)
@@ -245,7 +257,7 @@ class Generator:
         if roll < 0.60:
             return f"RENAME COLUMN {n(col)} TO {n(self.new_name())}"
         if roll < 0.65:
-            return f"ALTER {word}{n(col)} {r.choice(['DROP DEFAULT', 'SET DEFAULT NULL', 'SET DEFAULT 5', 'SET DEFAULT 0', chr(83) + 'ET DEFAULT (1+1)'])}"
+            return f"ALTER {word}{n(col)} {r.choice(['DROP DEFAULT', 'SET DEFAULT NULL', 'SET DEFAULT 5', 'SET DEFAULT 0', 'SET DEFAULT (1+1)' if col.startswith('q_') else 'DROP DEFAULT'])}"
         if roll < 0.76:
             return f"ADD {self.key()}"
         if roll < 0.82 and self.keys:
@@ -260,7 +272,7 @@ class Generator:
         if roll < 0.91 and self.checks + self.foreign:
             return f"DROP CONSTRAINT {n(r.choice(self.checks + self.foreign))}"
         if roll < 0.93:
-            return f"CONVERT TO CHARACTER SET {r.choice(CHARSETS[self.flavor])}"
+            return f"CONVERT TO CHARACTER SET {r.choice(TABLE_CHARSETS)}"
         if roll < 0.95:
             return self.options() or "FORCE"
         if roll < 0.96:

@@ -20,7 +20,7 @@ typedef struct Model {
     TableName name;
     Conn *conn;
     TableSchema *now;
-    TableSchema *target; /* of another table, changed by the statements of `plan` */
+    EmitPlan plan; /* the last of `plan` */
 } Model;
 
 static void answer(bool ok, Str text)
@@ -166,36 +166,47 @@ static bool plan(Model *m, Str schema, StrBuf *out, Err *err)
 {
     TextOpts opts = text_opts(m);
     TableSchema *live;
-    EmitPlan p;
+    emit_plan_done(&m->plan);
     if (!schema_read(m->conn, (TableName){schema, m->name.table}, &live, err)) return false;
     opts.auto_increment = true;
     uint32_t *columns = mem_zalloc(sizeof *columns * (m->now->n_columns + 1));
     for (uint32_t i = 0; i < m->now->n_columns; i++)
         columns[i] = schema_column(live, m->now->columns[i].name);
     EmitChange c = {.from = live, .to = m->now, .columns = columns, .move = true};
-    bool ok = schema_emit_change(&c, &opts, &p, err);
-    for (uint32_t i = 0; ok && i < p.n; i++) {
-        sb_str(out, p.steps[i].sql);
+    bool ok = schema_emit_change(&c, &opts, &m->plan, err);
+    for (uint32_t i = 0; ok && i < m->plan.n; i++) {
+        sb_str(out, m->plan.steps[i].sql);
         sb_ch(out, 0);
     }
-    schema_free(m->target);
-    m->target = ok && p.n ? schema_copy(p.steps[p.n - 1].after) : ok ? schema_copy(live) : NULL;
-    if (ok) emit_plan_done(&p);
     free(columns);
     schema_free(live);
     return ok;
 }
 
-/* Is the target what the plan said? */
-static bool planned(Model *m, Str schema, StrBuf *out, Err *err)
+/* "schema step": is the table what the plan said of that step? By fingerprint, as the DDL journal asks. */
+static bool planned(Model *m, Str arg, StrBuf *out, Err *err)
 {
     TableSchema *live;
+    uint64_t step;
+    Str schema = str_split(&arg, ' ');
+    if (!str_to_u64(arg, &step) || step >= m->plan.n) return err_set(err, ERR_BUG, "no such step");
     if (!schema_read(m->conn, (TableName){schema, m->name.table}, &live, err)) return false;
     CLEANUP(sb_done) StrBuf a = {0}, b = {0};
-    schema_fingerprint(m->target, &a);
+    schema_fingerprint(m->plan.steps[step].after, &a);
     schema_fingerprint(live, &b);
     missing_lines(sb_view(&a), sb_view(&b), "model", out);
     missing_lines(sb_view(&b), sb_view(&a), "live ", out);
+    if (!out->len && !str_eq(sb_view(&a), sb_view(&b))) sb_c(out, "the order of lines\n");
+    schema_free(live);
+    return true;
+}
+
+/* Is the table of that schema built as the model's? */
+static bool made(Model *m, Str schema, StrBuf *out, Err *err)
+{
+    TableSchema *live;
+    if (!schema_read(m->conn, (TableName){schema, m->name.table}, &live, err)) return false;
+    differences(m->now, live, out);
     schema_free(live);
     return true;
 }
@@ -215,6 +226,7 @@ static bool run(Model *m, const char *verb, Str arg, StrBuf *out, Err *err)
     if (strcmp(verb, "create") == 0) return create(m, arg, out, err);
     if (strcmp(verb, "plan") == 0) return plan(m, arg, out, err);
     if (strcmp(verb, "planned") == 0) return planned(m, arg, out, err);
+    if (strcmp(verb, "made") == 0) return made(m, arg, out, err);
     if (strcmp(verb, "load") == 0) return load(m, err);
     if (strcmp(verb, "normal") == 0) {
         ddl_expr_normal(arg, out);
@@ -264,7 +276,7 @@ int main(int argc, char **argv)
     serve(&m);
     conn_close(m.conn);
     schema_free(m.now);
-    schema_free(m.target);
+    emit_plan_done(&m.plan);
     conn_library_end();
     return 0;
 }
