@@ -1,5 +1,5 @@
 #include "decode/event.h"
-#include <zlib.h>
+#include "base/crc.h"
 #include "decode/decode_internal.h"
 #include "base/poison.h"
 
@@ -35,18 +35,17 @@ static bool checksum_matches(Str event)
 {
     const uint8_t *p = (const uint8_t *)event.ptr;
     size_t n = event.len - CHECKSUM_LEN;
-    uLong crc = crc32(0, Z_NULL, 0);
+    uint32_t crc;
     if (p[4] == EVENT_FORMAT_DESCRIPTION && (p[17] & FLAG_IN_USE)) {
         uint8_t head[EVENT_HEADER_LEN];
         memcpy(head, p, sizeof head);
         head[17] = (uint8_t)(head[17] & ~FLAG_IN_USE);
-        crc = crc32(crc, head, sizeof head);
-        crc = crc32_z(crc, p + sizeof head, n - sizeof head);
+        crc = crc_sum(crc_sum(0, head, sizeof head), p + sizeof head, n - sizeof head);
     } else {
-        crc = crc32_z(crc, p, n);
+        crc = crc_sum(0, p, n);
     }
     Reader r = reader_of(str_make(p + n, CHECKSUM_LEN));
-    return reader_u32(&r) == (uint32_t)crc;
+    return reader_u32(&r) == crc;
 }
 
 bool event_split(Str event, bool has_checksum, EventHeader *h, Str *body, Err *err)

@@ -1,7 +1,7 @@
 #include "source/assemble_impl.h"
 #include <stdlib.h>
-#include <zlib.h>
 #include "base/check.h"
+#include "base/crc.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/poison.h"
@@ -147,7 +147,7 @@ static bool piece_close(Cutter *c, uint64_t to, Err *err)
 static void chunk_settle(Cutter *c, const Segment *s, const uint8_t *end)
 {
     size_t n = (size_t)(end - c->chunk), bitmap = s->table->bitmap_len;
-    c->crc = (uint32_t)crc32_z(c->crc, c->chunk, n);
+    c->crc = crc_sum(c->crc, c->chunk, n);
     if (c->a->n_ops > c->chunk_first_op) {
         uint8_t *to = arena_alloc(&c->txn->arena, n + 2 * bitmap);
         memcpy(to, c->chunk, n);

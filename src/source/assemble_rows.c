@@ -1,7 +1,7 @@
 #include "source/assemble_impl.h"
 #include <stdlib.h>
-#include <zlib.h>
 #include "base/check.h"
+#include "base/crc.h"
 #include "base/varint.h"
 #include "decode/event_rewrite.h"
 #include "base/poison.h"
@@ -345,7 +345,7 @@ static bool take_lead(Assembler *a, Segment *s, Err *err)
     if (g->mode == ROWS_COUNT) return true;
     g->lead_read += s->n_rows;
     if (s->table->held) g->lead_held += s->n_rows;
-    g->lead_crc = (uint32_t)crc32_z(g->lead_crc, (const Bytef *)s->rows.ptr, s->rows.len);
+    g->lead_crc = crc_sum(g->lead_crc, s->rows.ptr, s->rows.len);
     return true;
 }
 

@@ -1,7 +1,7 @@
 #include "source/history.h"
 #include <stdlib.h>
-#include <zlib.h>
 #include "base/check.h"
+#include "base/crc.h"
 #include "source/dump.h"
 #include "source/frame.h"
 #include "base/poison.h"
@@ -196,7 +196,7 @@ bool history_check_evidence(const StreamOpts *opts, const ServerFacts *facts, co
         ok = differs(from, "the binlog ends before it", err);
     else if (ok) {
         size_t tail = p.format.checksum_crc32 ? 4 : 0;
-        uint32_t crc = (uint32_t)crc32_z(0, (const Bytef *)ev.whole.ptr, ev.whole.len - tail);
+        uint32_t crc = crc_sum(0, ev.whole.ptr, ev.whole.len - tail);
         if (ev.start != e->event_pos || ev.header.size != e->event_size)
             ok = differs(from, "its size differs", err);
         else if (ev.header.timestamp != e->timestamp)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 #include "base/check.h"
+#include "base/crc.h"
 #include "base/fault.h"
 #include "base/reader.h"
 #include "base/poison.h"
@@ -150,10 +150,9 @@ bool spill_append(Spill *s, Str head, Str body, Err *err)
     uint64_t len = (uint64_t)head.len + body.len;
     if (len > UINT32_MAX)
         return err_set(err, ERR_SOURCE_SPILL, "a record of more than 4 GiB for %s", s->path);
-    uLong crc = crc32_z(crc32(0, Z_NULL, 0), (const Bytef *)head.ptr, head.len);
-    if (body.len) crc = crc32_z(crc, (const Bytef *)body.ptr, body.len); /* without bytes zlib begins anew */
+    uint32_t crc = crc_sum(crc_sum(0, head.ptr, head.len), body.ptr, body.len);
     put_u32(&s->buffer, (uint32_t)len);
-    put_u32(&s->buffer, (uint32_t)crc);
+    put_u32(&s->buffer, crc);
     sb_str(&s->buffer, head);
     if (body.len >= BUFFER_BYTES) return flush(s, err) && write_all(s, body, err);
     sb_str(&s->buffer, body);
@@ -224,7 +223,7 @@ bool spill_next(Spill *s, Str *record, bool *end, Err *err)
     if (!read_all(s, s->record.ptr, len, err)) return false;
     sb_wrote(&s->record, len);
     *record = sb_view(&s->record);
-    if ((uint32_t)crc32_z(crc32(0, Z_NULL, 0), (const Bytef *)record->ptr, record->len) != crc)
+    if (crc_sum(0, record->ptr, record->len) != crc)
         return err_set(err, ERR_SOURCE_SPILL, "%s holds other bytes than were written", s->path);
     return true;
 }

@@ -1,7 +1,7 @@
 #include "source/stream.h"
 #include <stdlib.h>
-#include <zlib.h>
 #include "base/check.h"
+#include "base/crc.h"
 #include "source/dump.h"
 #include "source/frame.h"
 #include "source/history.h"
@@ -245,7 +245,7 @@ static bool crc_fits(Str event)
 {
     if (event.len < EVENT_HEADER_LEN + CHECKSUM_LEN) return false;
     size_t n = event.len - CHECKSUM_LEN;
-    return checksum_of(event) == (uint32_t)crc32_z(0, (const Bytef *)event.ptr, n);
+    return checksum_of(event) == crc_sum(0, event.ptr, n);
 }
 
 /* Row events never are the last of a transaction, so nobody asks for their CRC; they are most of the bytes.
@@ -331,7 +331,7 @@ StreamResult stream_next(Stream *s, RawEvent *out, Err *err)
         if (checked) /* verified above, so what it says is what we would compute */
             out->crc = checksum_of(out->whole);
         else if (may_be_evidence(type))
-            out->crc = (uint32_t)crc32_z(0, (const Bytef *)out->whole.ptr, out->whole.len);
+            out->crc = crc_sum(0, out->whole.ptr, out->whole.len);
         return STREAM_EVENT;
     }
 }

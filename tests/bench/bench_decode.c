@@ -1,16 +1,29 @@
 /* Decoding of a binlog, in memory, one core: prints, asserts nothing.
- *   bench_decode FILE ROUNDS                         ours, with and without the values' texts
- *   bench_decode --peer SOCKET USER PASSWORD NAME    libmariadb's own row decoding of the same file of a live
- * server Times are CPU seconds of the process; each measurement is the best of three. */
+ *   bench_decode FILE ROUNDS [DEPTH]                 ours, to each depth, or to one (for a profiler)
+ *   bench_decode --peer SOCKET USER PASSWORD NAME    libmariadb's own row decoding of that file of a live
+ *                                                    server, fetched before
+ * Times are CPU seconds of the process; each measurement is the best of three. Depths:
+ *   memory     every 8 bytes of the file are read, nothing is done with them: what the machine gives
+ *   events     headers and bodies of all events
+ *   checked    … and checksums verified
+ *   rows       events, and rows split into their columns' bytes (what the peer does)
+ *   all        … and checksums verified
+ *   values     … and every value printed as SQL
+ *   assembled  checksums, transactions with row operations, images in their own memory, write sets of keys:
+ * all that a source's thread does behind the socket. The file makes its tables itself (CREATE TABLE in it).
+ */
 #include <mysql.h>
 #include <mariadb_rpl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include "base/check.h"
-#include "decode/event.h"
+#include "ddl/parse.h"
 #include "decode/row.h"
 #include "decode/value.h"
+#include "source/assemble.h"
+#include "track/bind.h"
+#include "track/schema_apply.h"
 
 enum { MOST_COLUMNS = 64, MAGIC = 4, REPEATS = 3 };
 
@@ -42,7 +55,27 @@ static NORETURN void broken(const Err *err)
 
 /* -- ours -- */
 
-typedef enum Depth { DEPTH_EVENTS, DEPTH_ROWS, DEPTH_VALUES } Depth;
+typedef enum Depth { DEPTH_MEMORY, DEPTH_EVENTS, DEPTH_ROWS, DEPTH_VALUES, DEPTH_ASSEMBLED } Depth;
+
+enum { MOST_TABLES = 8 };
+
+/* A table of the file, routed to one of its own shape. */
+typedef struct BenchTable {
+    TableSchema *schema;
+    Target *target;
+    Member member;
+    TableMap *map; /* of the binding */
+    Binding *binding;
+} BenchTable;
+
+typedef struct World {
+    Assembler *a;
+    Budget budget;
+    BenchTable tables[MOST_TABLES];
+    unsigned n_tables;
+    Arena arena;
+    Tally *tally;
+} World;
 
 typedef struct Decoder {
     FormatDescription fmt;
@@ -52,6 +85,7 @@ typedef struct Decoder {
     ColumnCodec codecs[MOST_COLUMNS];
     Field fields[MOST_COLUMNS];
     StrBuf out;
+    World world;
     Tally tally;
 } Decoder;
 
@@ -118,8 +152,135 @@ static void take_event(Decoder *d, const EventHeader *h, Str body, Depth depth)
     }
 }
 
+/* -- the assembler, with every table routed -- */
+
+static bool everything(void *ctx, uint32_t source, TableName name)
+{
+    (void)ctx;
+    (void)source;
+    (void)name;
+    return true;
+}
+
+static bool every_schema(void *ctx, uint32_t source, Str schema)
+{
+    (void)ctx;
+    (void)source;
+    return schema.len > 0;
+}
+
+/* CREATE TABLE: the definition of a table to come. */
+static bool take_ddl(void *ctx, uint32_t source, const DdlEvent *e, Err *err)
+{
+    World *w = ctx;
+    (void)source;
+    DdlContext ddl = {.flavor = FLAVOR_MARIADB, .default_schema = e->query->schema};
+    ApplyContext apply = {.flavor = FLAVOR_MARIADB, .schema_collation = STR("utf8mb4_general_ci")};
+    DdlStmt *stmt;
+    SchemaStep *step = NULL;
+    BenchTable *t = &w->tables[w->n_tables];
+    if (e->of_database) return true;
+    CHECK(w->n_tables < MOST_TABLES, "tables of the benchmark");
+    if (!ddl_parse(e->query->sql, &ddl, &w->arena, &stmt, err) ||
+        !schema_apply(NULL, stmt, &apply, &t->schema, &step, err))
+        return false;
+    schema_step_free(step);
+    t->member = (Member){.name = t->schema->name};
+    if (!target_new(w->n_tables + 1, t->schema, &t->target, err)) return false;
+    t->member.target = t->target;
+    w->n_tables++;
+    return true;
+}
+
+static bool resolve(void *ctx, uint32_t source, const TableMap *map, const Binding **binding, Err *err)
+{
+    World *w = ctx;
+    BenchTable *t = w->tables;
+    (void)source;
+    while (t < w->tables + w->n_tables && !table_name_eq(t->schema->name, map->name))
+        t++;
+    if (t == w->tables + w->n_tables) return err_set(err, ERR_BUG, "the file does not make its table");
+    BindOpts opts = {.source_flavor = FLAVOR_MARIADB};
+    t->map = table_map_copy(map, &w->arena);
+    if (!binding_new(&t->member, t->map, t->schema, &opts, &t->binding, err)) return false;
+    *binding = t->binding;
+    return true;
+}
+
+static bool deliver(void *ctx, Txn *txn)
+{
+    World *w = ctx;
+    w->tally->rows += txn->n_ops;
+    w->tally->transactions += txn->n_ops > 0;
+    budget_give(&w->budget, txn->budget_bytes);
+    txn_free(txn);
+    return true;
+}
+
+static void world_open(World *w, Tally *tally)
+{
+    *w = (World){.tally = tally};
+    budget_init(&w->budget, UINT64_C(1) << 32);
+    AssembleOpts opts = {.source_id = "bench",
+                         .server = "server_id:1",
+                         .flavor = FLAVOR_MARIADB,
+                         .use_gtid = true,
+                         .budget = &w->budget,
+                         .hooks = {.ctx = w,
+                                   .resolve = resolve,
+                                   .routed = everything,
+                                   .schema_routed = every_schema,
+                                   .ddl = take_ddl,
+                                   .deliver = deliver}};
+    w->a = assembler_new(&opts);
+    StreamPoint from = {.flavor = FLAVOR_MARIADB, .gtids = gtidset_new(FLAVOR_MARIADB)};
+    assembler_set_point(w->a, &from);
+    point_done(&from);
+}
+
+static void world_close(World *w)
+{
+    assembler_free(w->a);
+    for (unsigned i = 0; i < w->n_tables; i++) {
+        binding_free(w->tables[i].binding);
+        target_free(w->tables[i].target);
+        schema_free(w->tables[i].schema);
+    }
+    budget_done(&w->budget);
+    arena_done(&w->arena);
+}
+
+static void assemble(Decoder *d, const EventHeader *h, Str whole, Str body, uint64_t pos)
+{
+    Err err = {0};
+    RawEvent ev = {.header = *h,
+                   .body = body,
+                   .whole = whole,
+                   .file = STR("binlog.000001"),
+                   .start_pos = pos,
+                   .end_pos = pos + h->size};
+    if (!assembler_event(d->world.a, &d->fmt, &ev, &err)) broken(&err);
+}
+
+static void read_memory(Decoder *d, Str file)
+{
+    uint64_t sum = 0;
+    for (size_t at = 0; at + 8 <= file.len; at += 8) {
+        uint64_t word;
+        memcpy(&word, file.ptr + at, sizeof word);
+        sum += word;
+    }
+    d->tally.rows += sum == 1; /* the sum is used */
+    d->tally.bytes += file.len;
+}
+
 static void pass(Decoder *d, Str file, Depth depth)
 {
+    if (depth == DEPTH_MEMORY) {
+        read_memory(d, file);
+        return;
+    }
+    if (depth == DEPTH_ASSEMBLED) world_open(&d->world, &d->tally);
     Reader r = reader_of(file);
     (void)reader_bytes(&r, MAGIC);
     while (reader_left(&r)) {
@@ -134,13 +295,18 @@ static void pass(Decoder *d, Str file, Depth depth)
         if (first && !event_format_description(event, &d->fmt_arena, &d->fmt, &err)) broken(&err);
         if (!event_split(event, d->verify && !first && d->fmt.checksum_crc32, &h, &body, &err)) broken(&err);
         if (!d->verify && d->fmt.checksum_crc32) body.len -= 4;
-        take_event(d, &h, body, depth);
+        if (depth == DEPTH_ASSEMBLED)
+            assemble(d, &h, event, body, (uint64_t)(event.ptr - file.ptr));
+        else
+            take_event(d, &h, body, depth);
     }
+    if (depth == DEPTH_ASSEMBLED) world_close(&d->world);
     d->tally.bytes += file.len;
 }
 
-static void measure(const char *what, Str file, unsigned rounds, bool verify, Depth depth)
+static void measure(const char *what, Str file, unsigned rounds, bool verify, Depth depth, const char *only)
 {
+    if (only && strcmp(only, what) != 0) return;
     Tally best = {0};
     for (unsigned i = 0; i < REPEATS; i++) {
         Decoder d = {.verify = verify};
@@ -156,7 +322,7 @@ static void measure(const char *what, Str file, unsigned rounds, bool verify, De
     report(what, &best);
 }
 
-static int ours(const char *path, unsigned rounds)
+static int ours(const char *path, unsigned rounds, const char *only)
 {
     StrBuf file = {0};
     FILE *f = fopen(path, "rb");
@@ -171,11 +337,14 @@ static int ours(const char *path, unsigned rounds)
         return 1;
     }
     fclose(f);
-    measure("events", sb_view(&file), rounds, false, DEPTH_EVENTS);
-    measure("checked", sb_view(&file), rounds, true, DEPTH_EVENTS);
-    measure("rows", sb_view(&file), rounds, false, DEPTH_ROWS);
-    measure("all", sb_view(&file), rounds, true, DEPTH_ROWS);
-    measure("values", sb_view(&file), rounds, true, DEPTH_VALUES);
+    Str all = sb_view(&file);
+    measure("memory", all, rounds, false, DEPTH_MEMORY, only);
+    measure("events", all, rounds, false, DEPTH_EVENTS, only);
+    measure("checked", all, rounds, true, DEPTH_EVENTS, only);
+    measure("rows", all, rounds, false, DEPTH_ROWS, only);
+    measure("all", all, rounds, true, DEPTH_ROWS, only);
+    measure("values", all, rounds, true, DEPTH_VALUES, only);
+    measure("assembled", all, rounds, true, DEPTH_ASSEMBLED, only);
     sb_done(&file);
     return 0;
 }
@@ -219,7 +388,12 @@ static Tally extract(MARIADB_RPL *rpl, const Fetched *f)
         if (e->event_type == TABLE_MAP_EVENT) map = e;
         if (e->event_type == XID_EVENT) t.transactions++;
         if (!IS_ROW_EVENT(e)) continue;
-        for (MARIADB_RPL_ROW *row = mariadb_rpl_extract_rows(rpl, map, e); row; row = row->next)
+        MARIADB_RPL_ROW *row = mariadb_rpl_extract_rows(rpl, map, e);
+        if (!row) {
+            fprintf(stderr, "libmariadb: %s\n", mariadb_rpl_error(rpl));
+            exit(1);
+        }
+        for (; row; row = row->next)
             t.rows++;
     }
     t.seconds = cpu_now() - start;
@@ -255,8 +429,9 @@ int main(int argc, char **argv)
 {
     uint64_t rounds;
     if (argc == 6 && strcmp(argv[1], "--peer") == 0) return peer(argv + 2);
-    if (argc == 3 && str_to_u64(str_of(argv[2]), &rounds) && rounds > 0 && rounds < 100000)
-        return ours(argv[1], (unsigned)rounds);
-    fprintf(stderr, "usage: bench_decode FILE ROUNDS | bench_decode --peer SOCKET USER PASSWORD NAME\n");
+    if ((argc == 3 || argc == 4) && str_to_u64(str_of(argv[2]), &rounds) && rounds > 0 && rounds < 100000)
+        return ours(argv[1], (unsigned)rounds, argv[3]);
+    fprintf(stderr,
+            "usage: bench_decode FILE ROUNDS [DEPTH] | bench_decode --peer SOCKET USER PASSWORD NAME\n");
     return 2;
 }
