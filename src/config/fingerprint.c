@@ -125,6 +125,7 @@ static void key_line(Lines *l, Str id, const RouteRule *r)
         quoted(&b, ref->of);
         sb_c(&b, ref->map_zero ? "z" : "");
     }
+    if (k->on_conflict) sb_printf(&b, " on-conflict %d", (int)k->on_conflict);
     if (k->no_foreign_keys) sb_c(&b, " without foreign keys");
     list_words(&b, "drop", r->drop_columns, r->n_drop_columns);
     line_add(l, &b);
@@ -191,6 +192,22 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* The order of the sources decides who keeps a key, where losers are parked. */
+static void order_line(Lines *l, const Task *t)
+{
+    bool matters = false;
+    for (size_t i = 0; i < t->n_routes; i++)
+        matters |= t->routes[i].key.on_conflict == CONFLICT_TABLE;
+    if (!matters) return;
+    StrBuf b = {0};
+    sb_c(&b, "conflict order:");
+    for (size_t i = 0; i < t->n_sources; i++) {
+        sb_ch(&b, ' ');
+        quoted(&b, t->sources[i].id);
+    }
+    line_add(l, &b);
+}
+
 void task_fingerprint(const Task *t, StrBuf *out)
 {
     Lines l = {0};
@@ -202,6 +219,7 @@ void task_fingerprint(const Task *t, StrBuf *out)
     scalar_line(&l, "task-mode", t->mode == TASK_MODE_INCREMENTAL ? STR("incremental") : STR("all or full"));
     for (size_t i = 0; i < t->n_sources; i++)
         source_lines(&l, &t->sources[i]);
+    order_line(&l, t);
     qsort(l.line, l.n, sizeof *l.line, by_text);
     for (size_t i = 0; i < l.n; i++) {
         sb_c(out, l.line[i]);
