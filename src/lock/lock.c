@@ -119,6 +119,33 @@ static bool live_has(const Lock *l, const Version *v)
     return true;
 }
 
+/* Shards that have always differed in what rows do not depend on (spelling of types, collations, indexes,
+ * wider types on one of them) are taken as agreed when they begin with the same columns and all rows fit what
+ * they have in common: from here on their changes are compared, not where they come from. */
+static void settle_start(Lock *l)
+{
+    const Version *model = version_start(l->pool, l->target->schema, ORIGIN_BASE);
+    Arena arena = {0};
+    bool fit = !lock_all_agree(l, AGREE_WHOLLY);
+    for (uint32_t i = 0; fit && i < l->n_members; i++) {
+        const TableSchema *own = l->members[i].nodes[0].version->shape;
+        RowsOf rows = {.version = version_start(l->pool, own, ORIGIN_BASE)};
+        RowMap map;
+        fit = l->members[i].accepted == 0 && own->n_columns == model->schema->n_columns &&
+              row_map(&rows, model, &arena, &map, NULL);
+        for (uint32_t c = 0; fit && c < own->n_columns; c++)
+            fit = schema_column(model->schema, own->columns[c].name) != NO_COLUMN;
+    }
+    arena_done(&arena);
+    if (!fit) return;
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        LockNode *n = &l->members[i].nodes[0];
+        n->version =
+            version_adopt(l->pool, version_start(l->pool, n->version->shape, ORIGIN_BASE), model)->after;
+    }
+    l->base = l->target = model;
+}
+
 bool lock_begin(Lock *l, LockActions *out, Err *err)
 {
     if (l->begun) return err_set(err, ERR_LOCK_EVENT, STR_FMT ": begun twice", STR_ARG(l->name));
@@ -160,6 +187,7 @@ bool lock_begin(Lock *l, LockActions *out, Err *err)
     Version v = *l->target;
     v.schema = v.shape = version_schema(l->pool, &named);
     l->target = version_intern(l->pool, &v);
+    settle_start(l);
     lock_act(out, LOCK_ACT_OPEN);
     for (uint32_t i = 0; i < l->n_members; i++)
         lock_act_member(out, &l->members[i]);

@@ -8,10 +8,12 @@
 #include "db/conn.h"
 #include "ops/check_verb.h"
 #include "base/err_json.h"
+#include "ops/conflicts_verb.h"
 #include "ops/control.h"
 #include "ops/docs.h"
 #include "ops/events_verb.h"
 #include "ops/finish_verb.h"
+#include "ops/locks_verb.h"
 #include "ops/live.h"
 #include "ops/options.h"
 #include "ops/remote_verbs.h"
@@ -75,6 +77,7 @@ static bool is_offline(const CliOpts *opts)
     switch (opts->verb) {
     case VERB_RUN:
     case VERB_CHECK:
+    case VERB_CONFLICTS:
     case VERB_FINISH:
     case VERB_EVENTS: return false;
     case VERB_ROUTE: return opts->tables != NULL;
@@ -114,6 +117,7 @@ static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
         a->streamed = true;
         status = events_verb(task, opts, err);
         break;
+    case VERB_LOCKS: status = locks_verb(dir.ptr, opts, out, err); break;
     case VERB_CHECK: status = check_verb(task, &(CheckOpts){.json = opts->json}, out, err); break;
     case VERB_ROUTE:
         status = route_verb(task,
@@ -123,6 +127,14 @@ static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
                                              .census = opts->census,
                                              .tables = opts->tables},
                             out, err);
+        break;
+    case VERB_CONFLICTS:
+        status = conflicts_verb(task,
+                                &(ConflictsOpts){.json = opts->json,
+                                                 .show = opts->show,
+                                                 .limit = opts->limit,
+                                                 .color = isatty(STDOUT_FILENO) && live_color_wanted()},
+                                out, err);
         break;
     case VERB_FINISH:
         status = finish_verb(task, dir.ptr,

@@ -169,8 +169,11 @@ static bool set_option(CliOpts *o, OptId id, const char *value, Err *err)
     case OPT_ALL: return o->all = true;
     case OPT_TABLE_DDL: return o->ddl = true;
     case OPT_CENSUS: return o->census = true;
+    case OPT_SHOW: return o->show = true;
     case OPT_YES: return o->yes = true;
     case OPT_FORCE: return o->force = true;
+    case OPT_TARGET: o->target = value; return true;
+    case OPT_DECIDE: o->decision = value; return true;
     case OPT_TABLES: o->tables = value; return true;
     case OPT_UNTIL:
         if (o->verb == VERB_EVENTS) {

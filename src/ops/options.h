@@ -22,6 +22,7 @@ typedef struct CliOpts {
     size_t n_source_files;
     const char *source_id; /* NULL: all */
     const char *state_dir; /* NULL: the task file's */
+    const char *target, *decision; /* locks; NULL: not given */
     const char *tables;
     const char **table_patterns; /* events; owned array of argv's strings */
     size_t n_table_patterns;
@@ -30,6 +31,7 @@ typedef struct CliOpts {
     uint64_t limit;   /* 0: none */
     bool ddl, census; /* route */
     bool yes, force;  /* finish */
+    bool show;        /* conflicts */
     bool json, all, plain, until_caught_up, wait_caught_up;
     int64_t timeout_ms;      /* -1: none */
     int64_t max_lag_ms;      /* -1: the task file's */

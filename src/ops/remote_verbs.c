@@ -108,7 +108,7 @@ int status_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
     return good ? 0 : 1;
 }
 
-static void who_asks(StrBuf *out)
+void who_asks(StrBuf *out)
 {
     struct passwd entry, *found = NULL;
     char buf[1024];

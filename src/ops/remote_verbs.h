@@ -13,4 +13,7 @@ NODISCARD int status_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err
 /* pause, resume; stop with a source pauses it, without one waits until the process has ended. */
 NODISCARD int control_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err);
 
+/* Appends the name of the user who runs this program. */
+void who_asks(StrBuf *out);
+
 #endif

@@ -87,6 +87,34 @@ static bool request_pause(Run *r, const json_t *request, bool pause, Err *err)
     return pause ? pipeline_pause(p, source, who, err) : pipeline_resume(p, source, who, err);
 }
 
+static const char *asked(const json_t *request, const char *key)
+{
+    return json_string_value(json_object_get(request, key));
+}
+
+/* NULL: *err tells. */
+static json_t *request_locks(Run *r, const json_t *request, bool decide, Err *err)
+{
+    Pipeline *p = pipeline_of(r);
+    if (!p) {
+        err_set(err, ERR_OPS_STARTING, "the task is starting");
+        return NULL;
+    }
+    if (!decide)
+        return json_pack("{s:b, s:o}", "ok", 1, "locks", pipeline_locks(p, asked(request, "target")));
+    PipelineDecision d = {.decision = asked(request, "decision"),
+                          .target = asked(request, "target"),
+                          .source = asked(request, "source"),
+                          .table = asked(request, "table"),
+                          .by = asked(request, "by"),
+                          .preview = !json_is_false(json_object_get(request, "preview"))};
+    StrBuf words = {0};
+    bool ok = pipeline_decide(p, &d, &words, err);
+    json_t *reply = ok ? json_pack("{s:b, s:s%}", "ok", 1, "words", words.ptr ? words.ptr : "", words.len) : NULL;
+    sb_done(&words);
+    return reply;
+}
+
 static json_t *handle_request(void *ctx, const json_t *request)
 {
     Run *r = ctx;
@@ -102,8 +130,12 @@ static json_t *handle_request(void *ctx, const json_t *request)
     } else if (!strcmp(verb, "pause") || !strcmp(verb, "resume")) {
         if (!request_pause(r, request, !strcmp(verb, "pause"), &err))
             return json_pack("{s:b, s:o}", "ok", 0, "error", err_to_json(&err));
+    } else if (!strcmp(verb, "locks") || !strcmp(verb, "decide")) {
+        json_t *reply = request_locks(r, request, !strcmp(verb, "decide"), &err);
+        if (reply) return reply;
     } else {
-        err_set(&err, ERR_USAGE, "control socket: no verb '%.64s'; there are status, pause, resume and stop",
+        err_set(&err, ERR_USAGE,
+                "control socket: no verb '%.64s'; there are status, pause, resume, stop, locks and decide",
                 verb);
     }
     if (err_is_set(&err)) return json_pack("{s:b, s:o}", "ok", 0, "error", err_to_json(&err));

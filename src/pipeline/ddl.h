@@ -90,6 +90,8 @@ bool ddl_is_old_round(Ddl *d, Str stream_id);
 
 /* [{"target","state",…}], new reference; target empty: all. */
 json_t *ddl_locks_json(Ddl *d, Str target);
+/* The lock of a target that is not closed; JSON null otherwise. */
+json_t *ddl_target_lock_json(Ddl *d, TableName target);
 /* Forks of a source: [{"table","state","since"}], and rows written by rounds, new references. */
 json_t *ddl_held_json(Ddl *d, uint32_t source, RowCounts *rounds);
 

@@ -41,4 +41,14 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers);
 NODISCARD bool pipeline_pause(Pipeline *p, const char *source_id, Str by, Err *err);
 NODISCARD bool pipeline_resume(Pipeline *p, const char *source_id, Str by, Err *err);
 
+/* Locks of targets as JSON, new reference; NULL target: all. Any thread. */
+json_t *pipeline_locks(Pipeline *p, const char *target);
+/* An operator's decision; words: what it does, or (preview) would do. Any thread. ERR_LOCK_*, ERR_USAGE,
+ * ERR_NOT_SUPPORTED. */
+typedef struct PipelineDecision {
+    const char *decision, *target, *source, *table, *by; /* NULL: not given */
+    bool preview;
+} PipelineDecision;
+NODISCARD bool pipeline_decide(Pipeline *p, const PipelineDecision *d, StrBuf *words, Err *err);
+
 #endif

@@ -70,14 +70,14 @@ bool policy_check(const Task *task, const Target *t, const PolicyMember *members
             continue;
         }
         if (policy_of(m->keys) != policy_of(first->keys))
-            return clash(task, t, first->member, m->member, "their rules differ in on-conflict", err);
+            return clash(task, t, first->member, m->member, "their rules differ in on-collision", err);
         if (!*park) continue;
         if (!same_columns(first->keys, m->keys))
             return clash(task, t, first->member, m->member, "their provenance columns differ", err);
         for (size_t j = 0; j < i; j++)
             if (members[j].keys && same_provenance(t, members[j].keys, m->keys))
                 return clash(task, t, members[j].member, m->member,
-                             "on-conflict: conflict-table: their provenance columns have the same values",
+                             "on-collision: conflict-table: their provenance columns have the same values",
                              err);
     }
     return true;

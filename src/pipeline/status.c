@@ -129,6 +129,17 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
     json_object_set_new(o, "read_position", point_json(&s.read));
     json_object_set_new(o, "server_position", end);
     json_object_set_new(o, "lag_ms", lag_json(&s, &v, running));
+    if (p->ddl) {
+        RowCounts rounds; /* held before, written since by rounds */
+        json_t *held = ddl_held_json(p->ddl, c->index, &rounds);
+        if (json_array_size(held) && running) state = "waiting-for-lock";
+        json_object_set_new(o, "state", json_string(state));
+        json_object_set_new(o, "held", held);
+        v.counts.applied += rounds.applied;
+        v.counts.parked += rounds.parked;
+        v.counts.missed += rounds.missed;
+        v.counts.held -= MIN(v.counts.held, rounds.applied + rounds.parked + rounds.missed);
+    }
     json_object_set_new(o, "counters", counts_json(&v.counts));
     json_object_set_new(o, "transactions", json_integer((json_int_t)v.transactions));
     json_object_set_new(o, "split_transactions", json_integer((json_int_t)v.split));
@@ -166,11 +177,12 @@ static json_t *targets_json(Pipeline *p)
     const Target *t;
     size_t members;
     for (size_t i = 0; catalog_target(p->catalog, i, &t, &members); i++)
-        json_array_append_new(a, json_pack("{s:s#, s:s#, s:I, s:I, s:n}", "schema", t->name.schema.ptr,
+        json_array_append_new(a, json_pack("{s:s#, s:s#, s:I, s:I, s:o}", "schema", t->name.schema.ptr,
                                            (int)t->name.schema.len, "table", t->name.table.ptr,
                                            (int)t->name.table.len, "members", (json_int_t)members, "parked",
                                            t->parked ? (json_int_t)atomic_load(&t->parked->n_rows) : 0,
-                                           "lock"));
+                                           "lock",
+                                           p->ddl ? ddl_target_lock_json(p->ddl, t->name) : json_null()));
     return a;
 }
 
@@ -307,4 +319,28 @@ bool pipeline_pause(Pipeline *p, const char *source_id, Str by, Err *err)
 bool pipeline_resume(Pipeline *p, const char *source_id, Str by, Err *err)
 {
     return store_pause_set(p->store, (Str){0}, false, by, err) && each(p, source_id, resume_one, by, err);
+}
+
+/* -- locks -- */
+
+json_t *pipeline_locks(Pipeline *p, const char *target)
+{
+    return p->ddl ? ddl_locks_json(p->ddl, str_of(target ? target : "")) : json_array();
+}
+
+static Str given(const char *s)
+{
+    return str_of(s ? s : "");
+}
+
+bool pipeline_decide(Pipeline *p, const PipelineDecision *w, StrBuf *words, Err *err)
+{
+    DdlDecision d = {.target = given(w->target),
+                     .decision = given(w->decision),
+                     .source = given(w->source),
+                     .table = given(w->table),
+                     .by = given(w->by),
+                     .preview = w->preview};
+    if (!p->ddl) return err_set(err, ERR_LOCK_DECISION, "the task has no shard-mode, and so no locks");
+    return ddl_decide(p->ddl, &d, words, err);
 }

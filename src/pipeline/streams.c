@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "db/xa_recover.h"
 #include "pipeline/pipeline_impl.h"
 #include "base/poison.h"
 
@@ -82,6 +83,40 @@ static bool gtids_of_position(StreamCtl *c, Conn *conn, StreamPoint *at, Err *er
     return ok;
 }
 
+/* Nothing is prepared on the server. One that may not be asked passes: should there be something, the stream
+ * stops at its XA COMMIT (and `check` names the privilege). */
+static bool no_xa_open(StreamCtl *c, Conn *conn, Err *err)
+{
+    PreparedXids p;
+    if (!xa_recover(conn, &p, err)) {
+        if (err->code != ERR_DB_ACCESS_DENIED) return err_wrap(err, "source %s", c->id);
+        err_clear(err);
+        return true;
+    }
+    size_t n = p.n;
+    if (n)
+        err_set(err, ERR_SOURCE_XA_OPEN, "source %s: %zu prepared, one of them " STR_FMT, c->id, n,
+                STR_ARG(p.xids[0]));
+    xa_recover_done(&p);
+    return n == 0;
+}
+
+/* The server's present end, with no XA transaction prepared before it and ended behind it: its rows would
+ * stand in front of the stream, and the copy could not tell whether it has them. Where XA transactions come
+ * and go, there is soon a moment without any. */
+static bool present_point(StreamCtl *c, Conn *conn, Flavor flavor, StreamPoint *out, Err *err)
+{
+    enum { TRIES = 20 };
+    for (unsigned i = 0;; i++) {
+        bool ok = no_xa_open(c, conn, err) && server_current_point(conn, flavor, out, err) &&
+                  no_xa_open(c, conn, err);
+        if (ok || err->code != ERR_SOURCE_XA_OPEN || i == TRIES) return ok;
+        err_clear(err);
+        point_done(out);
+        *out = (StreamPoint){0};
+    }
+}
+
 /* Where the task file says the stream begins; the server's present end when it does not. */
 static bool first_point(StreamCtl *c, StreamPoint *out, Err *err)
 {
@@ -98,7 +133,7 @@ static bool first_point(StreamCtl *c, StreamPoint *out, Err *err)
         ok = err_set(err, ERR_CONFIG_VALUE, "source %s: flavor says %s, the server is %s", c->id,
                      flavor_name(c->config->flavor), flavor_name(flavor));
     if (ok && !start->set) {
-        ok = server_current_point(conn, flavor, out, err);
+        ok = present_point(c, conn, flavor, out, err);
         if (ok && !c->config->enable_gtid) {
             gtidset_free(out->gtids);
             out->gtids = NULL;

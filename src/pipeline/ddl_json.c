@@ -1,0 +1,158 @@
+/* Locks and held members for people, and what they decide. */
+#include <jansson.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "pipeline/ddl_impl.h"
+#include "base/poison.h"
+
+static json_t *lock_json(const DdlTarget *t)
+{
+    StrBuf text = {0};
+    lock_explain(t->lock, &text);
+    json_t *o = json_loadb(text.ptr, text.len, 0, NULL);
+    sb_done(&text);
+    if (!o) return json_null();
+    json_object_set_new(o, "schema", json_stringn(t->name.schema.ptr, t->name.schema.len));
+    json_object_set_new(o, "table", json_stringn(t->name.table.ptr, t->name.table.len));
+    json_object_set_new(o, "asks", t->ask.len ? json_stringn(t->ask.ptr, t->ask.len) : json_null());
+    json_object_set_new(o, "changing", json_boolean(t->job.id != 0));
+    return o;
+}
+
+static bool is_named(const DdlTarget *t, Str target)
+{
+    StrBuf name = {0};
+    table_name_plain(t->name, &name);
+    bool same = !target.len || str_eq(sb_view(&name), target);
+    sb_done(&name);
+    return same;
+}
+
+json_t *ddl_locks_json(Ddl *d, Str target)
+{
+    json_t *a = json_array();
+    pthread_mutex_lock(&d->mutex);
+    for (const DdlTarget *t = d->targets; t; t = t->next)
+        if (t->lock && is_named(t, target)) json_array_append_new(a, lock_json(t));
+    pthread_mutex_unlock(&d->mutex);
+    return a;
+}
+
+json_t *ddl_target_lock_json(Ddl *d, TableName target)
+{
+    json_t *o = NULL;
+    pthread_mutex_lock(&d->mutex);
+    for (const DdlTarget *t = d->targets; t; t = t->next)
+        if (t->lock && table_name_eq(t->name, target) && lock_state(t->lock) != LOCK_CLOSED) o = lock_json(t);
+    pthread_mutex_unlock(&d->mutex);
+    return o ? o : json_null();
+}
+
+json_t *ddl_held_json(Ddl *d, uint32_t source, RowCounts *rounds)
+{
+    json_t *a = json_array();
+    const DdlSource *s = &d->sources[source];
+    pthread_mutex_lock(&d->mutex);
+    *rounds = s->total;
+    for (const DdlFork *f = s->forks; f; f = f->next) {
+        if (f->finished) continue;
+        StrBuf from = {0};
+        point_format_human(&f->from, &from);
+        json_array_append_new(
+            a, json_pack("{s:s%, s:s%, s:s, s:s%, s:I}", "schema", f->member->m->name.schema.ptr,
+                         f->member->m->name.schema.len, "table", f->member->m->name.table.ptr,
+                         f->member->m->name.table.len, "state", f->round ? "catching-up" : "held", "from",
+                         from.ptr ? from.ptr : "", from.len, "since_ms", (json_int_t)f->since_ms));
+        sb_done(&from);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    return a;
+}
+
+/* -- decisions -- */
+
+static const struct {
+    const char *name;
+    LockDecision decision;
+} decisions[] = {{"release", LOCK_RELEASE}, {"skip", LOCK_SKIP},     {"detach", LOCK_DETACH},
+                 {"accept", LOCK_ACCEPT},   {"refill", LOCK_REFILL}, {"recopy", LOCK_RECOPY},
+                 {"retry", LOCK_RETRY}};
+
+static bool decision_of(Str name, LockDecision *out, Err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(decisions); i++)
+        if (str_eqc(name, decisions[i].name)) {
+            *out = decisions[i].decision;
+            if (*out != LOCK_REFILL && *out != LOCK_RECOPY) return true;
+            return err_set(err, ERR_NOT_SUPPORTED, "%s of rows that are there", decisions[i].name);
+        }
+    return err_set(err, ERR_USAGE,
+                   "no decision '" STR_FMT "'; there are release, skip, detach, accept and retry",
+                   STR_ARG(name));
+}
+
+static DdlMember *named_member(Ddl *d, const DdlTarget *t, const DdlDecision *w)
+{
+    for (DdlMember *m = d->members; m; m = m->next) {
+        StrBuf name = {0};
+        table_name_plain(m->m->name, &name);
+        bool same = m->target == t && str_eq(d->p->task->sources[m->source].id, w->source) &&
+                    (!w->table.len || str_eq(sb_view(&name), w->table));
+        sb_done(&name);
+        if (same) return m;
+    }
+    return NULL;
+}
+
+/* Release and what is like it speak of the member's last step, skip of the first one that is not accepted. */
+static uint64_t step_meant(const DdlTarget *t, const DdlMember *m, LockDecision what)
+{
+    uint64_t last = 0, accepted = 0;
+    bool in = lock_member(t->lock, (uint32_t)m->no, &last, &accepted);
+    return what == LOCK_SKIP ? (in ? accepted + 1 : 1) : last;
+}
+
+static bool decide(Ddl *d, DdlTarget *t, const DdlDecision *w, StrBuf *words, Err *err)
+{
+    LockDecision what = LOCK_RETRY;
+    if (!decision_of(w->decision, &what, err)) return false;
+    const DdlMember *m = w->source.len ? named_member(d, t, w) : NULL;
+    if (!m && what != LOCK_RETRY)
+        return err_set(err, ERR_USAGE,
+                       "name the shard by --source (and --table where it has several): no such "
+                       "shard table goes to " STR_FMT "." STR_FMT,
+                       STR_ARG(t->name.schema), STR_ARG(t->name.table));
+    LockEvent e = {.kind = LOCK_EV_DECIDE,
+                   .member = m ? (uint32_t)m->no : 0,
+                   .number = m ? step_meant(t, m, what) : 0,
+                   .at_ms = clock_wall_ms(),
+                   .decision = what,
+                   .words = w->by};
+    if (!lock_preview(t->lock, &e, words, err)) return false;
+    if (w->preview) return true;
+    if (!ddl_lock_event(d, t, &e, err)) return false;
+    StoreDecision row = {.target = t->name,
+                         .decision = w->decision,
+                         .asked_by = w->by,
+                         .outcome = sb_view(words),
+                         .member_no = e.member,
+                         .number = e.number};
+    log_write(LOGEV_LOCK_DECIDED, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
+              LOG_STR("decision", w->decision), LOG_STR("by", w->by));
+    return store_decision(d->p->store, &row, err);
+}
+
+bool ddl_decide(Ddl *d, const DdlDecision *w, StrBuf *words, Err *err)
+{
+    bool found = false, ok = false;
+    pthread_mutex_lock(&d->mutex);
+    for (DdlTarget *t = d->targets; t && !found; t = t->next) {
+        if (!t->lock || !is_named(t, w->target)) continue;
+        if (!w->target.len && lock_state(t->lock) == LOCK_CLOSED) continue;
+        found = true;
+        ok = decide(d, t, w, words, err);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    return found ? ok
+                 : err_set(err, ERR_LOCK_DECISION, "no lock of target '" STR_FMT "'", STR_ARG(w->target));
+}
