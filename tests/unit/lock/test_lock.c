@@ -1,0 +1,594 @@
+/* Locks driven by real statements: what waits, what the target becomes, what decisions do. */
+#include "unit.h"
+#include "group.h"
+
+static const char create[] =
+    "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT NOT NULL DEFAULT 7, s VARCHAR(20),"
+    " UNIQUE KEY us (s, id), KEY ib (b))";
+
+#define ALTER "ALTER TABLE t "
+
+/* One line of a story: who runs what; then the state and each member: '.' free, 'H' held, 'S' stopped, 'G'
+ * gone. A '+' before: the target has changed with this line. */
+typedef struct Line {
+    uint32_t member;
+    const char *sql, *then;
+} Line;
+
+typedef struct Story {
+    const char *name;
+    LockOpts opts;
+    uint32_t n;
+    Line lines[7];
+} Story;
+
+#define PESSIMISTIC                                                                                          \
+    {                                                                                                        \
+        .mode = LOCK_PESSIMISTIC                                                                             \
+    }
+#define OPTIMISTIC                                                                                           \
+    {                                                                                                        \
+        .mode = LOCK_OPTIMISTIC                                                                              \
+    }
+
+static const Story stories[] = {
+    {"add column, one after the other",
+     PESSIMISTIC,
+     2,
+     {{0, ALTER "ADD c INT", "waiting H."}, {1, ALTER "ADD COLUMN c INT NULL DEFAULT NULL", "+closed .."}}},
+    {"add column grows the target at once",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "ADD c INT", "+waiting .."}, {1, ALTER "ADD c INT", "closed .."}}},
+    {"another order of independent changes",
+     PESSIMISTIC,
+     2,
+     {{0, ALTER "ADD c INT", "waiting H."},
+      {0, ALTER "ADD d INT", "waiting H."},
+      {1, ALTER "ADD d INT", "waiting HH"},
+      {1, ALTER "ADD c INT", "+closed .."}}},
+    {"one statement or two",
+     PESSIMISTIC,
+     2,
+     {{0, ALTER "ADD c INT, ADD d INT", "waiting H."},
+      {1, ALTER "ADD d INT", "waiting HH"},
+      {1, ALTER "ADD c INT", "+closed .."}}},
+    {"a member beyond the common version stays held",
+     PESSIMISTIC,
+     2,
+     {{0, ALTER "ADD c INT", "waiting H."},
+      {0, ALTER "ADD d INT", "waiting H."},
+      {1, ALTER "ADD c INT", "+waiting H."},
+      {1, ALTER "ADD d INT", "+closed .."}}},
+    {"a change that is taken back leaves no lock",
+     PESSIMISTIC,
+     2,
+     {{0, ALTER "ADD c INT", "waiting H."}, {0, ALTER "DROP c", "closed .."}}},
+    {"drop column: the target shrinks with the last member",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "DROP a", "waiting .."}, {1, ALTER "DROP a", "+closed .."}}},
+    {"drop of a NOT NULL column without default makes it nullable for the others",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "MODIFY b INT NOT NULL", "+waiting .."},
+      {1, ALTER "MODIFY b INT NOT NULL", "closed .."},
+      {0, ALTER "DROP b", "+waiting .."},
+      {1, ALTER "DROP b", "+closed .."}}},
+    {"rename waits alone",
+     OPTIMISTIC,
+     3,
+     {{0, ALTER "RENAME COLUMN a TO r", "waiting H.."},
+      {1, ALTER "RENAME COLUMN a TO r", "waiting HH."},
+      {2, ALTER "CHANGE a r INT", "+closed ..."}}},
+    {"rename against drop and add",
+     PESSIMISTIC,
+     2,
+     {{0, ALTER "RENAME COLUMN a TO r", "waiting H."},
+      {1, ALTER "DROP a, ADD r INT AFTER id", "data-differs HH"}}},
+    {"strict stops instead of waiting",
+     {.mode = LOCK_OPTIMISTIC, .strict = true},
+     2,
+     {{0, ALTER "ADD c INT", "+waiting .."}, {1, ALTER "RENAME COLUMN a TO r", "operator .S"}}},
+    {"widening grows the target",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "MODIFY a BIGINT", "+waiting .."}, {1, ALTER "MODIFY a BIGINT", "closed .."}}},
+    {"one widens, one narrows; both narrow in the end",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "MODIFY a BIGINT", "+waiting .."},
+      {1, ALTER "MODIFY a SMALLINT", "waiting .."},
+      {0, ALTER "MODIFY a SMALLINT", "+closed .."}}},
+    {"no type holds both",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "ADD c DATE", "+waiting .."}, {1, ALTER "ADD c INT", "waiting .H"}}},
+    {"indexes never hold",
+     PESSIMISTIC,
+     2,
+     {{0, ALTER "ADD INDEX ia (a)", "waiting .."},
+      {1, ALTER "ADD INDEX ia (a)", "+closed .."},
+      {0, ALTER "DROP INDEX ib", "waiting .."},
+      {1, ALTER "DROP INDEX ib", "+closed .."}}},
+    {"indexes of one name over other columns: both are kept apart from rows",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "ADD INDEX ix (a)", "+waiting .."}, {1, ALTER "ADD INDEX ix (s)", "waiting .."}}},
+    {"an index that comes and goes leaves no lock",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "ADD INDEX ix (a)", "+waiting .."}, {0, ALTER "DROP INDEX ix", "+closed .."}}},
+    {"a unique key comes with the last member",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "ADD UNIQUE ua (a, id)", "waiting .."}, {1, ALTER "ADD UNIQUE ua (a, id)", "+closed .."}}},
+    {"a unique key goes with the first",
+     OPTIMISTIC,
+     2,
+     {{0, ALTER "DROP INDEX us", "+waiting .."}, {1, ALTER "DROP INDEX us", "closed .."}}},
+    {"comments and spelling do not matter",
+     PESSIMISTIC,
+     2,
+     {{0, ALTER "COMMENT 'x'", "closed .."}, {1, "alter table `t` engine=InnoDB", "closed .."}}},
+    {"truncate asks", PESSIMISTIC, 2, {{0, "TRUNCATE TABLE t", "operator H."}}},
+    {"truncate, ignored", {.on_truncate = LOCK_POLICY_IGNORE}, 2, {{0, "TRUNCATE TABLE t", "closed .."}}},
+    {"truncate, when all did",
+     {.on_truncate = LOCK_POLICY_APPLY_WHEN_ALL},
+     2,
+     {{0, "TRUNCATE TABLE t", "data-differs H."}, {1, "TRUNCATE TABLE t", "+closed .."}}},
+    {"truncate deletes the member's rows",
+     {.on_truncate = LOCK_POLICY_DELETE_ROWS, .provenance = true},
+     2,
+     {{0, "TRUNCATE TABLE t", "closed .."}}},
+    {"truncate cannot delete rows that nobody can tell",
+     {.on_truncate = LOCK_POLICY_DELETE_ROWS},
+     2,
+     {{0, "TRUNCATE TABLE t", "operator H."}}},
+    {"drop table, ignored: the member leaves",
+     {.on_drop = LOCK_POLICY_IGNORE},
+     2,
+     {{0, "DROP TABLE t", "closed G."}}},
+    {"drop table while others wait for it",
+     {.on_drop = LOCK_POLICY_IGNORE},
+     3,
+     {{0, ALTER "ADD c INT", "waiting H.."},
+      {1, ALTER "ADD c INT", "waiting HH."},
+      {2, "DROP TABLE t", "+closed ..G"}}},
+    {"drop table, when all did",
+     {.on_drop = LOCK_POLICY_APPLY_WHEN_ALL},
+     2,
+     {{0, "DROP TABLE t", "waiting H."}, {1, "DROP TABLE t", "+closed .."}}},
+    {"rename inside the group changes nothing", PESSIMISTIC, 2, {{0, "RENAME TABLE t TO t9", "closed .."}}},
+    {"rename out of the group asks", PESSIMISTIC, 2, {{0, "RENAME TABLE t TO out1", "operator H."}}},
+};
+
+static void marks(const Group *g, int alters, StrBuf *out)
+{
+    sb_clear(out);
+    sb_printf(out, "%s%s ", g->alters > alters ? "+" : "", lock_state_name(lock_state(g->lock)));
+    for (uint32_t i = 0; i < g->n; i++)
+        sb_ch(out, g->members[i].gone ? 'G' : g->members[i].stopped ? 'S' : group_is_held(g, i) ? 'H' : '.');
+}
+
+/* What is written down and read again is the same lock. */
+static void check_json(const Group *g)
+{
+    StrBuf text = {0}, again = {0};
+    Lock *l;
+    Err err = {0};
+    lock_to_json(g->lock, &text);
+    ck_assert_msg(lock_from_json(g->pool, sb_view(&text), &g->opts, &l, &err), "%s", err.message);
+    lock_to_json(l, &again);
+    ck_assert_str_eq(text.ptr, again.ptr);
+    ck_assert_uint_eq(lock_hash(l), lock_hash(g->lock));
+    lock_free(l);
+    sb_done(&text);
+    sb_done(&again);
+}
+
+START_TEST(story)
+{
+    const Story *s = &stories[_i];
+    Group g;
+    StrBuf now = {0};
+    group_begin(&g, &s->opts, create, s->n);
+    ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+    for (const Line *line = s->lines; line->sql; line++) {
+        int alters = g.alters;
+        ck_assert_msg(group_run(&g, line->member, line->sql), "%s: %s: %s", s->name, line->sql,
+                      g.err.message);
+        marks(&g, alters, &now);
+        StrBuf why = {0};
+        lock_explain(g.lock, &why);
+        ck_assert_msg(strcmp(now.ptr, line->then) == 0, "%s: %s: %s, not %s\n%s", s->name, line->sql, now.ptr,
+                      line->then, why.ptr);
+        sb_done(&why);
+        check_json(&g);
+    }
+    sb_done(&now);
+    group_done(&g);
+}
+END_TEST
+
+/* -- decisions -- */
+
+typedef struct Decided {
+    const char *name;
+    LockOpts opts;
+    Line lines[4];
+    LockDecision decision;
+    uint32_t member;
+    uint64_t number;
+    const char *then; /* as in stories; NULL: refused */
+    LockWork work;
+    const char *column; /* of member 0's rows after step 1 … */
+    const char *feed;   /* … what the target gets */
+} Decided;
+
+static const Decided decided[] = {
+    {"skip: the group takes no notice",
+     PESSIMISTIC,
+     {{0, ALTER "ADD c INT", "waiting H."}},
+     LOCK_SKIP,
+     0,
+     1,
+     "closed ..",
+     .column = "c",
+     .feed = "none"},
+    {"skip of a rename: rows go under the old name",
+     PESSIMISTIC,
+     {{0, ALTER "RENAME COLUMN a TO r", "waiting H."}},
+     LOCK_SKIP,
+     0,
+     1,
+     "closed ..",
+     .column = "a",
+     .feed = "row"},
+    {"skip of a drop: rows get NULL",
+     PESSIMISTIC,
+     {{0, ALTER "DROP a", "waiting H."}},
+     LOCK_SKIP,
+     0,
+     1,
+     "closed ..",
+     .column = "a",
+     .feed = "NULL"},
+    {"release: the others are taken to have it",
+     PESSIMISTIC,
+     {{0, ALTER "ADD c INT", "waiting H."}},
+     LOCK_RELEASE,
+     0,
+     1,
+     "+closed ..",
+     .column = "c",
+     .feed = "row"},
+    {"release of a rename",
+     OPTIMISTIC,
+     {{0, ALTER "RENAME COLUMN a TO r", "waiting H."}},
+     LOCK_RELEASE,
+     0,
+     1,
+     "+closed ..",
+     .column = "r",
+     .feed = "row"},
+    {"detach of who lags",
+     PESSIMISTIC,
+     {{0, ALTER "ADD c INT", "waiting H."}},
+     LOCK_DETACH,
+     1,
+     0,
+     "+closed .G",
+     .column = "c",
+     .feed = "row"},
+    {"truncate, skipped",
+     PESSIMISTIC,
+     {{0, "TRUNCATE TABLE t", "operator H."}},
+     LOCK_SKIP,
+     0,
+     1,
+     "closed ..",
+     .column = "a",
+     .feed = "row"},
+    {"accept of what differs",
+     PESSIMISTIC,
+     {{0, ALTER "ADD c INT NOT NULL DEFAULT 1", "waiting H."},
+      {1, ALTER "ADD c INT NOT NULL DEFAULT 2", "waiting HH"},
+      {1, ALTER "ALTER c SET DEFAULT 1", "data-differs HH"}},
+     LOCK_ACCEPT,
+     1,
+     0,
+     "+closed ..",
+     .column = "c",
+     .feed = "row"},
+    {"refill needs rows that tell their shard",
+     PESSIMISTIC,
+     {{0, ALTER "ADD c INT NOT NULL DEFAULT 1", "waiting H."},
+      {1, ALTER "ADD c INT NOT NULL DEFAULT 2", "waiting HH"},
+      {1, ALTER "ALTER c SET DEFAULT 1", "data-differs HH"}},
+     LOCK_REFILL,
+     1,
+     0,
+     .then = NULL},
+    {"refill",
+     {.provenance = true},
+     {{0, ALTER "ADD c INT NOT NULL DEFAULT 1", "waiting H."},
+      {1, ALTER "ADD c INT NOT NULL DEFAULT 2", "waiting HH"},
+      {1, ALTER "ALTER c SET DEFAULT 1", "data-differs HH"}},
+     LOCK_REFILL,
+     1,
+     0,
+     "+closed ..",
+     LOCK_WORK_REFILL,
+     .column = "c",
+     .feed = "row"},
+    {"recopy",
+     {.provenance = true},
+     {{0, ALTER "ADD c INT NOT NULL DEFAULT 1", "waiting H."},
+      {1, ALTER "ADD c INT NOT NULL DEFAULT 2", "waiting HH"},
+      {1, ALTER "ALTER c SET DEFAULT 1", "data-differs HH"}},
+     LOCK_RECOPY,
+     1,
+     0,
+     "+closed ..",
+     LOCK_WORK_RECOPY,
+     .column = "c",
+     .feed = "row"},
+    {"accept where nothing differs", PESSIMISTIC, {{0}}, LOCK_ACCEPT, 0, 0, .then = NULL},
+    {"retry where nothing failed", PESSIMISTIC, {{0}}, LOCK_RETRY, 0, 0, .then = NULL},
+    {"skip of what was followed",
+     OPTIMISTIC,
+     {{0, ALTER "ADD c INT", "+waiting .."}},
+     LOCK_SKIP,
+     0,
+     1,
+     .then = NULL},
+    {"skip of no step", PESSIMISTIC, {{0}}, LOCK_SKIP, 0, 9, .then = NULL},
+    {"release of no step", PESSIMISTIC, {{0}}, LOCK_RELEASE, 0, 9, .then = NULL},
+    {"detach of nobody", PESSIMISTIC, {{0}}, LOCK_DETACH, 2, 0, .then = NULL},
+};
+
+static void run_lines(Group *g, const Line *lines, size_t most)
+{
+    StrBuf now = {0};
+    for (size_t i = 0; i < most && lines[i].sql; i++) {
+        int alters = g->alters;
+        (void)group_run(g, lines[i].member, lines[i].sql);
+        marks(g, alters, &now);
+        if (lines[i].then) ck_assert_str_eq(now.ptr, lines[i].then);
+    }
+    sb_done(&now);
+}
+
+START_TEST(decision)
+{
+    const Decided *d = &decided[_i];
+    Group g;
+    StrBuf now = {0}, preview = {0};
+    group_begin(&g, &d->opts, create, 2);
+    run_lines(&g, d->lines, ARRAY_LEN(d->lines));
+    LockEvent e = {.kind = LOCK_EV_DECIDE, .member = d->member, .number = d->number, .decision = d->decision};
+    uint64_t before = lock_hash(g.lock);
+    bool shown = lock_preview(g.lock, &e, &preview, &g.err);
+    ck_assert_uint_eq(lock_hash(g.lock), before);
+    err_clear(&g.err);
+    g.err = (Err){0};
+    int alters = g.alters;
+    bool ok = group_decide(&g, d->decision, d->member, d->number);
+    ck_assert_msg(ok == (d->then != NULL) && shown == ok, "%s: %s", d->name, g.err.message);
+    if (!ok) {
+        ck_assert_int_eq(g.err.code, ERR_LOCK_DECISION);
+        ck_assert_uint_eq(lock_hash(g.lock), before);
+    } else {
+        marks(&g, alters, &now);
+        ck_assert_msg(strcmp(now.ptr, d->then) == 0, "%s: %s, not %s", d->name, now.ptr, d->then);
+        ck_assert_int_eq(g.work, d->work);
+        ck_assert_uint_gt(preview.len, 0);
+        ck_assert_msg(group_feed(&g, 0, 1, d->column, &now), "%s", g.err.message);
+        ck_assert_msg(strcmp(now.ptr, d->feed) == 0, "%s: %s, not %s", d->name, now.ptr, d->feed);
+        check_json(&g);
+    }
+    sb_done(&now);
+    sb_done(&preview);
+    group_done(&g);
+}
+END_TEST
+
+/* -- jobs, repeats, restarts -- */
+
+static const LockAction *act_of(const LockActions *a, LockActionKind kind)
+{
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->list[i].kind == kind) return &a->list[i];
+    return NULL;
+}
+
+START_TEST(job)
+{
+    Group g;
+    LockActions acts = {0};
+    group_begin(&g, &(LockOpts)OPTIMISTIC, create, 2);
+    g.held_back = true;
+    ck_assert(group_read(&g, 0, ALTER "ADD c INT"));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_RELEASING);
+    ck_assert(!lock_is_open(g.lock));
+    lock_restart(g.lock, &acts);
+    ck_assert_uint_eq(act_of(&acts, LOCK_ACT_SHUT)->job, g.job);
+    ck_assert_ptr_null(act_of(&acts, LOCK_ACT_OPEN));
+    lock_actions_done(&acts);
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_ALTERED, .job = g.job}));     /* not drained yet */
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = g.job + 7})); /* another's */
+    ck_assert_int_eq(g.alters, 0);
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = g.job}));
+    ck_assert_int_eq(g.alters, 1);
+    check_json(&g);
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_FAILED, .job = g.job, .words = STR("1062")}));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_OPERATOR);
+    ck_assert(lock_is_open(g.lock));
+    ck_assert_int_eq(g.asks, 1);
+    check_json(&g);
+    lock_restart(g.lock, &acts);
+    ck_assert(str_eqc(act_of(&acts, LOCK_ACT_ASK)->words, "1062"));
+    ck_assert_ptr_nonnull(act_of(&acts, LOCK_ACT_OPEN));
+    lock_actions_done(&acts);
+    g.held_back = false;
+    ck_assert(group_decide(&g, LOCK_RETRY, 0, 0));
+    ck_assert_int_eq(g.alters, 2);
+    ck_assert_int_eq(lock_state(g.lock), LOCK_WAITING);
+    ck_assert_ptr_nonnull(group_column(&g, "c"));
+    group_done(&g);
+}
+END_TEST
+
+START_TEST(repeated_step)
+{
+    Group g;
+    group_begin(&g, &(LockOpts)PESSIMISTIC, create, 2);
+    ck_assert(group_run(&g, 0, ALTER "ADD c INT"));
+    uint64_t before = lock_hash(g.lock);
+    g.members[0].steps = 0;
+    g.members[0].now = group_table(&g, create);
+    ck_assert(group_run(&g, 0, ALTER "ADD c INT")); /* the same identity */
+    ck_assert_uint_eq(lock_hash(g.lock), before);
+    ck_assert(!group_tell(&g, &(LockEvent){.kind = LOCK_EV_PASSED, .member = 0, .number = 9}));
+    ck_assert_int_eq(g.err.code, ERR_LOCK_EVENT);
+    group_done(&g);
+}
+END_TEST
+
+START_TEST(rows_of_versions)
+{
+    Group g;
+    StrBuf feed = {0};
+    group_begin(&g, &(LockOpts)PESSIMISTIC, create, 2);
+    ck_assert(group_run(&g, 0, ALTER "ADD c INT NOT NULL DEFAULT 3"));
+    ck_assert(!group_feed(&g, 0, 1, "c", &feed)); /* held */
+    ck_assert_int_eq(g.err.code, ERR_LOCK_EVENT);
+    err_clear(&g.err);
+    g.err = (Err){0};
+    ck_assert(group_feed(&g, 0, 0, "c", &feed));
+    ck_assert_str_eq(feed.ptr, "none");
+    ck_assert(group_run(&g, 1, ALTER "ADD c INT NOT NULL DEFAULT 3"));
+    ck_assert(group_feed(&g, 0, 1, "c", &feed));
+    ck_assert_str_eq(feed.ptr, "row");
+    group_done(&g);
+    group_begin(&g, &(LockOpts)OPTIMISTIC, create, 2);
+    ck_assert(group_run(&g, 0, ALTER "ADD c INT NOT NULL DEFAULT 3"));
+    ck_assert(group_feed(&g, 1, 0, "c", &feed));
+    ck_assert_str_eq(feed.ptr, "'3'"); /* the fill on record, not the target's default */
+    sb_done(&feed);
+    group_done(&g);
+}
+END_TEST
+
+START_TEST(begins_with_differences)
+{
+    static const char *const creates[] = {"CREATE TABLE t (id INT PRIMARY KEY, a INT)",
+                                          "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT)"};
+    Group g = {0};
+    ck_assert_msg(group_begin_each(&g, &(LockOpts)OPTIMISTIC, creates, 2, creates[1]), "%s", g.err.message);
+    ck_assert(!group_is_held(&g, 0) && !group_is_held(&g, 1));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_WAITING);
+    ck_assert(group_run(&g, 0, ALTER "ADD b INT"));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+    group_done(&g);
+    g = (Group){0};
+    ck_assert(
+        !group_begin_each(&g, &(LockOpts)OPTIMISTIC, creates, 2, "CREATE TABLE t (id INT PRIMARY KEY)"));
+    ck_assert_int_eq(g.err.code, ERR_TRACK_TARGET);
+    group_done(&g);
+}
+END_TEST
+
+START_TEST(new_member)
+{
+    Group g;
+    group_begin(&g, &(LockOpts)PESSIMISTIC, create, 2);
+    g.n = 3;
+    g.members[2].now = group_table(&g, create);
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_JOIN,
+                                          .member = 2,
+                                          .name = STR("s3.t"),
+                                          .schema = g.members[2].now,
+                                          .fresh = true,
+                                          .at_ms = 5}));
+    ck_assert(!group_is_held(&g, 2));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+    ck_assert(group_run(&g, 0, ALTER "ADD c INT") && group_run(&g, 1, ALTER "ADD c INT"));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_WAITING);
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_LEAVE, .member = 2}));
+    g.n = 2;
+    ck_assert(group_settle(&g));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+    ck_assert_int_eq(g.alters, 1);
+    group_done(&g);
+}
+END_TEST
+
+START_TEST(broken_json)
+{
+    static const char *const bad[] = {"", "{}", "[]", "{\"format\":2}", "{\"format\":1,\"members\":[]}"};
+    VersionPool *pool = version_pool_new();
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        Lock *l;
+        Err err = {0};
+        ck_assert(!lock_from_json(pool, str_of(bad[i]), &(LockOpts)PESSIMISTIC, &l, &err));
+        ck_assert_int_eq(err.code, ERR_CORRUPT);
+        ck_assert_ptr_null(l);
+        err_clear(&err);
+    }
+    version_pool_free(pool);
+}
+END_TEST
+
+/* -- kinds of steps -- */
+
+static const struct {
+    const char *sql;
+    bool leaves, swapped;
+    LockStepKind kind;
+} kinds[] = {
+    {ALTER "ADD c INT", false, false, LOCK_STEP_ALTER},
+    {"CREATE INDEX x ON t (a)", false, false, LOCK_STEP_ALTER},
+    {"TRUNCATE TABLE t", false, false, LOCK_STEP_TRUNCATE},
+    {"DROP TABLE t", false, false, LOCK_STEP_DROP},
+    {"DROP DATABASE shop", false, false, LOCK_STEP_DROP},
+    {ALTER "DISCARD TABLESPACE", false, false, LOCK_STEP_PARTITION},
+    {"RENAME TABLE t TO t2", false, false, LOCK_STEP_RENAME},
+    {"RENAME TABLE t TO other.t2", true, false, LOCK_STEP_RENAME_OUT},
+    {"RENAME TABLE t TO t2", false, true, LOCK_STEP_SWAP},
+};
+
+START_TEST(kind_of_step)
+{
+    Group g;
+    TableSchema *after = NULL;
+    SchemaStep *step = NULL;
+    group_begin(&g, &(LockOpts)PESSIMISTIC, create, 1);
+    ck_assert_msg(group_step_of(&g, g.members[0].now, kinds[_i].sql, &after, &step), "%s", g.err.message);
+    ck_assert_ptr_nonnull(step);
+    ck_assert_int_eq(lock_step_kind(step, kinds[_i].leaves, kinds[_i].swapped), kinds[_i].kind);
+    schema_step_free(step);
+    schema_free(after);
+    group_done(&g);
+}
+END_TEST
+
+static Suite *lock_suite(void)
+{
+    Suite *s = suite_create("lock/lock");
+    TCase *t = tcase_create("stories");
+    tcase_add_loop_test(t, story, 0, ARRAY_LEN(stories));
+    tcase_add_loop_test(t, decision, 0, ARRAY_LEN(decided));
+    tcase_add_loop_test(t, kind_of_step, 0, ARRAY_LEN(kinds));
+    tcase_add_test(t, job);
+    tcase_add_test(t, repeated_step);
+    tcase_add_test(t, rows_of_versions);
+    tcase_add_test(t, begins_with_differences);
+    tcase_add_test(t, new_member);
+    tcase_add_test(t, broken_json);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+UNIT_MAIN(lock_suite)
