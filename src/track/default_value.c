@@ -384,9 +384,11 @@ static bool put_text(Literal *l)
         l->out.ptr[--l->out.len] = 0; /* blanks beyond the length are cut */
         n--;
     }
-    if (str_eqc(l->c->data_type, "binary") && is_mariadb(l->ctx))
-        while (l->out.len < l->c->char_length)
-            sb_ch(&l->out, 0);
+    if (!str_eqc(l->c->data_type, "binary")) return true;
+    while (is_mariadb(l->ctx) && l->out.len < l->c->char_length)
+        sb_ch(&l->out, 0);
+    while (!is_mariadb(l->ctx) && l->out.len && l->out.ptr[l->out.len - 1] == 0)
+        l->out.len--;
     return true;
 }
 

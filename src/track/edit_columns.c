@@ -208,8 +208,11 @@ static void versioning(Edit *e, DdlChangeKind kind)
 
 bool edit_columns_change(Edit *e)
 {
-    for (const DdlChange *c = e->stmt->changes; c; c = c->next)
-        if (is_old_change(c->kind) && !edit_skips(e, c) && !change_old(e, c)) return false;
+    for (int defaults = 0; defaults < 2; defaults++) /* of columns that the same statement changes: last */
+        for (const DdlChange *c = e->stmt->changes; c; c = c->next)
+            if (is_old_change(c->kind) && (c->kind == DDL_SET_DEFAULT) == defaults && !edit_skips(e, c) &&
+                !change_old(e, c))
+                return false;
     for (const DdlChange *c = e->stmt->changes; c; c = c->next) {
         bool placed =
             c->kind == DDL_ADD_COLUMN || c->kind == DDL_CHANGE_COLUMN || c->kind == DDL_MODIFY_COLUMN;

@@ -316,9 +316,25 @@ static void follow_lengths(const Edit *e, EditKey *k)
         cut_prefix(e, &k->parts[i]);
 }
 
+/* MariaDB: in a table with system versioning the row's end joins every unique key. */
+static void add_row_end(Edit *e, EditKey *k)
+{
+    const EditColumn *end = e->columns;
+    while (end && !str_eqc(end->def.generation_expr, "ROW END"))
+        end = end->next;
+    if (!end || !k->def.unique || !e->table.is_versioned) return;
+    for (uint32_t i = 0; i < k->n_parts; i++)
+        if (part_column(e, &k->parts[i]) == end) return;
+    EditPart *parts = arena_array(e->arena, EditPart, k->n_parts + 1U);
+    memcpy(parts, k->parts, sizeof *parts * k->n_parts);
+    parts[k->n_parts++] = (EditPart){.origin = UINT32_MAX, .column = end->def.name};
+    k->parts = parts;
+}
+
 void edit_keys_finish(Edit *e)
 {
     for (EditKey *k = e->keys; k; k = k->next) {
+        add_row_end(e, k);
         for (uint32_t i = 0; k->def.primary && i < k->n_parts; i++) {
             EditColumn *c = k->parts[i].origin != UINT32_MAX ? edit_column_from(e, k->parts[i].origin)
                                                              : edit_column(e, k->parts[i].column);

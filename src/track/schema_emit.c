@@ -1,6 +1,6 @@
 #include "track/schema_emit.h"
 #include <stdlib.h>
-#include "ddl/parse.h"
+#include "ddl/expr.h"
 #include "track/column.h"
 #include "track/schema_apply.h"
 #include "track/schema_emit_impl.h"
@@ -9,7 +9,7 @@
 
 /* A change being written. now: the table as it is after the steps so far. */
 typedef struct Emit {
-    const EmitChange *c;
+    const EmitChange *c; /* columns that must be made anew count as dropped and added */
     const TextOpts *o;
     EmitPlan *plan;
     const TableSchema *now;
@@ -95,7 +95,40 @@ static bool clause(Emit *e, const StrBuf *text)
     return !e->single || flush(e);
 }
 
+static bool refuse(Emit *e, Str column, const char *what, const char *remedy)
+{
+    const TableSchema *s = e->c->from;
+    return err_set_remedy(e->err, ERR_TRACK_TARGET, remedy, STR_FMT "." STR_FMT ": `" STR_FMT "`: %s",
+                          STR_ARG(s->name.schema), STR_ARG(s->name.table), STR_ARG(column), what);
+}
+
 /* -- columns -- */
+
+/* No server makes a generated column of an ordinary one, or a VIRTUAL of a STORED one: its values are
+ * computed anyway, so it is dropped and added. */
+static bool is_made_anew(const ColumnDef *from, const ColumnDef *to)
+{
+    return to->generated && (!from->generated || from->generated_stored != to->generated_stored);
+}
+
+/* *out: c with the predecessors as they can be kept; columns: as many as c->to has. */
+static bool keep_columns(Emit *e, EmitChange *out, uint32_t *columns)
+{
+    const EmitChange *c = e->c;
+    for (uint32_t i = 0; i < c->to->n_columns; i++) {
+        columns[i] = c->columns[i];
+        if (columns[i] == UINT32_MAX) continue;
+        const ColumnDef *from = &c->from->columns[columns[i]], *to = &c->to->columns[i];
+        if (is_made_anew(from, to)) columns[i] = UINT32_MAX;
+        if (from->generated && !from->generated_stored && !to->generated)
+            return refuse(e, to->name, "a VIRTUAL column cannot become an ordinary one",
+                          "drop the column and add it as an ordinary one on the shards, or make a new "
+                          "target and copy the shards again");
+    }
+    *out = *c;
+    out->columns = columns;
+    return true;
+}
 
 static TextOpts column_opts(const Emit *e, uint32_t to)
 {
@@ -184,10 +217,15 @@ static bool rename_waiting(Emit *e)
 static bool drop_column(Emit *e, uint32_t from)
 {
     CLEANUP(sb_done) StrBuf b = {0};
-    uint32_t at = schema_column(e->now, e->c->from->columns[from].name);
+    Str name = e->c->from->columns[from].name;
+    const Partitioning *by = &e->c->from->partitioning;
+    uint32_t at = schema_column(e->now, name);
+    if (ddl_expr_uses(by->expr, name) || ddl_expr_uses(by->sub_expr, name))
+        return refuse(e, name, "the target's rows are parted by this column",
+                      "part the target by another column, or not at all, then decide again");
     if (is_tidb(e) && at != UINT32_MAX && !tidb_may_drop(e->now, at, e->err)) return false;
     sb_c(&b, "DROP COLUMN ");
-    sb_ident(&b, e->c->from->columns[from].name);
+    sb_ident(&b, name);
     return clause(e, &b);
 }
 
@@ -389,25 +427,32 @@ static bool table_options(Emit *e)
     return clause(e, &b);
 }
 
-/* New partitions of the same partitioning; anything else stays as the target has it. */
+/* Do the partitions of a stand at the head of b's? */
+static bool is_continued(const Partitioning *a, const Partitioning *b)
+{
+    bool same = a->n_parts <= b->n_parts;
+    for (uint32_t i = 0; same && i < a->n_parts; i++)
+        same = str_ieq(a->parts[i].name, b->parts[i].name) && str_eq(a->parts[i].values, b->parts[i].values);
+    return same;
+}
+
+/* New partitions behind those that are there; anything else stays as the target has it: it holds the same
+ * rows. */
 static bool partitions(Emit *e)
 {
     const Partitioning *from = &e->c->from->partitioning, *to = &e->c->to->partitioning;
-    if (!to->method.len || !from->method.len || !str_ieq(from->method, to->method)) {
-        if (to->method.len && !from->method.len) note(e, "partitions are left out");
+    bool listed = str_starts(to->method, STR("RANGE")) || str_starts(to->method, STR("LIST"));
+    if (!to->method.len || (from->method.len && !listed)) return true;
+    if (!str_ieq(from->method, to->method) || !is_continued(from, to)) {
+        note(e, from->method.len ? "partitions stay as they are" : "partitions are left out");
         return true;
     }
-    if (!str_starts(to->method, STR("RANGE")) && !str_starts(to->method, STR("LIST"))) return true;
+    if (from->n_parts == to->n_parts) return true;
     CLEANUP(sb_done) StrBuf b = {0};
-    for (uint32_t i = 0; i < to->n_parts; i++) {
-        bool there = false;
-        for (uint32_t k = 0; k < from->n_parts; k++)
-            there = there || str_ieq(from->parts[k].name, to->parts[i].name);
-        if (there) continue;
+    for (uint32_t i = from->n_parts; i < to->n_parts; i++) {
         sb_c(&b, b.len ? ", " : "ADD PARTITION (");
         text_partition(to, &to->parts[i], &b);
     }
-    if (!b.len) return true;
     sb_ch(&b, ')');
     return flush(e) && clause(e, &b) && flush(e);
 }
@@ -470,7 +515,10 @@ bool schema_emit_change(const EmitChange *c, const TextOpts *opts, EmitPlan *out
     Emit e = {
         .c = c, .o = opts, .plan = out, .now = c->from, .err = err, .single = opts->dialect == DIALECT_TIDB};
     *out = (EmitPlan){0};
-    bool ok = write_change(&e);
+    EmitChange kept = *c;
+    bool ok = c->drop || keep_columns(&e, &kept, arena_array(&out->arena, uint32_t, c->to->n_columns + 1));
+    e.c = &kept;
+    ok = ok && write_change(&e);
     sb_done(&e.clauses);
     if (!ok) {
         emit_plan_done(out);

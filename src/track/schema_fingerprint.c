@@ -27,10 +27,15 @@ static void put_default(StrBuf *out, const ColumnDef *c)
     switch (c->default_kind) {
     case DEFAULT_NONE: sb_c(out, c->not_null || c->generated ? "" : " default null"); break;
     case DEFAULT_NULL: sb_c(out, " default null"); break;
-    case DEFAULT_LITERAL:
+    case DEFAULT_LITERAL: {
+        Str text = c->default_text;
+        bool padded = str_ieq(c->data_type, STR("binary")); /* MySQL does not show the padding */
+        while (padded && text.len && text.ptr[text.len - 1] == 0)
+            text.len--;
         sb_c(out, " default ");
-        sb_quoted(out, c->default_text);
+        sb_quoted(out, text);
         break;
+    }
     case DEFAULT_EXPR:
         sb_c(out, " default (");
         put_expr(out, c->default_text);

@@ -302,5 +302,20 @@ class Generator:
             return f"DROP INDEX {self.name(r.choice(self.keys)) if True else ''} ON {self.table}"
         if roll < 0.18:
             return self.partition_statement()
-        count = r.choice([1, 1, 1, 2, 2, 3])
-        return f"{self.case('ALTER')} TABLE{self.blank()}{self.table} " + ", ".join(self.clause() for _ in range(count))
+        if roll < 0.20:
+            return f"RENAME TABLE {self.table} TO {r.choice(['u', '`to`'])}, u TO {self.table}".replace("`to`, u", "`to`, `to`")
+        clauses = [self.clause() for _ in range(r.choice([1, 1, 1, 2, 2, 3]))]
+        if self.chance(0.08):
+            clauses[0] = self.conditional(clauses[0])
+        return f"{self.case('ALTER')} TABLE{self.blank()}{self.table} " + ", ".join(clauses)
+
+    def conditional(self, clause: str) -> str:
+        """In comments that this server reads, or behind one that it does not."""
+        if "/*" in clause or "-- " in clause:
+            return clause
+        own = "/*!40101 {} */" if self.mysql else self.r.choice(["/*!40101 {} */", "/*M! {} */", "/*M!100300 {} */"])
+        return self.r.choice([own.format(clause), "/*!99999 FROB, */ " + clause] + (["/*M! FROB */ " + clause] if self.mysql else []))
+
+    def ansi(self, sql: str) -> str:
+        """The same for a session with ANSI_QUOTES."""
+        return sql if '"' in sql or "``" in sql else sql.replace("`", '"')

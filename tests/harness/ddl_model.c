@@ -1,17 +1,19 @@
-/* The schema tracker behind a pipe, for tests/e2e/test_ddl_model.py: it follows one table's DDL in its model
- * and compares the model with what a live server says. ddl_model FLAVOR VERSION SOCKET USER PASSWORD SCHEMA
- * TABLE COLLATION IMPLICIT_TIMESTAMPS Commands come as "verb length\n" and so many bytes; answers go back as
- * "ok|error length\n" and so many bytes. */
+/* The schema tracker behind a pipe, for tests/e2e/test_ddl_model.py: it follows one table's DDL in its model,
+ * compares the model with what a live server says, and writes the statements that make a target follow.
+ * ddl_model FLAVOR VERSION SOCKET USER PASSWORD SCHEMA TABLE COLLATION IMPLICIT_TIMESTAMPS. Commands come as
+ * "verb length\n" and so many bytes; answers go back as "ok|error length\n" and so many bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "db/conn.h"
 #include "db/schema_read.h"
 #include "ddl/expr.h"
 #include "ddl/parse.h"
+#include "ddl/scan.h"
 #include "track/schema_apply.h"
 #include "track/schema_emit.h"
 #include "track/schema_fingerprint.h"
 #include "track/schema_json.h"
+#include "track/schema_onto.h"
 #include "base/poison.h"
 
 typedef struct Model {
@@ -20,7 +22,13 @@ typedef struct Model {
     TableName name;
     Conn *conn;
     TableSchema *now;
-    EmitPlan plan; /* the last of `plan` */
+    EmitPlan plan; /* the last of `plan` or `change` */
+    /* `target`: where the statements run */
+    Conn *target;
+    TextOpts target_text;
+    VersionPool *pool; /* since the last `settle` */
+    const Version *first, *last;
+    uint32_t *columns; /* one per column of last: its predecessor in first, or NO_COLUMN */
 } Model;
 
 static void answer(bool ok, Str text)
@@ -47,23 +55,54 @@ static void put_lineage(const SchemaStep *s, StrBuf *out)
     }
 }
 
+/* The statement joins the history since the last `settle`. */
+static void remember(Model *m, const SchemaStep *step)
+{
+    const VersionStep *v = version_step(m->pool, m->last, step);
+    uint32_t *columns = mem_zalloc(sizeof *columns * (v->after->schema->n_columns + 1));
+    for (uint32_t i = 0; i < v->after->schema->n_columns; i++)
+        columns[i] = v->from[i] == UINT32_MAX ? UINT32_MAX : m->columns[v->from[i]];
+    free(m->columns);
+    m->columns = columns;
+    m->last = v->after;
+}
+
 static bool apply(Model *m, Str sql, StrBuf *out, Err *err)
 {
     Arena arena = {0};
     DdlStmt *stmt;
     TableSchema *after = NULL;
     SchemaStep *step = NULL;
-    DdlContext ddl = {.flavor = m->flavor, .version = m->ctx.version, .default_schema = m->name.schema};
+    DdlContext ddl = {.flavor = m->flavor,
+                      .version = m->ctx.version,
+                      .modes = stmt_modes(m->ctx.sql_mode),
+                      .default_schema = m->name.schema};
     m->ctx.text = sql;
     bool ok =
         ddl_parse(sql, &ddl, &arena, &stmt, err) && schema_apply(m->now, stmt, &m->ctx, &after, &step, err);
     if (ok && step) {
         put_lineage(step, out);
+        if (m->pool && after) remember(m, step);
         schema_free(m->now);
         m->now = after;
     }
     schema_step_free(step);
     arena_done(&arena);
+    return ok;
+}
+
+/* CREATE TABLE … LIKE the table: the new one takes its place. */
+static bool like(Model *m, Str sql, StrBuf *out, Err *err)
+{
+    TableSchema *was = m->now;
+    m->now = NULL;
+    m->ctx.like = was;
+    bool ok = apply(m, sql, out, err);
+    m->ctx.like = NULL;
+    if (!m->now)
+        m->now = was;
+    else
+        schema_free(was);
     return ok;
 }
 
@@ -161,7 +200,15 @@ static bool create(Model *m, Str schema, StrBuf *out, Err *err)
     return schema_emit_create(&copy, &opts, out, err);
 }
 
-/* From the target's definition to the model's, column by name. */
+static void put_plan(const EmitPlan *plan, StrBuf *out)
+{
+    for (uint32_t i = 0; i < plan->n; i++) {
+        sb_str(out, plan->steps[i].sql);
+        sb_ch(out, 0);
+    }
+}
+
+/* From another table's definition to the model's, column by name. */
 static bool plan(Model *m, Str schema, StrBuf *out, Err *err)
 {
     TextOpts opts = text_opts(m);
@@ -174,11 +221,66 @@ static bool plan(Model *m, Str schema, StrBuf *out, Err *err)
         columns[i] = schema_column(live, m->now->columns[i].name);
     EmitChange c = {.from = live, .to = m->now, .columns = columns, .move = true};
     bool ok = schema_emit_change(&c, &opts, &m->plan, err);
-    for (uint32_t i = 0; ok && i < m->plan.n; i++) {
-        sb_str(out, m->plan.steps[i].sql);
-        sb_ch(out, 0);
-    }
+    if (ok) put_plan(&m->plan, out);
     free(columns);
+    schema_free(live);
+    return ok;
+}
+
+/* -- the target -- */
+
+/* "flavor version socket user password" */
+static bool target(Model *m, Str arg, Err *err)
+{
+    uint64_t version;
+    Arena arena = {0};
+    bool mariadb = str_eqc(str_split(&arg, ' '), "mariadb");
+    if (!str_to_u64(str_split(&arg, ' '), &version)) return err_set(err, ERR_BUG, "version");
+    ConnOpts opts = {.role = "test"};
+    opts.socket = arena_str(&arena, str_split(&arg, ' ')).ptr;
+    opts.user = arena_str(&arena, str_split(&arg, ' ')).ptr;
+    opts.password = arena_str(&arena, arg).ptr;
+    m->target_text =
+        (TextOpts){.dialect = mariadb ? DIALECT_MARIADB : DIALECT_MYSQL, .version = (uint32_t)version};
+    bool ok = conn_open(&opts, &m->target, err);
+    arena_done(&arena);
+    return ok;
+}
+
+/* The target is as the model from here on. */
+static void settle(Model *m)
+{
+    version_pool_free(m->pool);
+    m->pool = version_pool_new();
+    m->first = m->last = version_start(m->pool, m->now, ORIGIN_BASE);
+    free(m->columns);
+    m->columns = mem_zalloc(sizeof *m->columns * (m->now->n_columns + 1));
+    for (uint32_t i = 0; i < m->now->n_columns; i++)
+        m->columns[i] = i;
+}
+
+/* CREATE TABLE of the target. */
+static bool make(Model *m, Str schema, StrBuf *out, Err *err)
+{
+    CreateOpts opts = {.target_is_mariadb = m->target_text.dialect == DIALECT_MARIADB,
+                       .name = {schema, m->name.table}};
+    settle(m);
+    return schema_create_sql(m->now, &opts, out, err);
+}
+
+/* What the target must run to follow the statements since the last `settle`. */
+static bool change(Model *m, Str schema, StrBuf *out, Err *err)
+{
+    TableSchema *live;
+    Arena arena = {0};
+    EmitChange c;
+    OntoChange onto = {.from = m->first, .to = m->last, .columns = m->columns};
+    emit_plan_done(&m->plan);
+    if (!schema_read(m->target, (TableName){schema, m->name.table}, &live, err)) return false;
+    bool ok =
+        schema_onto(live, &onto, &arena, &c, err) && schema_emit_change(&c, &m->target_text, &m->plan, err);
+    if (ok) put_plan(&m->plan, out);
+    arena_done(&arena);
     schema_free(live);
     return ok;
 }
@@ -190,7 +292,8 @@ static bool planned(Model *m, Str arg, StrBuf *out, Err *err)
     uint64_t step;
     Str schema = str_split(&arg, ' ');
     if (!str_to_u64(arg, &step) || step >= m->plan.n) return err_set(err, ERR_BUG, "no such step");
-    if (!schema_read(m->conn, (TableName){schema, m->name.table}, &live, err)) return false;
+    Conn *conn = m->target ? m->target : m->conn;
+    if (!schema_read(conn, (TableName){schema, m->name.table}, &live, err)) return false;
     CLEANUP(sb_done) StrBuf a = {0}, b = {0};
     schema_fingerprint(m->plan.steps[step].after, &a);
     schema_fingerprint(live, &b);
@@ -221,11 +324,19 @@ static bool load(Model *m, Err *err)
 static bool run(Model *m, const char *verb, Str arg, StrBuf *out, Err *err)
 {
     if (strcmp(verb, "apply") == 0) return apply(m, arg, out, err);
+    if (strcmp(verb, "like") == 0) return like(m, arg, out, err);
     if (strcmp(verb, "compare") == 0) return compare(m, out, err);
     if (strcmp(verb, "json") == 0) return json(m, out, err);
     if (strcmp(verb, "create") == 0) return create(m, arg, out, err);
     if (strcmp(verb, "plan") == 0) return plan(m, arg, out, err);
     if (strcmp(verb, "planned") == 0) return planned(m, arg, out, err);
+    if (strcmp(verb, "target") == 0) return target(m, arg, err);
+    if (strcmp(verb, "make") == 0) return make(m, arg, out, err);
+    if (strcmp(verb, "change") == 0) return change(m, arg, out, err);
+    if (strcmp(verb, "settle") == 0) {
+        settle(m);
+        return true;
+    }
     if (strcmp(verb, "made") == 0) return made(m, arg, out, err);
     if (strcmp(verb, "load") == 0) return load(m, err);
     if (strcmp(verb, "normal") == 0) {
@@ -275,6 +386,9 @@ int main(int argc, char **argv)
     }
     serve(&m);
     conn_close(m.conn);
+    conn_close(m.target);
+    version_pool_free(m.pool);
+    free(m.columns);
     schema_free(m.now);
     emit_plan_done(&m.plan);
     conn_library_end();
