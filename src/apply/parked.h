@@ -1,4 +1,4 @@
-/* Rows that lost a collision: on-conflict: conflict-table.
+/* Rows that lost a collision: on-collision: conflict-table.
  *
  * Each target under this policy has a table beside it in the meta schema with the same columns, without its
  * unique keys: what stands there is parked. sm_parked says which table belongs to which target. The

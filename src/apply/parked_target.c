@@ -9,13 +9,13 @@
 static bool refuse(const Target *t, const char *why, const char *remedy, Err *err)
 {
     return err_set_remedy(err, ERR_NOT_SUPPORTED, remedy,
-                          "target " STR_FMT ": on-conflict: conflict-table: %s", STR_ARG(t->sql_name), why);
+                          "target " STR_FMT ": on-collision: conflict-table: %s", STR_ARG(t->sql_name), why);
 }
 
 /* Rows are compared by the server's own equality of columns, and wait for keys of whole columns. */
 static bool can_park(const Target *t, Err *err)
 {
-    const char *key_remedy = "give it a key of whole columns, or leave on-conflict at stop";
+    const char *key_remedy = "give it a key of whole columns, or leave on-collision at stop";
     if (t->row_key == NO_COLUMN) return refuse(t, "the table has no key", key_remedy, err);
     for (uint32_t k = 0; k < t->schema->n_keys; k++) {
         const KeyDef *key = &t->schema->keys[k];

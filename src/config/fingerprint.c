@@ -125,7 +125,7 @@ static void key_line(Lines *l, Str id, const RouteRule *r)
         quoted(&b, ref->of);
         sb_c(&b, ref->map_zero ? "z" : "");
     }
-    if (k->on_conflict) sb_printf(&b, " on-conflict %d", (int)k->on_conflict);
+    if (k->on_conflict) sb_printf(&b, " on-collision %d", (int)k->on_conflict);
     if (k->no_foreign_keys) sb_c(&b, " without foreign keys");
     list_words(&b, "drop", r->drop_columns, r->n_drop_columns);
     line_add(l, &b);

@@ -167,19 +167,19 @@ static void references_build(Build *b, const Node *map, KeyRule *key)
 
 static void conflict_build(Build *b, const Node *map, KeyRule *key)
 {
-    Str policy = keys_str(SECTION_KEY, map, "on-conflict");
-    ConfigPlace place = keys_place(map, "on-conflict");
+    Str policy = keys_str(SECTION_KEY, map, "on-collision");
+    ConfigPlace place = keys_place(map, "on-collision");
     if (!policy.len || str_eqc(policy, "stop")) return;
     if (!str_eqc(policy, "conflict-table")) {
         problem_add(&b->problems, ERR_NOT_SUPPORTED, place, "use stop or conflict-table",
-                    "on-conflict: " STR_FMT " is not supported yet", STR_ARG(policy));
+                    "on-collision: " STR_FMT " is not supported yet", STR_ARG(policy));
         return;
     }
     key->on_conflict = CONFLICT_TABLE;
     if (!key->n_provenance)
         problem_add(&b->problems, ERR_CONFIG_MISSING, place,
                     "add provenance: [{column: shard, value: \"${source}\"}]",
-                    "on-conflict: conflict-table needs provenance columns: they say whose row a row is");
+                    "on-collision: conflict-table needs provenance columns: they say whose row a row is");
 }
 
 static void strategy_build(Build *b, const Node *map, RouteRule *out)

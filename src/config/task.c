@@ -76,8 +76,8 @@ static void policies_build(Build *b)
     Str policy = keys_str(s, b->root, "on-collision");
     if (!str_eq(policy, STR("stop")) && !str_eq(policy, STR("error")))
         problem_add(&b->problems, ERR_NOT_SUPPORTED, node_get(b->root, "on-collision")->place,
-                    "set it to stop, or remove it", "on-collision: " STR_FMT " is not supported yet",
-                    STR_ARG(policy));
+                    "set it to stop, or remove it; conflict-table can be had in the key map of a rule",
+                    "on-collision: " STR_FMT " is not supported yet for the whole task", STR_ARG(policy));
 }
 
 static void limits_build(Build *b)

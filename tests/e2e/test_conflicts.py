@@ -1,4 +1,4 @@
-"""on-conflict: conflict-table: the loser of a collision is parked, the winner is the same whatever arrived first."""
+"""on-collision: conflict-table: the loser of a collision is parked, the winner is the same whatever arrived first."""
 import json
 import random
 import threading
@@ -8,7 +8,7 @@ import pytest
 
 UNIQUE = "(id BIGINT NOT NULL PRIMARY KEY, u VARCHAR(20) NULL, v INT, UNIQUE KEY k_u (u))"
 TARGET = "(shard VARCHAR(20) NOT NULL, id BIGINT NOT NULL PRIMARY KEY, u VARCHAR(20) NULL, v INT, UNIQUE KEY k_u (u))"
-KEY = {"strategy": "error", "on-conflict": "conflict-table", "provenance": [{"column": "shard", "value": "${source}"}]}
+KEY = {"strategy": "error", "on-collision": "conflict-table", "provenance": [{"column": "shard", "value": "${source}"}]}
 COLUMNS = "shard, id, u, v"
 
 
@@ -278,8 +278,8 @@ def test_rows_of_nobody_stop(scenario):
 
 
 @pytest.mark.parametrize("key,code", [
-    ({"strategy": "error", "on-conflict": "conflict-table"}, "CONFIG_MISSING"),
-    ({**KEY, "on-conflict": "keep-first"}, "NOT_SUPPORTED"), ({**KEY, "on-conflict": "keep-newest"}, "NOT_SUPPORTED"),
+    ({"strategy": "error", "on-collision": "conflict-table"}, "CONFIG_MISSING"),
+    ({**KEY, "on-collision": "keep-first"}, "NOT_SUPPORTED"), ({**KEY, "on-collision": "keep-newest"}, "NOT_SUPPORTED"),
     ({**KEY, "provenance": [{"column": "shard", "value": "all"}]}, "KEY_STRATEGY"),
 ])
 def test_what_cannot_be_sound_is_refused(scenario, key, code):

@@ -68,6 +68,7 @@ START_TEST(own_keys)
     ck_refused(&l, LEAST "memory-limit: 8MiB\nspill-bytes: 8MiB\n", ERR_CONFIG_VALUE,
                "quarter of memory-limit");
     ck_refused(&l, LEAST "on-collision: conflict-table\n", ERR_NOT_SUPPORTED, "not supported yet");
+    ck_refused(&l, LEAST "on-collision: conflict-table\n", ERR_NOT_SUPPORTED, "in the key map of a rule");
     ck_refused(&l, LEAST "on-missing-row: ignore\n", ERR_CONFIG_VALUE, "stop or record");
     ck_refused(&l, LEAST "retry-max: 0\n", ERR_CONFIG_VALUE, "at least 1");
     load_done(&l);

@@ -9,7 +9,7 @@ static Txn mysql(uint8_t uuid, const char *tag, uint64_t gno)
     Txn t = {.id = {.has_gtid = true, .gtid = {.flavor = FLAVOR_MYSQL, .gno = gno}}, .last_piece = true};
     memset(t.id.gtid.uuid, uuid, 16);
     memcpy(t.id.gtid.tag, tag, strlen(tag) + 1);
-    t.counts = (RowCounts){.read = 5, .filtered = 1, .applied = 3, .missed = 1};
+    t.counts = (RowCounts){.read = 7, .filtered = 1, .applied = 3, .missed = 1, .parked = 2};
     return t;
 }
 
@@ -106,6 +106,7 @@ START_TEST(every_identity_comes_back)
             ck_assert_uint_eq(t->ranges[0].counts.filtered, in[i].txn.counts.filtered);
             ck_assert_uint_eq(t->ranges[0].counts.applied, in[i].txn.counts.applied);
             ck_assert_uint_eq(t->ranges[0].counts.missed, in[i].txn.counts.missed);
+            ck_assert_uint_eq(t->ranges[0].counts.parked, in[i].txn.counts.parked);
         }
         applied_set_free(s);
     }
