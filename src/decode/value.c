@@ -176,14 +176,19 @@ static bool put_floating(StrBuf *out, const ColumnCodec *codec, Field f, Style s
 
 /* -- text and bytes -- */
 
-/* Does one of these 8 bytes need an escape, or may it? (bytes below 27, quote, backslash; false alarms are
- * fine) */
-static inline bool may_need_escape(uint64_t x)
+enum { LANES = 16 };
+typedef uint8_t Lanes __attribute__((vector_size(LANES)));
+
+/* Does one of these bytes need an escape, or may it? (bytes below 27, quote, backslash; false alarms are
+ * fine)
+ */
+static inline bool may_need_escape(Lanes x)
 {
-    const uint64_t ones = 0x0101010101010101ull, high = 0x8080808080808080ull;
-    uint64_t control = (x - ones * 27) & ~x;
-    uint64_t quote = x ^ ones * '\'', slash = x ^ ones * '\\';
-    return ((control | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & high) != 0;
+    uint64_t hits[2];
+    Lanes hit = (Lanes)((x < 27) | (x == '\'') | (x == '\\'));
+    _Static_assert(sizeof hits == sizeof hit, "all lanes are looked at");
+    memcpy(hits, &hit, sizeof hits);
+    return (hits[0] | hits[1]) != 0;
 }
 
 static inline char *put_escaped(char *o, char c)
@@ -201,23 +206,32 @@ static inline char *put_escaped(char *o, char c)
     return o;
 }
 
-/* The same as sb_quoted, eight bytes at a time where nothing needs an escape; then pad zero bytes. */
+/* The same as sb_quoted, many bytes at a time where nothing needs an escape; then pad zero bytes. */
 static inline void put_quoted(StrBuf *out, const uint8_t *p, size_t n, size_t pad)
 {
     char *o = sb_room(out, (n + pad) * 2 + 2);
     *o++ = '\'';
     size_t i = 0;
-    while (i + 8 <= n) {
-        uint64_t word;
-        memcpy(&word, p + i, 8);
-        if (may_need_escape(word)) {
-            for (size_t k = 0; k < 8; k++)
+    for (; i + LANES <= n; i += LANES) {
+        Lanes x;
+        memcpy(&x, p + i, LANES);
+        if (may_need_escape(x)) {
+            for (size_t k = 0; k < LANES; k++)
                 o = put_escaped(o, (char)p[i + k]);
         } else {
-            memcpy(o, &word, 8);
-            o += 8;
+            memcpy(o, &x, LANES);
+            o += LANES;
         }
-        i += 8;
+    }
+    if (i < n && n >= LANES) {
+        Lanes x; /* ends with the last byte: what it has of those before was not escaped, and is written again
+                  */
+        memcpy(&x, p + n - LANES, LANES);
+        if (!may_need_escape(x)) {
+            o += n - i;
+            memcpy(o - LANES, &x, LANES);
+            i = n;
+        }
     }
     for (; i < n; i++)
         o = put_escaped(o, (char)p[i]);

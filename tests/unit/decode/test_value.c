@@ -217,17 +217,21 @@ START_TEST(text_and_bytes)
 }
 END_TEST
 
-/* Every byte at every place of a word is escaped as sb_quoted does. */
+/* Every byte at every place of what is looked at together is escaped as sb_quoted does, alone and beside
+ * another.
+ */
 START_TEST(escapes_like_base)
 {
+    enum { MOST = 52 };
     ColumnCodec utf8 = {.type = COLTYPE_BLOB, .meta = 2, .text = TEXT_UTF8};
     StrBuf got = {0}, want = {0};
     Err err = {0};
     for (unsigned c = 0; c < 256; c++) {
-        for (size_t len = 1; len < 20; len++) {
+        for (size_t len = 1; len < MOST; len++) {
             for (size_t at = 0; at < len; at++) {
-                uint8_t text[20];
+                uint8_t text[MOST];
                 memset(text, 'a' + (int)(c % 7), sizeof text);
+                if (at % 3 == 0) text[at * 7 % len] = '\'';
                 text[at] = (uint8_t)c;
                 sb_clear(&got);
                 sb_clear(&want);
