@@ -63,3 +63,71 @@ def test_add_column_on_one_shard_after_the_other(scenario, flavors, downstream, 
     assert columns(s) == ["id", "v", "w", "n"]
     assert list(s.rows("t")) == union(s, "*")
     s.runner.stop()
+
+
+ALTERS = {
+    "drop": ("DROP COLUMN w", "INSERT INTO {s}.t (id, v) VALUES ({id}, {id})"),
+    "rename": ("RENAME COLUMN w TO x", "INSERT INTO {s}.t (id, v, x) VALUES ({id}, {id}, 'x')"),
+    "widen": ("MODIFY COLUMN v BIGINT", "INSERT INTO {s}.t (id, v) VALUES ({id}, 99999999999)"),
+    "index": ("ADD INDEX iv (v)", "INSERT INTO {s}.t (id, v) VALUES ({id}, 5)"),
+    "unique": ("ADD UNIQUE KEY uv (v)", "INSERT INTO {s}.t (id, v) VALUES ({id}, {id})"),
+    "default": ("ALTER COLUMN v SET DEFAULT 9", "INSERT INTO {s}.t (id) VALUES ({id})"),
+    "several": ("ADD COLUMN a INT, DROP COLUMN w, ADD COLUMN b VARCHAR(5) DEFAULT 'x' AFTER id", "INSERT INTO {s}.t (id, v, a) VALUES ({id}, 1, 2)"),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ALTERS)
+def test_kinds_of_changes(scenario, kind, mode):
+    """Every shard makes the change, with rows before, between and after it on both sides."""
+    alter, insert = ALTERS[kind]
+    s = make(scenario, mode)
+    start(s)
+    for n in (1, 2):
+        s.shard_run(n, f"INSERT INTO {{s}}.t VALUES ({n}00, {n}, 'before')")
+    s.shard_run(1, f"ALTER TABLE {{s}}.t {alter}", insert.replace("{id}", "1001"), "UPDATE {s}.t SET v = v + 10 WHERE id = 100")
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (201, 21, 'behind')", "INSERT INTO {s}.other VALUES (2, 2)")
+    wait_rows(s, "other", 1)
+    s.shard_run(2, f"ALTER TABLE {{s}}.t {alter}", insert.replace("{id}", "2001"), "DELETE FROM {s}.t WHERE id = 201")
+    caught_up(s)
+    own = s.shards[0].server.query(f"SHOW COLUMNS FROM `{s.shards[0].schema}`.t")
+    assert columns(s) == [r[0] for r in own]
+    assert list(s.rows("t")) == union(s, "*")
+    locks = s.runner.verb("locks")
+    assert locks.returncode == 0 and "closed" in locks.stdout, locks.stdout + locks.stderr
+    s.runner.stop()
+
+
+FAULTS = ["ddl.step", "ddl.fork_end", "ddl.round_floor", "ddl.round", "ddl.round_through", "ddl.lock", "ddl.altered",
+          "apply.after_commit", "floor.before_commit"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_killed_while_schemas_change(scenario, fault, mode):
+    s = make(scenario, mode)
+    start(s, faults=f"{fault}=kill@2" if fault in ("ddl.step", "ddl.lock", "apply.after_commit", "floor.before_commit") else f"{fault}=kill@1")
+
+    def alive():
+        if not s.runner.running:
+            s.runner.start()
+
+    for n in (1, 2):
+        s.shard_run(n, f"INSERT INTO {{s}}.t VALUES ({n}00, {n}, 'before')", "ALTER TABLE {s}.t ADD COLUMN a INT NOT NULL DEFAULT 3",
+                    f"INSERT INTO {{s}}.t VALUES ({n}01, {n}, 'after', 4)", f"INSERT INTO {{s}}.other VALUES ({n}, {n})")
+        time.sleep(0.5)
+        alive()
+    s.shard_run(1, "ALTER TABLE {s}.t DROP COLUMN w", "INSERT INTO {s}.t VALUES (102, 1, 5)")
+    time.sleep(0.3)
+    alive()
+    s.shard_run(2, "UPDATE {s}.t SET v = 77", "ALTER TABLE {s}.t DROP COLUMN w", "UPDATE {s}.t SET a = a + 1")
+    end = time.monotonic() + 60
+    while s.runner.running and time.monotonic() < end:
+        time.sleep(0.2)
+        if s.runner.running and s.runner.status()["caught_up"]:
+            break
+    alive()
+    caught_up(s)
+    assert list(s.rows("t")) == union(s, "*")
+    assert list(s.rows("other")) == union(s, "*", "other")
+    s.runner.stop()
