@@ -109,7 +109,9 @@ bool ddl_parse(Str sql, const DdlContext *ctx, Arena *arena, DdlStmt **out, Err 
     case STMT_TABLE_DDL:
     case STMT_DATABASE_DDL:
     case STMT_TEMPORARY: return run_grammar(text, ctx, arena, *out, err);
-    case STMT_UNKNOWN: return err_set(err, ERR_DDL_SYNTAX, "byte 0: no statement that is known");
+    case STMT_UNKNOWN: /* the grammar knows the place */
+        return run_grammar(text, ctx, arena, *out, err) &&
+               err_set(err, ERR_DDL_SYNTAX, "byte 0: no statement that is known");
     default: return true;
     }
 }

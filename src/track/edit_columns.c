@@ -48,6 +48,7 @@ bool edit_column_new(Edit *e, const DdlColumn *ddl, EditColumn **out)
     EditColumn *c = *out = arena_new(e->arena, EditColumn);
     Str check;
     c->origin = UINT32_MAX;
+    c->ddl = ddl;
     if (!column_build(ddl, e->table.collation, e->ctx, e->arena, &c->def, &check, e->err))
         return err_wrap(e->err, STR_FMT "." STR_FMT, STR_ARG(e->table.name.schema),
                         STR_ARG(e->table.name.table));
@@ -185,11 +186,31 @@ static bool place_new(Edit *e, const DdlChange *c)
     return place(e, col, c->column);
 }
 
+/* A column that the same statement writes is as if it had been written with that charset. */
+static bool convert_written(Edit *e, EditColumn *col, Str collation)
+{
+    DdlColumn ddl = *col->ddl;
+    ColumnDef def = {0};
+    Str check;
+    ddl.charset = (Str){0};
+    ddl.collation = collation;
+    ddl.type.national = ddl.ascii = ddl.unicode = ddl.binary = false;
+    if (!column_build(&ddl, collation, e->ctx, e->arena, &def, &check, e->err)) return false;
+    col->def.data_type = def.data_type;
+    col->def.column_type = def.column_type;
+    col->def.char_length = def.char_length;
+    col->def.charset = def.charset;
+    col->def.collation = def.collation;
+    return true;
+}
+
 static bool convert_columns(Edit *e, const DdlChange *c)
 {
     Str collation = collation_resolve(c->charset, c->collation, e->ctx->schema_collation, e->ctx);
     for (EditColumn *col = e->columns; col && collation.len; col = col->next)
-        if (!column_convert(&col->def, collation, e->arena, e->err))
+        if (col->ddl && column_is_text(&col->def) && !str_eqc(col->ddl->type.name, "json")
+                ? !convert_written(e, col, collation)
+                : !column_convert(&col->def, collation, e->arena, e->err))
             return err_wrap(e->err, STR_FMT "." STR_FMT, STR_ARG(e->table.name.schema),
                             STR_ARG(e->table.name.table));
     return true;

@@ -250,6 +250,18 @@ static bool same_in_any_case(TableName a, TableName b)
     return str_ieq(a.schema, b.schema) && str_ieq(a.table, b.table);
 }
 
+/* MySQL: the checks of a table made LIKE another are called after the new one. */
+static void name_checks_anew(Edit *e)
+{
+    TableSchema *t = &e->table;
+    CheckDef *checks = arena_array(e->arena, CheckDef, t->n_checks + 1);
+    for (uint32_t i = 0; i < t->n_checks; i++) {
+        checks[i] = t->checks[i];
+        checks[i].name = arena_printf(e->arena, STR_FMT "_chk_%u", STR_ARG(t->name.table), i + 1);
+    }
+    t->checks = checks;
+}
+
 static bool create(Edit *e, TableSchema **after, SchemaStep **step)
 {
     const DdlStmt *s = e->stmt;
@@ -272,6 +284,7 @@ static bool create(Edit *e, TableSchema **after, SchemaStep **step)
         e->table.n_foreign_keys = 0;
         e->table.has_foreign_keys = e->table.has_cascade = e->table.has_triggers = false;
         e->table.auto_increment = 0;
+        if (!edit_is_mariadb(e)) name_checks_anew(e);
         finish(e, after, step);
         return true;
     }

@@ -9,8 +9,8 @@
 
 typedef struct EditColumn {
     ColumnDef def;
-    uint32_t origin;       /* index in before; UINT32_MAX: added */
-    bool from_default_set; /* SET DEFAULT, DROP DEFAULT */
+    uint32_t origin;      /* index in before; UINT32_MAX: added */
+    const DdlColumn *ddl; /* as this statement writes it; NULL: it does not */
     struct EditColumn *next;
 } EditColumn;
 
