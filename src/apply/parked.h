@@ -75,6 +75,9 @@ void parked_free(ParkedTarget *p);
 /* Reads what is parked: once this process alone writes there. */
 NODISCARD bool parked_load(Conn *c, ParkedTarget *p, Err *err);
 
+/* How many rows are parked beside a target, whoever runs; 0 where the task parks none. */
+NODISCARD bool parked_count(Conn *c, const MetaTask *m, TableName target, uint64_t *n, Err *err);
+
 static inline bool parked_is_provenance(const ParkedTarget *p, uint32_t target_column)
 {
     for (uint32_t i = 0; i < p->n_provenance; i++)

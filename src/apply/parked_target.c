@@ -107,22 +107,45 @@ static bool same_columns(const Target *t, const TableSchema *parked, Err *err)
     return true;
 }
 
-static bool register_table(Conn *c, const MetaTask *m, const Target *t, TableName name, Err *err)
+/* *out: heap; NULL where none is registered. */
+static bool registered_table(Conn *c, const MetaTask *m, TableName target, char **out, Err *err)
 {
     CLEANUP(sb_done) StrBuf sql = {0};
-    char *there = NULL;
     sb_c(&sql, "SELECT parked_table FROM ");
     meta_table(&sql, m, "sm_parked");
     meta_where_task(&sql, m);
     sb_c(&sql, " AND target_schema = ");
-    sb_quoted(&sql, t->name.schema);
+    sb_quoted(&sql, target.schema);
     sb_c(&sql, " AND target_table = ");
-    sb_quoted(&sql, t->name.table);
-    if (!conn_scalar(c, sb_view(&sql), &there, err)) return false;
+    sb_quoted(&sql, target.table);
+    return conn_scalar(c, sb_view(&sql), out, err);
+}
+
+bool parked_count(Conn *c, const MetaTask *m, TableName target, uint64_t *n, Err *err)
+{
+    char *table = NULL, *count = NULL;
+    *n = 0;
+    if (!registered_table(c, m, target, &table, err)) return false;
+    bool ok = true;
+    if (table) {
+        CLEANUP(sb_done) StrBuf sql = {0};
+        sb_c(&sql, "SELECT COUNT(*) FROM ");
+        table_name_sql((TableName){m->schema, str_of(table)}, &sql);
+        ok = conn_scalar(c, sb_view(&sql), &count, err) && (!count || meta_u64(str_of(count), n, err));
+    }
+    free(table);
+    free(count);
+    return ok;
+}
+
+static bool register_table(Conn *c, const MetaTask *m, const Target *t, TableName name, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    char *there = NULL;
+    if (!registered_table(c, m, t->name, &there, err)) return false;
     bool known = there != NULL;
     free(there);
     if (known) return true;
-    sb_clear(&sql);
     sb_c(&sql, "INSERT INTO ");
     meta_table(&sql, m, "sm_parked");
     sb_c(&sql, " (task, target_schema, target_table, parked_table) VALUES (");

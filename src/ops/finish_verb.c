@@ -1,7 +1,7 @@
 #include "ops/finish_verb.h"
 #include <jansson.h>
 #include <stdlib.h>
-#include "apply/session.h"
+#include "apply/parked.h"
 #include "base/err_json.h"
 #include "db/schema_read.h"
 #include "db/server.h"
@@ -302,6 +302,21 @@ static bool look_at(Finish *f, FinishTarget *t, Err *err)
     return ok;
 }
 
+/* Parked rows are in no target: the application would not see them, and their keys are not free. */
+static bool check_parked(Finish *f, Err *err)
+{
+    MetaTask meta = {.schema = f->task->meta_schema, .task = f->task->name};
+    for (size_t i = 0; i < f->n_targets; i++) {
+        uint64_t n = 0;
+        const TableName *name = &f->targets[i].name;
+        if (!parked_count(f->conn, &meta, *name, &n, err)) return false;
+        if (n)
+            too_early(f, "target " STR_FMT "." STR_FMT ": %llu rows are parked beside it, see conflicts",
+                      STR_ARG(name->schema), STR_ARG(name->table), (unsigned long long)n);
+    }
+    return true;
+}
+
 static bool find_targets(Finish *f, Err *err)
 {
     StoreMember *members = NULL;
@@ -466,7 +481,7 @@ static bool open_all(Finish *f, const char *dir, Err *err)
 
 static bool do_all(Finish *f, bool *refused, Err *err)
 {
-    if (!check_time(f, err) || !find_targets(f, err)) return false;
+    if (!check_time(f, err) || !find_targets(f, err) || !check_parked(f, err)) return false;
     for (size_t i = 0; i < f->n_targets; i++)
         if (!look_at(f, &f->targets[i], err)) return false;
     *refused = f->warnings.len && !f->opts->force;

@@ -346,9 +346,11 @@ static bool has_text(const TableSchema *s, const KeyDef *k)
     return false;
 }
 
-static bool look_at_key(const CensusOpts *o, const CensusTarget *t, const TableSchema *first,
-                        const KeyDef *key, CensusKey *out, Arena *arena, Err *err)
+/* key: of the target's first shard table. */
+static bool look_at_key(const CensusOpts *o, const CensusTarget *t, const KeyDef *key, CensusKey *out,
+                        Err *err)
 {
+    const TableSchema *first = o->shards[t->shards[0].entry];
     uint64_t rows = 0;
     Values values = {0};
     bool ok = true, weights = same_collations(o, t, first, key);
@@ -378,9 +380,8 @@ static bool look_at_key(const CensusOpts *o, const CensusTarget *t, const TableS
     if (!out->exact) out->error = 1.96 * (double)sample * __builtin_sqrt((double)MAX(shared, (uint64_t)1));
     out->values = values.n;
     if (!weights && has_text(first, key))
-        out->note = arena_str(
-            arena, STR("the shards' collations or servers differ: texts were compared without case, "
-                       "accents counted"));
+        out->note = STR("the shards' collations or servers differ: texts were compared without case, "
+                        "accents counted");
     free(values.hash);
     return ok;
 }
@@ -397,7 +398,7 @@ static bool look_at_keys(const CensusOpts *o, CensusTarget *t, Arena *arena, Err
         *out = (CensusKey){.name = k->name, .note = str_of(why)};
         out->of_ids = k->n_parts == 1 && k->parts[0].column < first->n_columns && t->id.len &&
                       str_ieq(first->columns[k->parts[0].column].name, t->id);
-        if (!why && !look_at_key(o, t, first, k, out, arena, err)) return false;
+        if (!why && !look_at_key(o, t, k, out, err)) return false;
     }
     return true;
 }

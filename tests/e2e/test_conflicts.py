@@ -265,6 +265,8 @@ def test_the_verb_lists_and_shows(scenario):
     assert len(json.loads(s.runner.verb("conflicts", "--json", "--limit", "1").stdout)["targets"][0]["rows"]) == 1
     s.runner.stop()
     assert s.runner.verb("conflicts").returncode == 1, "without the process as well"
+    early = json.loads(s.runner.verb("finish", "--json").stdout)
+    assert early["refused"] and "2 rows are parked" in " ".join(early["warnings"]), early
 
 
 def test_rows_of_nobody_stop(scenario):

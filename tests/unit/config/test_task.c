@@ -730,7 +730,8 @@ START_TEST(fingerprint)
     ck_assert_str_eq(base,
                      "case-sensitive: false\nkey-strategy: \"error\"\nmeta-schema: \"dm_meta\"\nname: \"t\"\n"
                      "source \"s1\" case-sensitive: detected\n"
-                     "source \"s1\" route: \"x\\\"\\x0a\".\"\" -> \"d\".\"\"\n");
+                     "source \"s1\" route: \"x\\\"\\x0a\".\"\" -> \"d\".\"\"\n"
+                     "task-mode: \"incremental\"\n");
     /* Neither names of rules nor settings of the run belong to it. */
     char *same = fingerprint_of(
         &l, HEAD "target-database: {host: other, user: root, password: p}\n" INSTANCE
