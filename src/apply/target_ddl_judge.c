@@ -21,7 +21,8 @@ void target_ddl_lock_name(const MetaTask *m, TableName target, StrBuf *out)
 
 bool ddl_same_print(Str a, Str b)
 {
-    return (a.ptr == NULL) == (b.ptr == NULL) && str_eq(a, b);
+    if (!a.ptr || !b.ptr) return a.ptr == b.ptr;
+    return str_eq(a, b);
 }
 
 bool ddl_row_finished(const TargetDdlRow *row)
