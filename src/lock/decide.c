@@ -39,7 +39,7 @@ static void take_for(Lock *l, LockMember *m, const Version *model)
     lock_recompute(l, m, last);
 }
 
-static bool release(Lock *l, const LockMember *m, int32_t at, Err *err)
+static bool release(Lock *l, LockMember *m, int32_t at, Err *err)
 {
     if (at < 0) return refuse(l, err, "release needs the step whose version all are to have");
     LockNode *n = &m->nodes[at];
@@ -47,8 +47,13 @@ static bool release(Lock *l, const LockMember *m, int32_t at, Err *err)
     VersionView v = lock_view(l, m, (uint32_t)at);
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *other = &l->members[i];
-        if (other == m || will_have(l, other, &v)) continue;
-        take_for(l, other, v.version);
+        if (will_have(l, other, &v)) continue;
+        if (other != m) {
+            take_for(l, other, v.version);
+        } else { /* values nobody can compute are taken as they come */
+            n->model = v.version;
+            lock_recompute(l, m, (uint32_t)at);
+        }
     }
     return true;
 }
@@ -79,6 +84,24 @@ static bool replace(Lock *l, LockMember *m, int32_t at, const TableSchema *schem
     return true;
 }
 
+/* Do they differ in nothing but what rows that were there got, and could that be set by a statement? */
+static bool differs_in_fill(const VersionView *a, const VersionView *b)
+{
+    bool differs = false;
+    for (uint32_t i = 0; i < a->version->schema->n_columns; i++) {
+        uint32_t at = schema_column(b->version->schema, a->version->schema->columns[i].name);
+        if (at == NO_COLUMN) return false;
+        if (version_same_origin(a, i, b, at)) continue;
+        const ColumnOrigin *x = &a->version->origins[i], *y = &b->version->origins[at];
+        bool fills = x->kind == ORIGIN_ADDED && y->kind == ORIGIN_ADDED && x->fill != FILL_VOLATILE &&
+                     x->fill != FILL_COMPUTED && y->fill != FILL_VOLATILE && y->fill != FILL_COMPUTED &&
+                     str_eq(x->lossy, y->lossy);
+        if (!fills) return false;
+        differs = true;
+    }
+    return differs && str_eq(a->version->rows, b->version->rows);
+}
+
 /* Data-differs: the member's table is to count as what another member has. */
 static bool agree_with_others(Lock *l, LockMember *m, LockWork work, Err *err)
 {
@@ -88,11 +111,12 @@ static bool agree_with_others(Lock *l, LockMember *m, LockWork work, Err *err)
     if ((int32_t)last <= m->accepted) return refuse(l, err, "the member is not held");
     VersionView own = lock_view(l, m, last);
     for (uint32_t i = 0; i < l->n_members; i++) {
-        const LockMember *other = &l->members[i];
-        if (other == m) continue;
+        const LockMember *other = &l->members[i]; /* values nobody can compute differ from themselves */
         VersionView v = lock_view(l, other, other->n_nodes - 1);
         Agreement a = version_agreement(&own, &v, NULL);
         if (a != AGREE_DATA) continue;
+        if (work == LOCK_WORK_REFILL && !differs_in_fill(&own, &v))
+            return refuse(l, err, "nobody can compute its values again: copy the member again, or accept");
         m->nodes[last].model = v.version;
         m->nodes[last].after = work;
         m->nodes[last].hold = false;
@@ -141,23 +165,6 @@ bool lock_decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
 }
 
 /* -- shards that keep their own fills -- */
-
-static bool differs_in_fill(const VersionView *a, const VersionView *b)
-{
-    bool differs = false;
-    for (uint32_t i = 0; i < a->version->schema->n_columns; i++) {
-        uint32_t at = schema_column(b->version->schema, a->version->schema->columns[i].name);
-        if (at == NO_COLUMN) return false;
-        if (version_same_origin(a, i, b, at)) continue;
-        const ColumnOrigin *x = &a->version->origins[i], *y = &b->version->origins[at];
-        bool fills = x->kind == ORIGIN_ADDED && y->kind == ORIGIN_ADDED && x->fill != FILL_VOLATILE &&
-                     x->fill != FILL_COMPUTED && y->fill != FILL_VOLATILE && y->fill != FILL_COMPUTED &&
-                     str_eq(x->lossy, y->lossy);
-        if (!fills) return false;
-        differs = true;
-    }
-    return differs && str_eq(a->version->rows, b->version->rows);
-}
 
 bool lock_refill_own(Lock *l)
 {

@@ -103,8 +103,8 @@ static bool is_added_again(const LockMember *m, int32_t from, uint32_t i, uint32
     return false;
 }
 
-/* The member's lost columns and those that it added again on its way to node i: rows in the target hold values
- * that it gave up. The list is the pool's. */
+/* The member's lost columns and those that it added again on its way to node i: rows in the target hold
+ * values that it gave up. The list is the pool's. */
 static void add_lost_on_way(const Lock *l, const LockMember *m, uint32_t i, VersionView *v)
 {
     const TableSchema *s = v->version->schema;

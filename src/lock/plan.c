@@ -528,9 +528,10 @@ bool lock_all_agree(const Lock *l, Agreement least)
 {
     if (!l->n_members) return true;
     VersionView first = lock_view(l, &l->members[0], l->members[0].n_nodes - 1);
-    for (uint32_t i = 1; i < l->n_members; i++) {
+    for (uint32_t i = 0; i < l->n_members; i++) { /* the first may not even agree with itself */
         VersionView own = lock_view(l, &l->members[i], l->members[i].n_nodes - 1);
-        if (version_agreement(&first, &own, NULL) < least) return false;
+        if (version_agreement(&first, &own, NULL) < least || version_agreement(&own, &own, NULL) < least)
+            return false;
     }
     return true;
 }

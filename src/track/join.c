@@ -222,6 +222,9 @@ static void join_by_name(Join *j, uint32_t at)
         }
     }
     CHECK(first != NO_COLUMN, "a column of the join comes from somewhere");
+    const ColumnOrigin *origin = &j->in[first].version->origins[first_column];
+    if (origin->kind == ORIGIN_ADDED && origin->fill == FILL_VOLATILE && !out->generated)
+        clash(j, CLASH_VOLATILE, first, first, out->name); /* not even for the member itself */
     for (uint32_t i = 0; lacking && i < j->n; i++) {
         if (schema_column(schema_of(j, i), out->name) != NO_COLUMN) continue;
         ClashKind kind = lacking_clash(j, i, first, first_column);

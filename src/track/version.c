@@ -419,11 +419,9 @@ const Version *version_plain(VersionPool *p, const Version *v)
 
 static void fill_by_default(const ColumnDef *c, ColumnLineage *l)
 {
-    *l = (ColumnLineage){.from = NO_COLUMN, .fill = FILL_VOLATILE};
+    *l = (ColumnLineage){.from = NO_COLUMN, .fill = FILL_NULL};
     if (c->generated)
         l->fill = FILL_COMPUTED;
-    else if (c->default_kind == DEFAULT_NULL || (c->default_kind == DEFAULT_NONE && !c->not_null))
-        l->fill = FILL_NULL;
     else if (c->default_kind == DEFAULT_LITERAL)
         l->fill = FILL_VALUE;
     if (l->fill == FILL_COMPUTED) l->fill_text = c->generation_expr;

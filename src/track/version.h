@@ -65,7 +65,8 @@ const VersionStep *version_step(VersionPool *p, const Version *v, const SchemaSt
 /* As version_step, but the group takes no notice: only the shape changes. */
 const VersionStep *version_skip(VersionPool *p, const Version *v, const SchemaStep *step);
 /* The step that leads from one definition to another by the names of their columns: a new column is filled by
- * its default. For a table whose history is not known. */
+ * its literal default, else by NULL: rows that lack it have no other value. For a table whose history is not
+ * known. */
 const SchemaStep *version_step_between(VersionPool *p, const TableSchema *before, const TableSchema *after);
 /* "Take it as agreed": v's table counts as model from here on. Columns that are the same, else those of one
  * name, go on feeding; what model lacks is left out; what v lacks takes the fill on record. */
