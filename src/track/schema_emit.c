@@ -160,6 +160,8 @@ static bool has_rename(const Emit *e)
 static bool rename_clause(Emit *e, const ColumnDef *from, Str to)
 {
     CLEANUP(sb_done) StrBuf b = {0};
+    uint32_t at = schema_column(e->now, from->name);
+    if (is_tidb(e) && at != UINT32_MAX && !tidb_may_rename(e->now, at, e->err)) return false;
     if (has_rename(e)) {
         sb_c(&b, "RENAME COLUMN ");
         sb_ident(&b, from->name);
@@ -421,6 +423,7 @@ static bool table_options(Emit *e)
     }
     Str collation = to->collation.len ? text_collation(to->collation, e->o) : (Str){0};
     if (!collation.len || str_ieq(collation, from->collation)) return true;
+    if (is_tidb(e) && !tidb_may_collate(e->now, collation, e->err)) return false;
     if (!text_charset(to, e->o, &charset, e->err)) return false;
     sb_clear(&b);
     sb_str(&b, str_trim(sb_view(&charset)));

@@ -11,4 +11,8 @@ NODISCARD bool tidb_may_modify(const TableSchema *s, uint32_t column, const Colu
 NODISCARD bool tidb_may_change_primary(const TableSchema *s, Err *err);
 NODISCARD bool tidb_may_partition(const Partitioning *by, Err *err);
 
+/* Renames of a column, and the table's collation. */
+NODISCARD bool tidb_may_rename(const TableSchema *s, uint32_t column, Err *err);
+NODISCARD bool tidb_may_collate(const TableSchema *s, Str collation, Err *err);
+
 #endif

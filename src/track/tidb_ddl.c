@@ -111,11 +111,14 @@ static bool only_grows(const ColumnDef *a, const ColumnDef *b)
     }
 }
 
-static bool charset_may(const ColumnDef *a, const ColumnDef *b)
+static bool charset_may(Str a, Str b)
 {
-    if (!a->collation.len || !b->collation.len) return true;
-    const Charset *x = charset_by_name(a->charset), *y = charset_by_name(b->charset);
-    if (!x || !y || x == y) return x && y;
+    if (!a.len || !b.len) return true;
+    const Collation *from_collation = charset_collation_by_name(a),
+                    *to_collation = charset_collation_by_name(b);
+    if (!from_collation || !to_collation) return false;
+    const Charset *x = from_collation->charset, *y = to_collation->charset;
+    if (x == y) return true;
     bool from = str_eqc(x->name, "utf8mb3") || str_eqc(x->name, "latin1") || str_eqc(x->name, "ascii");
     return from && str_eqc(y->name, "utf8mb4");
 }
@@ -141,6 +144,18 @@ static bool generated_uses(const TableSchema *s, Str column)
     return false;
 }
 
+bool tidb_may_rename(const TableSchema *s, uint32_t column, Err *err)
+{
+    Str name = s->columns[column].name;
+    bool parts = ddl_expr_uses(s->partitioning.expr, name);
+    return !(parts || generated_uses(s, name)) || refuse(s, name, REFUSE_RENAME_USED, err);
+}
+
+bool tidb_may_collate(const TableSchema *s, Str collation, Err *err)
+{
+    return charset_may(s->collation, collation) || refuse(s, s->name.table, REFUSE_TABLE_CHARSET, err);
+}
+
 bool tidb_may_modify(const TableSchema *s, uint32_t column, const ColumnDef *to, Err *err)
 {
     const ColumnDef *from = &s->columns[column];
@@ -151,7 +166,8 @@ bool tidb_may_modify(const TableSchema *s, uint32_t column, const ColumnDef *to,
         return refuse(s, from->name, REFUSE_CHANGE_GENERATED, err);
     if (to->auto_increment && !from->auto_increment) return refuse(s, from->name, REFUSE_AUTO_INCREMENT, err);
     if (!types_may(from, to)) return refuse(s, from->name, REFUSE_MODIFY_TYPE, err);
-    if (!charset_may(from, to)) return refuse(s, from->name, REFUSE_MODIFY_CHARSET, err);
+    if (!charset_may(from->collation, to->collation))
+        return refuse(s, from->name, REFUSE_MODIFY_CHARSET, err);
     if (in_key(s, column, false) && from->collation.len && to->collation.len &&
         !same_order(from->collation, to->collation))
         return refuse(s, from->name, REFUSE_MODIFY_COLLATION, err);
