@@ -204,13 +204,28 @@ static bool convert_written(Edit *e, EditColumn *col, Str collation)
     return true;
 }
 
+/* MySQL makes a BLOB or TEXT of the old column's length where MODIFY and CONVERT TO come together. */
+static bool is_spoiled(const Edit *e, const EditColumn *c)
+{
+    return !edit_is_mariadb(e) && c->ddl && c->origin != UINT32_MAX && column_is_blob(&c->def) &&
+           e->before->columns[c->origin].collation.len;
+}
+
+static bool convert_column(Edit *e, EditColumn *c, Str collation)
+{
+    if (is_spoiled(e, c))
+        return err_set(e->err, ERR_NOT_SUPPORTED,
+                       "column `" STR_FMT "`: its type cannot be told from MODIFY with CONVERT TO",
+                       STR_ARG(c->def.name));
+    bool written = c->ddl && column_is_text(&c->def) && !str_eqc(c->ddl->type.name, "json");
+    return written ? convert_written(e, c, collation) : column_convert(&c->def, collation, e->arena, e->err);
+}
+
 static bool convert_columns(Edit *e, const DdlChange *c)
 {
     Str collation = collation_resolve(c->charset, c->collation, e->ctx->schema_collation, e->ctx);
     for (EditColumn *col = e->columns; col && collation.len; col = col->next)
-        if (col->ddl && column_is_text(&col->def) && !str_eqc(col->ddl->type.name, "json")
-                ? !convert_written(e, col, collation)
-                : !column_convert(&col->def, collation, e->arena, e->err))
+        if (!convert_column(e, col, collation))
             return err_wrap(e->err, STR_FMT "." STR_FMT, STR_ARG(e->table.name.schema),
                             STR_ARG(e->table.name.table));
     return true;
