@@ -296,11 +296,12 @@ static void dispatch_one(Merge *m, Txn *t)
      * flight. */
     atomic_fetch_add(&s->in_flight, 1);
     atomic_fetch_sub(&s->delivered, 1);
-    if (merge_is_stale(m, t) || !window_open(&s->window, t, &t->window_slot)) {
+    if (merge_is_stale(m, t)) {
         drop_txn(m, t);
         leave_flight(m, s);
         return;
     }
+    t->window_slot = window_open(&s->window, t);
     if (t->n_ops == 0 && !t->chunk) {
         window_finish(&s->window, t->window_slot, &t->counts);
         if (window_is_half_full(&s->window)) window_collect(&s->window);

@@ -36,7 +36,6 @@ void window_reset(Window *w, const StreamPoint *floor, const RowCounts *counts, 
     point_copy(&w->floor, floor);
     w->counts = *counts;
     w->transactions = transactions;
-    w->closed = false;
     pthread_mutex_unlock(&w->mutex);
 }
 
@@ -69,27 +68,24 @@ static const char *intern_file(Window *w, Str file)
     return kept;
 }
 
-bool window_open(Window *w, const Txn *t, uint64_t *slot)
+uint64_t window_open(Window *w, const Txn *t)
 {
     pthread_mutex_lock(&w->mutex);
-    bool open = !w->closed;
-    if (open) {
-        if (w->next - w->first == w->cap) grow(w);
-        WindowSlot *s = slot_at(w, w->next);
-        *s = (WindowSlot){.has_gtid = t->id.has_gtid,
-                          .gtid = t->id.gtid,
-                          .file = t->id.file.len ? intern_file(w, t->id.file) : NULL,
-                          .server = t->id.server,
-                          .end_pos = t->id.end_pos,
-                          .evidence = t->id.evidence,
-                          .timestamp = t->timestamp,
-                          .is_piece = t->is_piece,
-                          .last_piece = t->last_piece,
-                          .position_only = t->position_only};
-        *slot = w->next++;
-    }
+    if (w->next - w->first == w->cap) grow(w);
+    WindowSlot *s = slot_at(w, w->next);
+    *s = (WindowSlot){.has_gtid = t->id.has_gtid,
+                      .gtid = t->id.gtid,
+                      .file = t->id.file.len ? intern_file(w, t->id.file) : NULL,
+                      .server = t->id.server,
+                      .end_pos = t->id.end_pos,
+                      .evidence = t->id.evidence,
+                      .timestamp = t->timestamp,
+                      .is_piece = t->is_piece,
+                      .last_piece = t->last_piece,
+                      .position_only = t->position_only};
+    uint64_t slot = w->next++;
     pthread_mutex_unlock(&w->mutex);
-    return open;
+    return slot;
 }
 
 void window_finish(Window *w, uint64_t slot, const RowCounts *counts)
@@ -184,19 +180,4 @@ void window_snapshot(Window *w, WindowView *out)
                         .first = w->first};
     point_copy(&out->floor, &w->floor);
     pthread_mutex_unlock(&w->mutex);
-}
-
-void window_close(Window *w)
-{
-    pthread_mutex_lock(&w->mutex);
-    w->closed = true;
-    pthread_mutex_unlock(&w->mutex);
-}
-
-bool window_is_empty(Window *w)
-{
-    pthread_mutex_lock(&w->mutex);
-    bool empty = w->first == w->next;
-    pthread_mutex_unlock(&w->mutex);
-    return empty;
 }

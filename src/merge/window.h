@@ -20,7 +20,6 @@ typedef struct Window {
     uint64_t transactions;    /* likewise */
     uint64_t split;           /* transactions applied in pieces */
     uint32_t floor_timestamp; /* of the last transaction under the floor */
-    bool closed;
 } Window;
 
 void window_init(Window *w, size_t limit_slots);
@@ -30,8 +29,8 @@ void window_reset(Window *w, const StreamPoint *floor, const RowCounts *counts, 
 /* May a transaction be opened within the bound? The dispatcher passes a stream without room by. */
 bool window_has_room(Window *w);
 bool window_is_half_full(Window *w);
-/* The next slot for a transaction; false after window_close. Dispatcher. */
-NODISCARD bool window_open(Window *w, const Txn *t, uint64_t *slot);
+/* The next slot for a transaction. Dispatcher. */
+uint64_t window_open(Window *w, const Txn *t);
 /* The transaction of this slot is done, with this outcome. Any thread. */
 void window_finish(Window *w, uint64_t slot, const RowCounts *counts);
 /* Moves the floor over everything done. True when it moved. Coordinator. */
@@ -46,9 +45,5 @@ typedef struct WindowView {
     uint32_t floor_timestamp;
 } WindowView;
 void window_snapshot(Window *w, WindowView *out);
-/* Opens fail until the next window_reset. */
-void window_close(Window *w);
-/* Nothing open or uncollected. */
-bool window_is_empty(Window *w);
 
 #endif

@@ -63,8 +63,6 @@ typedef struct Shape {
     uint32_t n_columns;
     uint32_t *columns; /* of the target, ascending */
     Str column_list;   /* (`a`,`b`) */
-    Str upsert_tail; /* ON DUPLICATE KEY UPDATE `b`=VALUES(`b`),…: every column of the list outside the row
-                        key */
 } Shape;
 
 /* How an id of a shard becomes the target's: id × multiply + add, for ids from low to high. Different shards

@@ -171,23 +171,42 @@ static void check_way(Work *w, uint32_t source, const Grants *g)
                   "binlog_row_image is not FULL: changes cannot be put into rows that are being copied");
 }
 
-static void check_engines(Work *w, uint32_t source)
+/* Tables without transactions are locked while they are read, chunk by chunk. */
+static void check_engines(Work *w, uint32_t source, const Grants *g)
 {
     const RoutePlan *p = w->in->plan;
-    Names odd = {0};
+    bool snapshot = w->in->task->load.consistency == LOAD_CONSISTENCY_SNAPSHOT;
+    CLEANUP(sb_done) StrBuf remedy = {0};
+    Names odd = {0}, missing = {0};
+    Map schemas = {0};
     for (size_t i = 0; i < p->n; i++) {
+        TableName name = p->entries[i].table;
         if (p->entries[i].source != source || !is_routed(w, i)) continue;
         Str engine = w->in->shards[i]->engine;
-        if (!str_ieq(engine, STR("InnoDB")) && !str_ieq(engine, STR("ROCKSDB")))
-            names_add(&odd, arena_printf(&w->arena, STR_FMT "." STR_FMT " (" STR_FMT ")",
-                                         STR_ARG(p->entries[i].table.schema),
-                                         STR_ARG(p->entries[i].table.table), STR_ARG(engine)));
+        if (engine_has_transactions(engine)) continue;
+        Str text = arena_printf(&w->arena, STR_FMT "." STR_FMT " (" STR_FMT ")", STR_ARG(name.schema),
+                                STR_ARG(name.table), STR_ARG(engine));
+        names_add(&odd, text);
+        if (grants_have(g, "LOCK TABLES", name.schema, (Str){0})) continue;
+        names_add(&missing, text);
+        grants_add(&remedy, &schemas, "LOCK TABLES", name.schema, g->user);
     }
-    if (odd.n)
-        check_add(w->report, CHECK_WARN,
-                  "ALTER TABLE … ENGINE=InnoDB, or do not write to them while they are copied",
-                  "a snapshot does not hold for tables that are not transactional: %s", names_end(&odd));
+    if (odd.n && snapshot)
+        check_add(w->report, CHECK_FAIL,
+                  "ALTER TABLE … ENGINE=InnoDB, leave them out by a rule, or take consistency: chunk",
+                  "tables without transactions have no place in a snapshot of the task: %s", names_end(&odd));
+    else if (missing.n)
+        check_add(w->report, g->has_roles ? CHECK_WARN : CHECK_FAIL, remedy.ptr,
+                  "LOCK TABLES is not granted%s, and tables without transactions are read under it: %s",
+                  g->has_roles ? ", unless a role brings it" : "", names_end(&missing));
+    else if (odd.n)
+        check_add(
+            w->report, CHECK_WARN, "ALTER TABLE … ENGINE=InnoDB",
+            "tables without transactions are locked against writers for as long as each chunk is read: %s",
+            names_end(&odd));
     sb_done(&odd.text);
+    sb_done(&missing.text);
+    map_done(&schemas);
 }
 
 static void sample(Work *w, uint32_t source)
@@ -254,7 +273,7 @@ static bool check_one_source(Work *w, uint32_t source, Err *err)
     if (!grants_read(s->conn, &g, err)) return false;
     check_select(w, source, &g);
     check_way(w, source, &g);
-    check_engines(w, source);
+    check_engines(w, source, &g);
     grants_done(&g);
     sample(w, source);
     return true;

@@ -66,11 +66,23 @@ static Conn *open_downstream(CheckReport *r, const Task *task, Dialect *dialect)
     return c;
 }
 
+/* Keys that say something and change nothing. */
+static void check_idle_keys(CheckReport *r, const Task *task)
+{
+    if (!task->timezone.len) return;
+    check_where(r, "task");
+    check_add(r, CHECK_NOTE, NULL,
+              "timezone: " STR_FMT " has no effect: every session runs at +00:00, so a TIMESTAMP is the same "
+              "instant on both sides",
+              STR_ARG(task->timezone));
+}
+
 int check_verb(const Task *task, const CheckOpts *opts, StrBuf *out, Err *err)
 {
     CheckReport r = {0};
     Dialect dialect = {0};
     CheckedSource *sources = arena_array(&r.arena, CheckedSource, task->n_sources);
+    check_idle_keys(&r, task);
     check_sources(&r, task, sources);
     Conn *target = open_downstream(&r, task, &dialect);
     CheckTables tables = {task, sources, target, dialect.is_tidb, dialect.is_mariadb};

@@ -61,11 +61,3 @@ void ledger_forget(Ledger *l, const MetaRowKey *keys, size_t n)
     l->n = kept;
     pthread_mutex_unlock(&l->mutex);
 }
-
-size_t ledger_count(Ledger *l)
-{
-    pthread_mutex_lock(&l->mutex);
-    size_t n = l->n;
-    pthread_mutex_unlock(&l->mutex);
-    return n;
-}

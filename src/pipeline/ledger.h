@@ -37,6 +37,5 @@ void ledger_covered(Ledger *l, bool (*is_covered)(void *ctx, const LedgerPart *p
                     MetaRowKey **keys, size_t *n);
 /* These rows are deleted downstream. */
 void ledger_forget(Ledger *l, const MetaRowKey *keys, size_t n);
-size_t ledger_count(Ledger *l);
 
 #endif

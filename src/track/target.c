@@ -183,42 +183,18 @@ void target_choose_row_key(Target *t, const TableSchema *shard, const MemberKeys
     }
 }
 
-static bool in_row_key(const Target *t, uint32_t column)
-{
-    if (t->row_key == NO_COLUMN) return false;
-    const TargetKey *k = &t->keys[t->row_key];
-    for (uint32_t i = 0; i < k->n_parts; i++)
-        if (k->parts[i].column == column) return true;
-    return false;
-}
-
-static void upsert_set(StrBuf *out, Str name, bool values)
-{
-    sb_c(out, out->len ? "," : " ON DUPLICATE KEY UPDATE ");
-    sb_ident(out, name);
-    sb_ch(out, '=');
-    if (values) sb_c(out, "VALUES(");
-    sb_ident(out, name);
-    if (values) sb_ch(out, ')');
-}
-
 static void shape_texts(OwnedTarget *o, Shape *s)
 {
     const Target *t = &o->target;
-    StrBuf list = {0}, tail = {0};
+    StrBuf list = {0};
     for (uint32_t i = 0; i < s->n_columns; i++) {
         Str name = t->schema->columns[s->columns[i]].name;
         sb_ch(&list, i ? ',' : '(');
         sb_ident(&list, name);
-        if (!in_row_key(t, s->columns[i])) upsert_set(&tail, name, true);
     }
     sb_c(&list, s->n_columns ? ")" : "()");
-    if (!tail.len && t->row_key != NO_COLUMN) /* nothing to change: name a column all the same */
-        upsert_set(&tail, t->schema->columns[t->keys[t->row_key].parts[0].column].name, false);
     s->column_list = arena_str(&o->arena, sb_view(&list));
-    s->upsert_tail = t->row_key == NO_COLUMN ? (Str){0} : arena_str(&o->arena, sb_view(&tail));
     sb_done(&list);
-    sb_done(&tail);
 }
 
 Shape *target_shape(Target *t, const uint32_t *columns, uint32_t n)
