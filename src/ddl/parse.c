@@ -97,6 +97,21 @@ static bool run_grammar(Str sql, const DdlContext *ctx, Arena *arena, DdlStmt *s
     return syntax_error(&lex, &tok, from, err);
 }
 
+uint32_t ddl_server_version(Str text)
+{
+    static const Str replication = {"5.5.5-", 6}; /* MariaDB 10 puts it in front for old replicas */
+    uint64_t part[3] = {0};
+    if (str_starts(text, replication)) text = (Str){text.ptr + replication.len, text.len - replication.len};
+    for (size_t i = 0, at = 0; i < 3; i++, at++) {
+        size_t from = at;
+        while (at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9')
+            at++;
+        if (!str_to_u64((Str){text.ptr + from, at - from}, &part[i]) || part[i] > 99) return 0;
+        if (i < 2 && (at == text.len || text.ptr[at] != '.')) return 0;
+    }
+    return (uint32_t)(part[0] * 10000 + part[1] * 100 + part[2]);
+}
+
 bool ddl_parse(Str sql, const DdlContext *ctx, Arena *arena, DdlStmt **out, Err *err)
 {
     StmtScan scan;

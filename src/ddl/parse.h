@@ -16,6 +16,10 @@ typedef struct DdlContext {
     Str charset;        /* character_set_client; empty: utf8mb4 */
 } DdlContext;
 
+/* What a server says its version is → DdlContext.version; 0: no version in it. "8.0.36-log" is 80036,
+ * "5.5.5-10.11.8-MariaDB" 101108. */
+uint32_t ddl_server_version(Str text);
+
 /* *out in arena. A statement that stmt_scan takes for no change of a table or database is DDL_OTHER.
  * ERR_DDL_SYNTAX with the byte's offset and what stands there. */
 NODISCARD bool ddl_parse(Str sql, const DdlContext *ctx, Arena *arena, DdlStmt **out, Err *err);

@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "db/schema_read.h"
+#include "ddl/parse.h"
 #include "pipeline/ddl_impl.h"
 #include "track/schema_onto.h"
 #include "base/poison.h"
@@ -337,7 +338,8 @@ static bool make_plan(Ddl *d, DdlTarget *t, DdlJob *j, Err *err)
                        STR_ARG(t->name.table));
     TextOpts text = {.dialect = p->dialect.is_tidb      ? DIALECT_TIDB
                                 : p->dialect.is_mariadb ? DIALECT_MARIADB
-                                                        : DIALECT_MYSQL};
+                                                        : DIALECT_MYSQL,
+                     .version = p->dialect.is_tidb ? 0 : ddl_server_version(str_of(p->dialect.version))};
     bool ok = schema_onto(live,
                           &(OntoChange){.from = t->pending.from,
                                         .to = t->pending.to,

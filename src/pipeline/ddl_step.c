@@ -3,6 +3,7 @@
 #include <time.h>
 #include "ddl/parse.h"
 #include "ddl/scan.h"
+#include "model/charset.h"
 #include "pipeline/ddl_impl.h"
 #include "track/schema_apply.h"
 #include "track/step_json.h"
@@ -86,12 +87,17 @@ bool ddl_make_step(Flavor flavor, const TableSchema *before, TableName name, con
     char now[32];
     const QueryEvent *q = e->query;
     bool utc = str_eqc(q->time_zone, "+00:00") || str_eqc(q->time_zone, "UTC");
+    const Collation *client = charset_by_collation_id(flavor, q->charset_client);
+    uint32_t version = ddl_server_version(e->server_version);
     DdlContext parse = {.flavor = flavor,
+                        .version = version,
+                        .charset = client ? client->charset->name : (Str){0},
                         .modes = q->has_sql_mode ? stmt_modes(q->sql_mode) : 0,
                         .default_schema = q->schema};
     *out = NULL;
     utc_text(e->timestamp, now, sizeof now);
     ApplyContext apply = {.flavor = flavor,
+                          .version = version,
                           .sql_mode = q->has_sql_mode ? q->sql_mode : 0,
                           .now_utc = str_of(now),
                           .now_local = utc ? str_of(now) : (Str){0},

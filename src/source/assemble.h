@@ -40,7 +40,8 @@ typedef struct DdlEvent {
     const StreamPoint *point; /* before it */
     TxnId id;                 /* its own */
     uint32_t timestamp;
-    const char *what; /* "ALTER TABLE" */
+    Str server_version; /* of the server that wrote it, as its binlog says: "10.11.8-MariaDB-log" */
+    const char *what;   /* "ALTER TABLE" */
     const TableName *tables;
     size_t n_tables;
     bool of_database; /* tables[0].schema goes */

@@ -100,6 +100,7 @@ static bool follow_ddl(Stmt *s, bool of_database, Err *err)
                   .point = &s->a->point,
                   .id = own_id(s),
                   .timestamp = s->ev->header.timestamp,
+                  .server_version = s->fmt->server_version,
                   .what = s->scan.what,
                   .tables = s->scan.tables,
                   .n_tables = s->scan.n_tables,

@@ -158,6 +158,27 @@ START_TEST(charset_and_mode_of_the_session)
 }
 END_TEST
 
+START_TEST(versions_of_servers)
+{
+    static const struct {
+        const char *text;
+        uint32_t version;
+    } cases[] = {{"8.0.36-log", 80036},
+                 {"9.7.0", 90700},
+                 {"10.11.8-MariaDB-0+deb12u1-log", 101108},
+                 {"5.5.5-10.6.14-MariaDB", 100614},
+                 {"5.7.44-48-log", 50744},
+                 {"5.5.5", 50505},
+                 {"", 0},
+                 {"8.0", 0},
+                 {"8.0.x", 0},
+                 {"8.0.123", 0},
+                 {"frob", 0}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        ck_assert_msg(ddl_server_version(str_of(cases[i].text)) == cases[i].version, "%s", cases[i].text);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("ddl/grammar");
@@ -165,6 +186,7 @@ static Suite *suite(void)
     tcase_add_loop_test(c, unknown_grammar_is_an_error_with_its_place, 0, ARRAY_LEN(unknown));
     tcase_add_loop_test(c, comments_hints_and_dialects_are_read, 0, ARRAY_LEN(known));
     tcase_add_test(c, charset_and_mode_of_the_session);
+    tcase_add_test(c, versions_of_servers);
     suite_add_tcase(s, c);
     return s;
 }
