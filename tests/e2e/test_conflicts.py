@@ -243,6 +243,78 @@ def test_two_shards_arrive_far_apart(scenario):
     s.runner.stop()
 
 
+def test_composite_with_a_global_key(scenario):
+    """The target is created; ids never meet, the e-mail addresses of two shards do."""
+    s = scenario.make_plain({"t": UNIQUE}, targets=False)
+    s.task["routes"]["r-t"]["key"] = {**KEY, "strategy": "composite", "global-keys": ["k_u"]}
+    s.save()
+    s.start()
+    settle(s, 2, "INSERT INTO {s}.t VALUES (1, 'a', 20), (2, 'b', 21)")
+    settle(s, 1, "INSERT INTO {s}.t VALUES (1, 'b', 10), (2, 'c', 11)")
+    assert s.rows("t", "shard, id, u", "1, 2") == [("s1", 1, "b"), ("s1", 2, "c"), ("s2", 1, "a")]
+    settle(s, 2, "UPDATE {s}.t SET u = 'c' WHERE id = 1")
+    assert s.rows("t", "shard, id, u", "1, 2") == [("s1", 1, "b"), ("s1", 2, "c")]
+    assert len(parked(s)) == 2
+    settle(s, 1, "UPDATE {s}.t SET u = NULL")
+    assert s.rows("t", "shard, id, u", "1, 2") == [("s1", 1, None), ("s1", 2, None), ("s2", 1, "c"), ("s2", 2, "b")]
+    assert parked(s) == []
+    s.runner.stop()
+
+
+def test_stride_with_colliding_names(scenario):
+    """Ids are rewritten, also in rows that are parked."""
+    s = scenario.make_plain({"t": UNIQUE}, targets=False)
+    s.task["routes"]["r-t"]["key"] = {**KEY, "strategy": "stride", "shards": 4}
+    s.save()
+    s.start()
+    settle(s, 2, "INSERT INTO {s}.t VALUES (5, 'x', 20)")
+    settle(s, 1, "INSERT INTO {s}.t VALUES (5, 'X', 10)")
+    assert len(parked(s)) == 1 and parked(s)[0][1] // 4 == 5
+    settle(s, 2, "UPDATE {s}.t SET id = 6, v = 7 WHERE id = 5")
+    settle(s, 1, "DELETE FROM {s}.t")
+    rows = s.rows("t", "shard, id, u, v")
+    assert len(rows) == 1 and rows[0][1] // 4 == 6 and rows[0][2:] == ("x", 7) and parked(s) == []
+    s.runner.stop()
+
+
+def test_tables_of_one_source_by_their_names(scenario):
+    """Two shard tables on one server: the name decides, and a row that moves between them is in one place."""
+    s = scenario.make_plain({"t_b": UNIQUE, "t_a": UNIQUE}, flavors=("mariadb",), targets=False)
+    s.downstream.run(f"CREATE TABLE `{s.target}`.t {TARGET}")
+    s.task["routes"] = {"r": {"schema-pattern": f"{s.unique}_s*", "table-pattern": "t_*", "target-schema": s.target, "target-table": "t",
+                              "key": {**KEY, "provenance": [{"column": "shard", "value": "${table}"}]}}}
+    s.task["mysql-instances"][0]["route-rules"] = ["r"]
+    s.save()
+    s.start()
+    settle(s, 1, "INSERT INTO {s}.t_b VALUES (1, 'a', 1)")
+    settle(s, 1, "INSERT INTO {s}.t_a VALUES (1, 'a', 2)")
+    assert s.rows("t", "shard, v") == [("t_a", 2)] and parked(s)[0][0] == "t_b"
+    settle(s, 1, "BEGIN", "DELETE FROM {s}.t_a", "UPDATE {s}.t_b SET v = 3", "INSERT INTO {s}.t_a VALUES (1, 'z', 4)", "COMMIT")
+    assert s.rows("t", "shard, v") == [("t_a", 4)] and parked(s)[0][3] == 3
+    settle(s, 1, "DELETE FROM {s}.t_a")
+    assert s.rows("t", "shard, v") == [("t_b", 3)] and parked(s) == []
+    s.runner.stop()
+
+
+def test_images_of_the_key_alone(scenario):
+    """binlog_row_image=MINIMAL: what an UPDATE or DELETE frees is not in the binlog."""
+    s = scenario.make_plain({"t": UNIQUE}, targets=False, server_options={"binlog_row_image": "MINIMAL"})
+    s.downstream.run(f"CREATE TABLE `{s.target}`.t {TARGET}")
+    s.task["routes"]["r-t"]["key"] = KEY
+    s.save()
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    s.start()
+    settle(s, 2, "INSERT INTO {s}.t VALUES (1, 'a', 1), (2, 'b', 2)")
+    settle(s, 1, "INSERT INTO {s}.t VALUES (7, 'b', 3)")
+    check(s)
+    settle(s, 1, "DELETE FROM {s}.t")
+    check(s)
+    run_churn(s, seed, 12, 3)
+    check(s)
+    s.runner.stop()
+
+
 def test_the_verb_lists_and_shows(scenario):
     s = make(scenario)
     done = s.runner.verb("conflicts")
