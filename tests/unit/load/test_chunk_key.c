@@ -156,6 +156,76 @@ START_TEST(order_both_ways)
 }
 END_TEST
 
+/* -- which row -- */
+
+static const Col tenants[] = {INT_("tenant"), COL_VARBIN("b", 4), VARCHAR_("name", 20, "utf8mb4_bin", 80)};
+
+static Str row_of(Keyed *w, const StmtValue *values)
+{
+    RowImage image;
+    Err err = {0};
+    StrBuf b CLEANUP(sb_done) = {0};
+    ck_assert_msg(row_encoder_row(w->encoder, values, &w->arena, &image, &err), "%s", err.message);
+    ck_assert(chunk_key_row(w->key, w->map, &image, &b));
+    return arena_str(&w->arena, sb_view(&b));
+}
+
+/* Rows that share what is comparable of the key are told apart by the rest of it. */
+START_TEST(rows_of_a_key_that_is_compared_in_part)
+{
+    Keyed *w = key_world(COLS(tenants), KEYS("PRIMARY:tenant,name,b"));
+    StmtValue rows[][3] = {{INTEGER(1), BYTES("x"), BYTES("one")},
+                           {INTEGER(1), BYTES("x"), BYTES("two")},
+                           {INTEGER(1), BYTES("xo"), BYTES("ne")},
+                           {INTEGER(2), BYTES("x"), BYTES("one")}};
+    ck_assert(w->key && !chunk_key_is_complete(w->key));
+    ck_assert(str_eq(key_of(w, rows[0]), key_of(w, rows[1])));
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+        for (unsigned k = 0; k < ARRAY_LEN(rows); k++)
+            ck_assert_int_eq(str_eq(row_of(w, rows[i]), row_of(w, rows[k])), i == k);
+    key_world_free(w);
+}
+END_TEST
+
+START_TEST(a_complete_key_is_the_row)
+{
+    Keyed *w = key_world(COLS(tenants), KEYS("PRIMARY:tenant,b"));
+    StmtValue row[] = {INTEGER(1), BYTES("x"), BYTES("one")};
+    ck_assert(str_eq(row_of(w, row), key_of(w, row)));
+    key_world_free(w);
+}
+END_TEST
+
+START_TEST(the_index_is_named)
+{
+    Keyed *w = key_world(COLS(tenants), KEYS("PRIMARY:name", "by_tenant:tenant"));
+    StrBuf sql CLEANUP(sb_done) = {0};
+    chunk_key_index(w->key, &sql);
+    ck_assert_str_eq(sql.ptr, " FORCE INDEX (`by_tenant`)");
+    key_world_free(w);
+}
+END_TEST
+
+/* A hint that names an index the server hides is refused by it. */
+START_TEST(a_hidden_index_is_not_named)
+{
+    TableSchema *s = table("t", COLS(tenants), KEYS("by_tenant:tenant"));
+    Arena arena = {0};
+    Err err = {0};
+    TableMap *map;
+    ChunkKey *k;
+    StrBuf sql CLEANUP(sb_done) = {0};
+    s->keys[0].invisible = true;
+    ck_assert(schema_table_map(s, FLAVOR_MARIADB, &arena, &map, &err));
+    ck_assert(chunk_key_new(s, map, &k));
+    chunk_key_index(k, &sql);
+    ck_assert_uint_eq(sql.len, 0);
+    chunk_key_free(k);
+    schema_free(s);
+    arena_done(&arena);
+}
+END_TEST
+
 /* -- conditions -- */
 
 static const Col three[] = {COL_TYPE("v", "int(11)"), INT_("a"), COL_UNSIGNED("b", "bigint(20) unsigned"),
@@ -533,6 +603,10 @@ static Suite *chunk_key_suite(void)
     tcase_add_loop_test(t, choice, 0, ARRAY_LEN(choices));
     tcase_add_test(t, a_hash_key_has_no_order);
     tcase_add_test(t, order_both_ways);
+    tcase_add_test(t, rows_of_a_key_that_is_compared_in_part);
+    tcase_add_test(t, a_complete_key_is_the_row);
+    tcase_add_test(t, the_index_is_named);
+    tcase_add_test(t, a_hidden_index_is_not_named);
     tcase_add_test(t, conditions);
     tcase_add_loop_test(t, order_of_type, 0, ARRAY_LEN(types));
     tcase_add_loop_test(t, middle_of_type, 0, ARRAY_LEN(types));
