@@ -98,6 +98,23 @@ static bool is_temporal_now(const ColumnDef *c, Str text)
            str_istarts(text, STR("current_timestamp"));
 }
 
+/* The bytes that hex digits stand for. */
+static Str bytes_of(Arena *arena, Str hex)
+{
+    StrBuf bytes = {0};
+    for (size_t i = 0; i + 1 < hex.len; i += 2) {
+        unsigned v = 0;
+        for (size_t k = i; k < i + 2; k++) {
+            char ch = hex.ptr[k];
+            v = v << 4 | (unsigned)(ch >= '0' && ch <= '9' ? ch - '0' : (ch | 0x20) - 'a' + 10);
+        }
+        sb_ch(&bytes, (char)v);
+    }
+    Str out = arena_str(arena, sb_view(&bytes));
+    sb_done(&bytes);
+    return out;
+}
+
 void shown_default_mariadb(ColumnDef *c, Arena *arena, Str text)
 {
     StrBuf plain = {0};
@@ -109,30 +126,16 @@ void shown_default_mariadb(ColumnDef *c, Arena *arena, Str text)
     else if (text.len && text.ptr[0] == '\'' && unquote(&r, &plain) && !reader_left(&r)) {
         c->default_kind = DEFAULT_LITERAL;
         c->default_text = arena_str(arena, sb_view(&plain));
+    } else if (text.len > 2 && str_istarts(text, STR("x'")) &&
+               text.ptr[text.len - 1] == '\'') { /* 11: of binary types */
+        c->default_kind = DEFAULT_LITERAL;
+        c->default_text = bytes_of(arena, (Str){text.ptr + 2, text.len - 3});
     } else {
-        bool literal =
-            looks_like_number(text) || str_istarts(text, STR("b'")) || str_istarts(text, STR("x'"));
+        bool literal = looks_like_number(text) || str_istarts(text, STR("b'"));
         c->default_kind = literal ? DEFAULT_LITERAL : DEFAULT_EXPR;
         c->default_text = arena_str(arena, text);
     }
     sb_done(&plain);
-}
-
-/* MySQL 8 shows the default of BINARY and VARBINARY as 0x and hex digits. */
-static Str binary_default(Arena *arena, Str hex)
-{
-    StrBuf bytes = {0};
-    for (size_t i = 2; i + 1 < hex.len; i += 2) {
-        unsigned v = 0;
-        for (size_t k = i; k < i + 2; k++) {
-            char ch = hex.ptr[k];
-            v = v << 4 | (unsigned)(ch >= '0' && ch <= '9' ? ch - '0' : (ch | 0x20) - 'a' + 10);
-        }
-        sb_ch(&bytes, (char)v);
-    }
-    Str out = arena_str(arena, sb_view(&bytes));
-    sb_done(&bytes);
-    return out;
 }
 
 void shown_default_mysql(ColumnDef *c, Arena *arena, Str text, Str extra, bool escaped)
@@ -147,7 +150,7 @@ void shown_default_mysql(ColumnDef *c, Arena *arena, Str text, Str extra, bool e
     if (expr)
         c->default_text = shown_expression(arena, text, escaped);
     else if (binary && escaped && str_starts(text, STR("0x")))
-        c->default_text = binary_default(arena, text);
+        c->default_text = bytes_of(arena, (Str){text.ptr + 2, text.len - 2}); /* BINARY, VARBINARY */
     else
         c->default_text = arena_str(arena, text);
 }

@@ -14,7 +14,7 @@ from harness.ddl_generator import Generator
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = Path(os.environ.get("SHARDMERGE_TOOLS", ROOT / "build/release/harness")) / "ddl_model"
-STATEMENTS = int(os.environ.get("SHARDMERGE_DDL_STATEMENTS", "600"))
+STATEMENTS = int(os.environ.get("SHARDMERGE_DDL_STATEMENTS", "400"))
 FLAVORS = ["mariadb", "mysql"]
 
 

@@ -115,7 +115,7 @@ class Generator:
             "enum": ["'a'", "'B'", "'d''e'"],
             "set": ["''", "'x'", "'z,x'", "'W,y'"],
             "date": ["'2020-01-02'", "'20200102'", "'2020-1-2'"],
-            "datetime": ["'2020-01-02 03:04:05'", "'2020-1-2'", f"CURRENT_TIMESTAMP{fsp}", f"NOW({fsp[1:-1]})", f"LOCALTIME{fsp}"],
+            "datetime": ["'2020-01-02 03:04:05'", "'2020-1-2'", f"CURRENT_TIMESTAMP{fsp}", f"NOW({fsp[1:-1]})", f"LOCALTIMESTAMP{fsp}"],
             "timestamp": ["'2020-01-02 03:04:05'", f"CURRENT_TIMESTAMP{fsp}", f"NOW({fsp[1:-1]})", f"CURRENT_TIMESTAMP{fsp} ON UPDATE CURRENT_TIMESTAMP{fsp}"],
             "time": ["'01:02:03'", "'1:2'", "'-10:00:00'", "'1 02:03:04'"],
             "year": ["2020", "'1999'", "70"],

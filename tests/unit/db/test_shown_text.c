@@ -36,6 +36,9 @@ START_TEST(defaults)
         {"'it''s'", DEFAULT_LITERAL, "it's"},
         {"-1.50", DEFAULT_LITERAL, "-1.50"},
         {"b'101'", DEFAULT_LITERAL, "b'101'"},
+        {"x'4142'", DEFAULT_LITERAL, "AB"},
+        {"X''", DEFAULT_LITERAL, ""},
+        {"x'", DEFAULT_EXPR, "x'"},
         {"current_timestamp()", DEFAULT_EXPR, "current_timestamp()"},
         {"'a' + 'b'", DEFAULT_EXPR, "'a' + 'b'"},
     };
