@@ -256,3 +256,40 @@ def test_a_copy_that_others_hold_up_keeps_its_stream(scenario, flavor):
         assert s.rows("t", "COUNT(*)") == [(60,)]
     finally:
         server.run(f"SET GLOBAL net_write_timeout = {before}")
+
+
+# -- the index -----------------------------------------------------------------------------------------------------------
+@FLAVORS
+def test_chunks_of_a_key_beside_the_primary_are_ranges_of_its_index(scenario, flavor):
+    """The primary key is text, so the table is cut along its unique number: by that index, never by a scan and a sort."""
+    s = scenario.make_plain({"t": "(k VARCHAR(30) NOT NULL PRIMARY KEY, n INT NOT NULL, v VARCHAR(50), UNIQUE KEY by_n (n))"}, (flavor,),
+                            task={"task-mode": "all", "load": {"chunk-rows": 50, "readers": 1}})
+    rows = ", ".join(f"('k{i}', {i * 7 % 1000}, 'x')" for i in range(1000))
+    s.shard_run(1, f"INSERT INTO {{s}}.t VALUES {rows}")
+    server = s.shards[0].server
+    server.query(f"ANALYZE TABLE `{s.shards[0].schema}`.t")
+    with Proxy(server.host, server.port) as proxy:
+        s.source_config(1)["from"].update(host=proxy.host, port=proxy.port)
+        s.save()
+        s.start()
+        settled(s, "t", "1")
+        chunks = [x.text for x in proxy.find(r"SELECT .* FORCE INDEX \(`by_n`\) WHERE .*`n` > ")]
+    assert len(chunks) > 5, "the table was not read along the key"
+    for text in chunks[1:-1:5]:
+        plan = server.query("EXPLAIN " + text.replace("?", "0"))
+        assert "by_n" in str(plan) and "sort" not in str(plan).lower(), plan
+
+
+# -- memory --------------------------------------------------------------------------------------------------------------
+def test_a_row_that_changes_all_the_time_while_its_chunk_waits(scenario):
+    """Each change of it is put into the chunk in memory; what it replaces must not stay."""
+    s = scenario.make_plain({"t": "(id BIGINT NOT NULL PRIMARY KEY, v MEDIUMTEXT)"}, ("mysql",),
+                            task={"task-mode": "all", "memory-limit": "64MiB", "load": {"chunk-rows": 20, "readers": 1, "chunk-bytes": "256KiB"}})
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 'a'), (2, 'b')")
+    s.start("load.after_snapshot=delay:8000")
+    s.runner.wait_for("the read", lambda x: any(r["state"] == "reading" for r in (x["load"] or {}).get("readers", [])), 30)
+    before = s.runner.rss_peak_kb()
+    for i in range(300):
+        s.shard_run(1, f"UPDATE {{s}}.t SET v = REPEAT('{i % 10}', {400000 + i}) WHERE id = 1")
+    settled(s, "t", "1")
+    assert s.runner.rss_peak_kb() - before < 80 * 1024, "the images stayed"
