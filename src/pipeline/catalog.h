@@ -75,6 +75,8 @@ NODISCARD bool catalog_new_member(Catalog *c, uint32_t source, TableName name, c
 bool catalog_target_live(Catalog *c, TableName name, const TableSchema **out);
 /* The target without what a key strategy made of it: then the definition that its first shard table had. */
 bool catalog_target_plain(Catalog *c, TableName name, const TableSchema **out, bool *keyed);
+/* Does a table with the same columns stand beside it, for the losers of collisions? */
+bool catalog_target_parks(Catalog *c, TableName name);
 /* The target has changed; takes schema over. No row of it is on its way. */
 NODISCARD bool catalog_set_target(Catalog *c, TableName name, TableSchema *schema, Err *err);
 

@@ -120,6 +120,15 @@ bool catalog_target_plain(Catalog *c, TableName name, const TableSchema **out, b
     return t != NULL;
 }
 
+bool catalog_target_parks(Catalog *c, TableName name)
+{
+    pthread_mutex_lock(&c->mutex);
+    const Target *t = catalog_find_target(c, name);
+    bool parks = t && t->parked;
+    pthread_mutex_unlock(&c->mutex);
+    return parks;
+}
+
 /* The new definition takes the old one's place and number. */
 static bool replace_target(Catalog *c, Target *old, TableSchema *schema, Err *err)
 {

@@ -265,7 +265,6 @@ static void resume_round(Ddl *d, uint32_t source)
     sb_printf(&id, STR_FMT "#%llu", STR_ARG(d->p->task->sources[source].id),
               (unsigned long long)d->sources[source].round);
     stream_new_round(c, sb_view(&id));
-    c->has_floor = false; /* as the downstream says */
     stream_set_state(c, CTL_UNBORN);
     sb_done(&id);
 }

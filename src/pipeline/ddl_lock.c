@@ -255,18 +255,12 @@ static bool is_written(const Ddl *d, const DdlMember *m, const DdlStep *s, const
     return true;
 }
 
-/* Floors of one source: main stream and round. */
+/* Stored floors of one source: main stream and round. What they cover is never read again. */
 static void floors_of(Ddl *d, uint32_t source, StreamPoint *main, StreamPoint *round)
 {
-    WindowView view;
-    window_snapshot(merge_window(d->p->merge, d->n_sources + source), &view);
-    *round = view.floor;
-    window_snapshot(merge_window(d->p->merge, source), &view);
-    *main = view.floor;
-    if (main->gtids || main->file) return;
-    point_done(main);
-    pthread_mutex_lock(&d->p->mutex); /* it has not run yet */
+    pthread_mutex_lock(&d->p->mutex);
     point_copy(main, &d->p->streams[source].written_floor);
+    point_copy(round, &d->p->streams[d->n_sources + source].written_floor);
     pthread_mutex_unlock(&d->p->mutex);
 }
 
@@ -336,6 +330,13 @@ static bool make_plan(Ddl *d, DdlTarget *t, DdlJob *j, Err *err)
     if (!catalog_target_live(p->catalog, t->name, &live))
         return err_set(err, ERR_BUG, "no target " STR_FMT "." STR_FMT, STR_ARG(t->name.schema),
                        STR_ARG(t->name.table));
+    if (catalog_target_parks(p->catalog, t->name))
+        return err_set_remedy(err, ERR_NOT_SUPPORTED,
+                              "change the target by hand, and the table beside it alike (sm_parked names it); "
+                              "then decide with the locks command and start again",
+                              "target " STR_FMT "." STR_FMT
+                              ": a schema change of a target with on-collision: conflict-table",
+                              STR_ARG(t->name.schema), STR_ARG(t->name.table));
     TextOpts text = {.dialect = p->dialect.is_tidb      ? DIALECT_TIDB
                                 : p->dialect.is_mariadb ? DIALECT_MARIADB
                                                         : DIALECT_MYSQL,

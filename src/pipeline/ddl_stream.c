@@ -29,7 +29,9 @@ bool ddl_held(Ddl *d, uint32_t stream, const TableMap *map, const StreamPoint *a
     pthread_mutex_lock(&d->mutex);
     for (const DdlFork *f = s->forks; f; f = f->next) {
         if (!table_name_eq(f->member->m->name, map->name)) continue;
-        if (catch_up && in_round(s, f) && !(f->has_to && point_reaches(at, &f->to))) held = false;
+        /* rows of versions before the first one needed lie before the fork */
+        bool before = f->member->cursor[DDL_CATCH_UP] < f->needs;
+        if (catch_up && in_round(s, f) && !before && !(f->has_to && point_reaches(at, &f->to))) held = false;
         if (!catch_up && !f->has_to && point_reaches(at, &f->from)) held = true;
     }
     pthread_mutex_unlock(&d->mutex);

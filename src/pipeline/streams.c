@@ -38,7 +38,7 @@ void stream_new_round(StreamCtl *c, Str id)
     free((char *)c->id);
     c->id = str_dup(id);
     c->pipeline->stream_ids[c->index] = str_of(c->id);
-    c->has_floor = true;
+    c->has_floor = false; /* until it runs: the window is still that of the round before */
     c->round_run = c->run + 1;
     point_done(&c->written_floor);
 }
@@ -276,7 +276,8 @@ static void set_error(Pipeline *p, StreamCtl *c, Err *err, CtlState state)
 static void try_begin(Pipeline *p, StreamCtl *c)
 {
     Err err = {0};
-    bool ok = (c->has_floor || write_first_floor(p, c, &err)) && begin_run(p, c, &err);
+    bool catch_up = c->index >= p->n_sources; /* its floor was written with its round */
+    bool ok = (c->has_floor || catch_up || write_first_floor(p, c, &err)) && begin_run(p, c, &err);
     if (ok) {
         pthread_mutex_lock(&p->mutex);
         if (!c->pinned) err_clear(&c->error);

@@ -106,7 +106,8 @@ FAULTS = ["ddl.step", "ddl.fork_end", "ddl.round_floor", "ddl.round", "ddl.round
 @pytest.mark.parametrize("fault", FAULTS)
 def test_killed_while_schemas_change(scenario, fault, mode):
     s = make(scenario, mode)
-    start(s, faults=f"{fault}=kill@2" if fault in ("ddl.step", "ddl.lock", "apply.after_commit", "floor.before_commit") else f"{fault}=kill@1")
+    times = {"ddl.step": 2, "ddl.lock": 2, "apply.after_commit": 2, "floor.before_commit": 5}
+    start(s, faults=f"{fault}=kill@{times.get(fault, 1)}")
 
     def alive():
         if not s.runner.running:
