@@ -102,8 +102,9 @@ $(B)/explore/explore: $(EXPLORE_OBJS) $(EXPLORE_LIBS)
 	$(CC) $(CFLAGS) $(EXPLORE_OBJS) -Wl,--start-group $(EXPLORE_LIBS) -Wl,--end-group $(LDLIBS) -o $@
 explore: $(B)/explore/explore ## the lock manager in every interleaving of small programs (EXPLORE_ARGS=short|long|"iBi iRi")
 	$< $(EXPLORE_ARGS)
-explore-short: $(B)/explore/explore
+explore-short: $(B)/explore/explore ## the same within seconds, and each rule of the lock broken in turn
 	$< short
+	$< rules
 
 # Everything that needs servers: they are started by the harness on free ports.
 PYTHON ?= /usr/bin/python3
@@ -141,8 +142,8 @@ $(B)/harness/%: tests/harness/%.c $(ARCHIVES)
 $(B)/fuzz/%: tests/fuzz/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(TOOL_LIBS) -o $@
-bench-decode: $(B)/bench/bench_decode ## rows a second of splitting and printing row images
-	$<
+bench-decode: $(B)/bench/bench_decode ## decoding of binlogs against libmariadb and mariadb-binlog, in one run
+	SHARDMERGE_BENCH_DECODE=$(abspath $<) $(PYTHON) tests/harness/bench_decode.py
 FUZZ_SECONDS ?= 20
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # No allocation beyond what an input of at most 64 KiB justifies; a zstd frame's window is up to 128 MiB.
@@ -150,15 +151,19 @@ FUZZ_LIMITS = -max_len=65536 -rss_limit_mb=1024 -timeout=20 -malloc_limit_mb=$(i
 fuzz-build: $(FUZZERS:%=$(B)/fuzz/fuzz_%)
 fuzz: ## run every fuzzer of tests/fuzz for FUZZ_SECONDS, with clang's sanitizers, in build/fuzz
 	@$(MAKE) --no-print-directory MODE=fuzz B=build/fuzz fuzz-build
+	@python3 tools/make_fuzz_corpus.py build/fuzz/seeds
 	@set -e; $(foreach f,$(FUZZERS),echo "== $(f)"; \
 		python3 tools/fuzz_corpus.py unpack tests/fuzz/corpus/$(f).pack build/fuzz/corpus/$(f); \
 		build/fuzz/fuzz/fuzz_$(f) $(call FUZZ_LIMITS,$(f)) -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
-			-artifact_prefix=build/fuzz/$(f)- build/fuzz/corpus/$(f);)
+			-artifact_prefix=build/fuzz/$(f)- build/fuzz/corpus/$(f) build/fuzz/seeds/$(f);)
 $(B)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $< tests/fuzz/replay.c $(TOOL_LIBS) -o $@
-fuzz-replay: $(FUZZERS:%=$(B)/replay/fuzz_%) ## run every fuzzer once over its corpus in tests/fuzz/corpus (MODE=asan)
-	@set -e; for f in $(FUZZERS); do echo -n "replay $$f: "; $(B)/replay/fuzz_$$f tests/fuzz/corpus/$$f.pack; done
+fuzz-replay: $(FUZZERS:%=$(B)/replay/fuzz_%) ## run every fuzzer once over its corpus and over all fixtures (MODE=asan)
+	@rm -rf $(B)/replay/seeds && python3 tools/make_fuzz_corpus.py $(B)/replay/seeds >/dev/null
+	@set -e; for f in $(FUZZERS); do echo -n "replay $$f: "; \
+		python3 tools/fuzz_corpus.py pack $(B)/replay/seeds/$$f $(B)/replay/$$f.pack 100000000 >/dev/null; \
+		$(B)/replay/fuzz_$$f tests/fuzz/corpus/$$f.pack $(B)/replay/$$f.pack; done
 
 # Gates.
 C_FILES = $(wildcard src/*.c src/*/*.[ch] tests/unit/*.h tests/unit/*/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] tests/explore/*.[ch] \
@@ -193,6 +198,7 @@ test: ## install what is needed, build, run every check and every test
 	$(MAKE) docs-check
 	$(MAKE) unit
 	$(MAKE) MODE=asan B=build/asan unit
+	$(MAKE) explore-short
 	$(MAKE) MODE=asan B=build/asan fuzz-replay
 	$(MAKE) e2e
 accept: ## take the present output as the golden files' new content, and show what changed

@@ -23,6 +23,8 @@ static bool heads_join(Try *t, Clashes *why)
     for (uint32_t i = 0; i < t->l->n_members; i++)
         if (t->accept[i] != LOCK_OUTSIDE)
             heads[n++] = lock_view(t->l, &t->l->members[i], (uint32_t)t->accept[i]);
+    for (uint32_t i = 1; t->l->opts.broken == LOCK_RULE_LINEAGE && i < n; i++)
+        if (version_agreement(&heads[i], &heads[0], NULL) == AGREE_DATA) heads[i] = heads[0];
     if (!n) {
         t->to = t->l->target;
         t->replaces = mem_zalloc(t->to->schema->n_columns + 1);

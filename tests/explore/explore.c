@@ -1,4 +1,5 @@
 /* explore [short|long]: all interleavings of small programs against the lock's promises.
+ * explore rules: each rule of the lock, broken, is noticed.
  * explore PROGRAM PROGRAM … [optimistic] [rule N]: one game; N breaks a rule of lock.h.
  * Exit 0: all promises hold; 1: one is broken, the shortest way there is printed. */
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "base/poison.h"
 
 typedef struct Sum {
-    size_t games, states, ends, cut, broken;
+    size_t games, states, ends, ends_in[LOCK_OPERATOR + 1], cut, broken;
 } Sum;
 
 static void play(const char *programs, const LockOpts *opts, size_t most, Sum *sum)
@@ -20,6 +21,8 @@ static void play(const char *programs, const LockOpts *opts, size_t most, Sum *s
         sum->games++;
         sum->states += r.states;
         sum->ends += r.ends;
+        for (int i = 0; i <= LOCK_OPERATOR; i++)
+            sum->ends_in[i] += r.ends_in[i];
         sum->cut += r.cut;
         sum->broken += r.broken;
         if (r.broken)
@@ -92,10 +95,50 @@ static void chosen(size_t most, Sum *sum)
         "iRi iai",  "iRi iabi",    "iRiri i",     "iRiri iRiri", "iai iai",    "iNi iNi",     "iNiBi iNiBi",
         "iWi iWi",  "iWi iNi",     "iBui iPui",   "iBiaui iaBi", "iDidi iDi",  "iDi iDi",     "iUi iUi",
         "iXi i",    "iXi iXi",     "iUiBi iBUi",  "iBi iBi iBi", "iai iai i",  "Bi RiB i",    "iRi iRi i",
-        "iBbi ibi", "iBibBi iBbB", "ibi i",       "iBRi iRBi",   "iNiWi iNWi", "iDui iui",    "iBiCi iBiCi",
+        "iBbi ibi", "iBibBi iBbB", "ibi i",       "iBRi iRBi",   "iNiWi iNWi", "iTi iTi",     "iWiNi iNi",
+        "iDui iui", "iBiCi iBiCi",
     };
     for (size_t i = 0; i < ARRAY_LEN(games); i++)
         play_both(games[i], most, sum);
+}
+
+/* A rule of lock.h, and a game that notices when it does not hold. */
+static const struct {
+    LockRule rule;
+    const char *name, *programs;
+    LockMode mode;
+} breakers[] = {
+    {LOCK_RULE_FLOOR, "floor", "iBiCi iBiCi", LOCK_PESSIMISTIC},
+    {LOCK_RULE_WRITTEN, "written", "iBiCi iBiCi", LOCK_PESSIMISTIC},
+    {LOCK_RULE_CARRIED, "carried", "iai iai", LOCK_OPTIMISTIC},
+    {LOCK_RULE_LINEAGE, "lineage", "iTi iTi", LOCK_PESSIMISTIC},
+    {LOCK_RULE_LOST, "lost", "iBibBi iB", LOCK_OPTIMISTIC},
+    {LOCK_RULE_DRAIN, "drain", "iBi iBi", LOCK_OPTIMISTIC},
+    {LOCK_RULE_REPEAT, "repeat", "iBi iBi", LOCK_PESSIMISTIC},
+    {LOCK_RULE_OWED, "owed", "iBi iBi", LOCK_PESSIMISTIC},
+    {LOCK_RULE_WIDEN, "widen", "iWiNi iNi", LOCK_PESSIMISTIC},
+    {LOCK_RULE_ALL, "all", "iBi iBi", LOCK_PESSIMISTIC},
+};
+_Static_assert(ARRAY_LEN(breakers) == LOCK_RULES - 1, "every rule is broken once");
+
+/* 1: a broken rule was not noticed. */
+static int break_rules(void)
+{
+    int missed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(breakers); i++) {
+        Game g;
+        SearchResult r;
+        LockOpts opts = {.mode = breakers[i].mode, .broken = breakers[i].rule};
+        if (!game_of(&g, breakers[i].programs, &opts)) return 1;
+        search(&g, 200000, &r);
+        printf("rule %-8s %s in %s: %s after %zu states\n", breakers[i].name,
+               r.broken ? "broken, noticed" : "broken, NOT NOTICED", breakers[i].programs,
+               r.broken ? g.broken : "nothing", r.states);
+        missed += !r.broken;
+        sb_done(&r.trace);
+        game_done(&g);
+    }
+    return missed != 0;
 }
 
 static int one_game(int argc, char **argv)
@@ -117,7 +160,10 @@ static int one_game(int argc, char **argv)
         }
     }
     play(programs.ptr ? programs.ptr : "i", &opts, 10000000, &sum);
-    printf("%zu states, %zu ends, %zu broken\n", sum.states, sum.ends, sum.broken);
+    printf("%zu states, %zu ends, %zu broken;", sum.states, sum.ends, sum.broken);
+    for (int i = 0; i <= LOCK_OPERATOR; i++)
+        if (sum.ends_in[i]) printf(" %s %zu", lock_state_name((LockState)i), sum.ends_in[i]);
+    putchar('\n');
     sb_done(&programs);
     return sum.broken || !sum.games;
 }
@@ -127,9 +173,10 @@ int main(int argc, char **argv)
     Str what = str_of(argc > 1 ? argv[1] : "short");
     Sum sum = {0};
     struct timespec from, to;
+    if (str_eqc(what, "rules")) return break_rules();
     if (!str_eqc(what, "short") && !str_eqc(what, "long")) return one_game(argc, argv);
     clock_gettime(CLOCK_MONOTONIC, &from);
-    chosen(str_eqc(what, "short") ? 20000 : 2000000, &sum);
+    chosen(str_eqc(what, "short") ? 6000 : 2000000, &sum);
     if (str_eqc(what, "long")) {
         all_pairs(1, 2000000, &sum);
         all_triples(500000, &sum);

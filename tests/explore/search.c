@@ -97,6 +97,7 @@ static bool expand(Search *s, uint32_t at, SearchResult *out)
     }
     if (!other) {
         out->ends++;
+        out->ends_in[lock_state(here.lock)]++;
         if (!world_check_end(s->g, &here)) {
             out->broken = true;
             tell_way(s, at, NULL, out);

@@ -5,9 +5,9 @@
 #include "world.h"
 
 typedef struct SearchResult {
-    size_t states, ends;
-    bool broken, cut; /* cut: the limit of states was reached */
-    StrBuf trace;     /* broken: the shortest way there, a move a line, and what is broken */
+    size_t states, ends, ends_in[LOCK_OPERATOR + 1]; /* by the lock's state */
+    bool broken, cut;                                /* cut: the limit of states was reached */
+    StrBuf trace; /* broken: the shortest way there, a move a line, and what is broken */
 } SearchResult;
 
 void search(Game *g, size_t most_states, SearchResult *out);

@@ -4,7 +4,7 @@
 #include "model/binding.h"
 #include "base/poison.h"
 
-static const char letters[] = "BPbCcaRrWNDdXUxy";
+static const char letters[] = "BPbCcaRrWNDdXUxyT";
 
 bool shard_is_ddl(char letter)
 {
@@ -139,13 +139,15 @@ static bool change_key(Build *b, const char *name, bool add, bool unique)
     return true;
 }
 
-static bool change(Build *b, char letter)
+static bool change(Build *b, char letter, int member)
 {
+    static const char *const moments[MOST_MEMBERS] = {"30", "31", "32"};
     switch (letter) {
     case 'B': return add_column(b, column_of("b", "int", false, "1"), FILL_VALUE, "1");
     case 'P': return add_column(b, column_of("b", "int", false, "2"), FILL_VALUE, "2");
     case 'C': return add_column(b, column_of("c", "int", false, NULL), FILL_NULL, NULL);
     case 'D': return add_column(b, column_of("d", "int", true, NULL), FILL_VALUE, "0");
+    case 'T': return add_column(b, column_of("t", "int", false, NULL), FILL_VALUE, moments[member]);
     case 'a':
     case 'b':
     case 'c':
@@ -162,12 +164,12 @@ static bool change(Build *b, char letter)
     }
 }
 
-static const SchemaStep *step_of(VersionPool *pool, const TableSchema *before, char letter)
+static const SchemaStep *step_of(VersionPool *pool, const TableSchema *before, char letter, int member)
 {
     Build b;
     build_from(&b, before);
     const SchemaStep *own = NULL;
-    if (change(&b, letter)) {
+    if (change(&b, letter, member)) {
         bool dropped[MOST_COLUMNS] = {false};
         for (uint32_t i = 0; i < before->n_columns; i++) {
             dropped[i] = true;
@@ -189,6 +191,13 @@ static const SchemaStep *step_of(VersionPool *pool, const TableSchema *before, c
 
 /* -- running -- */
 
+static int filled(const ColumnLineage *l)
+{
+    uint64_t v = 0;
+    if (l->fill == FILL_VALUE) CHECK(str_to_u64(l->fill_text, &v), "a fill of the model");
+    return l->fill == FILL_VALUE ? (int)v : NIL;
+}
+
 static void run_ddl(const Table *was, const SchemaStep *s, Table *now)
 {
     now->schema = s->after;
@@ -199,7 +208,7 @@ static void run_ddl(const Table *was, const SchemaStep *s, Table *now)
             const ColumnDef *def = &s->after->columns[c];
             uint32_t from = s->columns[c].from;
             now->rows[r].values[c] =
-                from == NO_COLUMN ? shard_default(def) : shard_fit(def, was->rows[r].values[from]);
+                from == NO_COLUMN ? filled(&s->columns[c]) : shard_fit(def, was->rows[r].values[from]);
         }
     }
 }
@@ -225,7 +234,7 @@ bool shard_run(VersionPool *pool, int member, const char *program, Shard *out)
         *e = (Event){.version = version};
         if (shard_is_ddl(*p)) {
             e->kind = EVENT_DDL;
-            e->step = step_of(pool, was->schema, *p);
+            e->step = step_of(pool, was->schema, *p, member);
             if (!e->step) return false;
             e->version = ++version;
             run_ddl(was, e->step, now);

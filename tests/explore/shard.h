@@ -41,6 +41,7 @@ typedef struct Shard {
  *   a drop a                R rename a to r         r rename r to a
  *   W widen a to bigint     N narrow a to smallint, values change
  *   D add d int not null    d drop d                X add index on a   U add unique key on a   x, y drop them
+ *   T add t int null default now(): filled by the moment at which the member runs it
  * False: a letter makes no sense where it stands. */
 bool shard_run(VersionPool *pool, int member, const char *program, Shard *out);
 /* The table that all begin with: id int primary key, a int null. */

@@ -32,11 +32,53 @@ static bool plan_alter(Game *g, World *w, const LockAlter *a)
     return true;
 }
 
+/* Pessimistic: rows before the first held step are written, and the floor has passed the step. Steps that
+ * leave rows as they are go through at once. */
+static bool is_due(Game *g, const World *w, int member, uint64_t number)
+{
+    const Stream *s = &w->streams[member];
+    const Shard *shard = &g->shards[member];
+    bool moves = false;
+    int first = -1;
+    for (int i = 0; i < s->read && s->gate != NO_GATE; i++) {
+        const Event *e = &shard->events[i];
+        if (e->kind != EVENT_DDL || (int64_t)e->version <= s->gate || e->version > number) continue;
+        if (first < 0) first = i;
+        moves |= shard->program[i] != 'X' && shard->program[i] != 'x';
+    }
+    if (!moves || g->opts.mode != LOCK_PESSIMISTIC) return true;
+    if (s->applied < first) return broken(g, "member %d is let on while rows before its step wait", member);
+    return s->passed >= number || broken(g, "member %d is let on before its floor has passed", member);
+}
+
+/* What is accepted can be written as it is. */
+static bool can_be_written(Game *g, const World *w, int member, uint64_t number)
+{
+    const Stream *s = &w->streams[member];
+    for (int i = s->applied; i < s->read; i++) {
+        const Event *e = &g->shards[member].events[i];
+        if (e->kind == EVENT_DDL || e->version > number) continue;
+        Arena arena = {0};
+        Err err = {0};
+        RowMap map;
+        bool ok = lock_row_map(w->lock, (uint32_t)member, e->version, &arena, &map, &err);
+        if (!ok) broken(g, "rows that may be written cannot be: %s", err.message);
+        err_clear(&err);
+        arena_done(&arena);
+        if (!ok) return false;
+    }
+    return true;
+}
+
 static bool act(Game *g, World *w, const LockAction *a)
 {
     Stream *s = a->member < (uint32_t)w->n_members ? &w->streams[a->member] : NULL;
     switch (a->kind) {
-    case LOCK_ACT_ACCEPT: s->gate = (int64_t)a->number; return true;
+    case LOCK_ACT_ACCEPT:
+        if (!is_due(g, w, (int)a->member, a->number)) return false;
+        if (!can_be_written(g, w, (int)a->member, a->number)) return false;
+        s->gate = (int64_t)a->number;
+        return true;
     case LOCK_ACT_HOLD: return true;
     case LOCK_ACT_SHUT:
         w->open = false;
@@ -444,9 +486,10 @@ static bool only_letters(const char *program, const char *letters)
     return strspn(ddl, letters) == strlen(ddl);
 }
 
-/* A column that is dropped and added again: a member that undid it before another began is a round ahead.
- * What the other then gives up stands in the target already, and only people can tell what it should be. */
-static bool adds_again(const char *program)
+/* A column filled by the moment; or one that is dropped and added again: a member that undid it before
+ * another began is a round ahead. What the other then gives up stands in the target already, and only people
+ * can tell what it should be. */
+static bool may_hold_other_values(const char *program)
 {
     static const char *const pairs[] = {"bB", "cC", "dD", "bP"};
     char ddl[MOST_EVENTS + 1];
@@ -455,7 +498,7 @@ static bool adds_again(const char *program)
         const char *drop = strchr(ddl, pairs[i][0]);
         if (drop && strchr(drop, pairs[i][1])) return true;
     }
-    return false;
+    return strchr(ddl, 'T') != NULL;
 }
 
 /* Everything that optimistic mode has no reason to hold. */
@@ -471,7 +514,7 @@ bool world_check_end(Game *g, const World *w)
 {
     LockState state = lock_state(w->lock);
     if (state == LOCK_RELEASING) return broken(g, "it ends in the middle of a change of the target");
-    bool may_differ = adds_again(g->shards[0].program) && state == LOCK_DATA_DIFFERS;
+    bool may_differ = may_hold_other_values(g->shards[0].program) && state == LOCK_DATA_DIFFERS;
     if (same_programs(g) && state != LOCK_CLOSED && !may_differ)
         return broken(g, "all members ran the same, and the lock is %s", lock_state_name(state));
     int rows = 0;
