@@ -40,6 +40,15 @@ static const EditColumn *part_column(const Edit *e, const EditPart *p)
     return p->origin != UINT32_MAX ? edit_column_from(e, p->origin) : edit_column(e, p->column);
 }
 
+/* MariaDB: an ordinary key over a POINT is over its bytes. */
+static void fit_point(const Edit *e, EditPart *p)
+{
+    enum { POINT_BYTES = 25 };
+    const EditColumn *c = part_column(e, p);
+    if (c && !p->part.prefix && edit_is_mariadb(e) && str_eqc(c->def.data_type, "point"))
+        p->part.prefix = POINT_BYTES;
+}
+
 /* ENUM and SET have the bytes of their number in a key; made a text, these become its prefix. */
 static uint32_t member_prefix(const ColumnDef *c)
 {
@@ -171,6 +180,7 @@ static Str index_type(const Edit *e, const EditKey *k, DdlKeyKind kind, const Dd
 /* An ordinary key over more bytes than the index takes is cut to a prefix. */
 static void cut_prefix(const Edit *e, EditPart *p)
 {
+    fit_point(e, p);
     const EditColumn *c = part_column(e, p);
     const Charset *cs = c ? charset_by_name(c->def.charset) : NULL;
     if (!c || p->part.prefix || p->part.expression.len || c->def.n_members || !c->def.char_length) return;
@@ -211,6 +221,7 @@ static void new_key(Edit *e, const DdlKey *ddl)
         q->part = (KeyPart){
             .prefix = plain ? p->prefix : 0, .descending = plain && p->descending, .expression = p->expr};
         fit_prefix(e, q);
+        if (plain) fit_point(e, q);
     }
     name_key(e, k, ddl);
     k->def.index_type = index_type(e, k, ddl->kind, ddl);

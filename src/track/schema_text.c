@@ -132,7 +132,9 @@ bool text_column(const TableSchema *s, const ColumnDef *c, const TextOpts *o, St
         if (c->on_update_now) sb_c(out, " ON UPDATE CURRENT_TIMESTAMP");
         if (c->on_update_now && c->fsp) sb_printf(out, "(%u)", c->fsp);
     }
-    if (c->invisible && o->dialect != DIALECT_TIDB) sb_c(out, " INVISIBLE");
+    bool needs_value = c->not_null && c->default_kind == DEFAULT_NONE && !c->generated && !c->auto_increment;
+    bool hides = o->dialect == DIALECT_MYSQL || (o->dialect == DIALECT_MARIADB && !needs_value);
+    if (c->invisible && hides) sb_c(out, " INVISIBLE");
     if (c->unversioned && o->dialect == DIALECT_MARIADB && s->is_versioned)
         sb_c(out, " WITHOUT SYSTEM VERSIONING");
     if (c->comment.len) {

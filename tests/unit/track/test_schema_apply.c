@@ -63,6 +63,8 @@ static const struct {
      "CREATE TABLE t (a INT, b INT AS (a + 1), CHECK (a > 0)) PARTITION BY HASH (a);;ALTER TABLE t RENAME "
      "COLUMN a TO c",
      "CREATE TABLE t (c INT, b INT AS (c + 1), CHECK (c > 0)) PARTITION BY HASH (c)"},
+    {FLAVOR_MARIADB, "CREATE TABLE t (a POINT NOT NULL, UNIQUE (a), SPATIAL (a))",
+     "CREATE TABLE t (a POINT NOT NULL, UNIQUE (a(25)), SPATIAL a_2 (a))"},
     {FLAVOR_MARIADB, "CREATE TABLE t (a JSON)",
      "CREATE TABLE t (a LONGTEXT COLLATE utf8mb4_bin CHECK (json_valid(a)))"},
     {FLAVOR_MARIADB, "CREATE TABLE t (a BLOB, UNIQUE (a));;ALTER TABLE t MODIFY a INT",
