@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "decode/row.h"
 #include "load/load_impl.h"
+#include "load/unseen.h"
 #include "model/applied_set.h"
 #include "track/keyhash.h"
 #include "base/poison.h"
@@ -125,7 +126,7 @@ bool load_send_due(Load *l)
 
 /* ---- one change ---- */
 
-typedef enum Verdict { V_NONE, V_APPLY, V_LOADED, V_PUT, V_WAIT } Verdict;
+typedef enum Verdict { V_NONE, V_APPLY, V_LOADED, V_PUT, V_WAIT, V_ANEW } Verdict;
 
 /* What becomes of a change to the row with this key, as part of t. */
 static Verdict judge(const Load *l, const LoadTable *table, Str key, const Txn *t, Range **range)
@@ -146,6 +147,10 @@ static Verdict judge(const Load *l, const LoadTable *table, Str key, const Txn *
     case RANGE_READY:
         if (!t->id.file.len || !place_cmp(r->u_file, r->u_pos, t->id.file, t->id.end_pos, &c)) return V_WAIT;
         if (c < 0) return V_WAIT; /* behind U: the chunk is due, and sent first */
+        if (r->exact && unseen_maybe(r, t)) {
+            if (!table->key) return V_ANEW;
+            r->exact = false; /* all that comes behind it is put into the chunk in its order */
+        }
         return r->exact ? V_LOADED : V_PUT;
     case RANGE_SENT: return point_covers(&r->until, &t->id) ? V_LOADED : V_WAIT;
     case RANGE_DONE: return !r->covered && point_covers(&r->until, &t->id) ? V_LOADED : V_APPLY;
@@ -273,6 +278,26 @@ static bool keys_of(const LoadTable *t, const RowOp *op, Sides *s)
     return true;
 }
 
+/* The rows of a unit cannot be mended: they are read again, in a run that begins anew. */
+static bool read_anew(Load *l, const LoadTable *t)
+{
+    Err err = {0};
+    Range *r = t->ranges[0];
+    StrBuf name = {0};
+    table_name_plain(t->member->name, &name);
+    err_set(&err, ERR_DB_RETRY,
+            "source %s: table %s: an XA transaction ended while its snapshot was taken; it is read again",
+            l->opts.source_id, name.ptr);
+    sb_done(&name);
+    if (r->unit) unit_remove(r->unit);
+    r->unit = NULL;
+    l->stopping = true;
+    pthread_mutex_unlock(&l->mutex);
+    l->opts.hooks.failed(l->opts.hooks.ctx, l->opts.source, &err);
+    pthread_mutex_lock(&l->mutex);
+    return false;
+}
+
 /* Decides both sides in one moment; waits, with the mutex given up, until both can be decided. */
 static bool decide(Load *l, LoadTable *t, const Txn *txn, const RowOp *op, Sides *s)
 {
@@ -282,6 +307,7 @@ static bool decide(Load *l, LoadTable *t, const Txn *txn, const RowOp *op, Sides
         s->vb = s->va = V_NONE;
         if (op->kind != ROW_INSERT) s->vb = judge(l, t, sb_view(&s->before), txn, &s->rb);
         if (op->kind != ROW_DELETE) s->va = judge(l, t, sb_view(&s->after), txn, &s->ra);
+        if (s->vb == V_ANEW || s->va == V_ANEW) return read_anew(l, t);
         if (s->vb != V_WAIT && s->va != V_WAIT) return true;
         if (l->stopping) return false;
         l->stream_waits = true;
@@ -465,6 +491,7 @@ bool load_deliver(Load *l, Txn *t)
     else
         l->current.file.ptr = file = str_dup(t->id.file);
     l->has_current = true;
+    if (t->xa_step && atomic_load(&l->active)) unseen_note(l, t);
     load_note_start(l);
     if (atomic_load(&l->active) || !all_known(l, t))
         ok = same_server(l, t) && load_send_due(l) && judge_all(l, t);

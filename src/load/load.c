@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "load/load_impl.h"
+#include "load/unseen.h"
 #include "base/poison.h"
 
 enum { SHARE_CHUNKS = 4 }; /* chunks that fit the memory share at least */
@@ -46,6 +47,7 @@ static void forget_run(Load *l)
     free(l->ready);
     free(l->start_file);
     point_done(&l->point);
+    unseen_forget(l);
     l->tables = NULL;
     l->by_member = NULL;
     l->ready = NULL;

@@ -29,7 +29,8 @@ typedef struct Range {
     bool exact;   /* READY: the rows are exactly those at U; else changes up to U are put into them */
     char *u_file; /* READY: U, as the server said; heap */
     uint64_t u_pos;
-    Txn *txn;          /* READY: the rows as INSERTs; owned */
+    struct Doubt *doubt; /* READY: unseen.h; NULL: none */
+    Txn *txn;            /* READY: the rows as INSERTs; owned */
     Map *by_key;       /* READY: row (chunk_key_row) → index of its operation + 1; made when first needed */
     size_t cap_ops;    /* READY: of txn->ops, once the stream has added some */
     size_t left_bytes; /* READY: of txn's memory, that nothing points to any more */
@@ -120,7 +121,9 @@ struct Load {
     TxnId current;     /* of the transaction in hand, when there is one */
     bool has_current;
     const char *server; /* interned; NULL: nothing read yet */
-    char *start_file;   /* where the server was when the run began; NULL: not asked yet */
+    Map unseen;         /* unseen.h: xid → its number in the order they came */
+    uint64_t n_unseen;
+    char *start_file; /* where the server was when the run began; NULL: not asked yet */
     uint64_t start_pos;
     bool started;        /* the stream has come there: before, nothing is marked */
     bool stream_waits;   /* for rows to be copied */
@@ -202,7 +205,8 @@ typedef struct ReadChunk {
     bool exact;
     Str u_file;
     uint64_t u_pos;
-    Unit *unit; /* instead of txn */
+    struct Doubt *doubt; /* taken over */
+    Unit *unit;          /* instead of txn */
 } ReadChunk;
 void work_read(Load *l, Work *w, const ReadChunk *c);
 /* It was not; somebody will try again. */
@@ -223,6 +227,7 @@ typedef struct Snapshot {
     bool exact;
     char *file; /* U; heap. WINDOW: set by snapshot_end */
     uint64_t pos;
+    struct Doubt *doubt; /* SNAPSHOT: unseen.h; owned */
 } Snapshot;
 /* How this table can be read; ERR_SOURCE_SETTING with what to grant or set, ERR_NOT_SUPPORTED. */
 NODISCARD bool snapshot_way(Load *l, Conn *c, const LoadTable *t, ReadWay *out, Err *err);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "load/load_impl.h"
+#include "load/unseen.h"
 #include "base/poison.h"
 
 static Str keep(Str s)
@@ -35,6 +36,7 @@ void range_free(Range *r)
     free((char *)r->lo.ptr);
     free((char *)r->hi.ptr);
     free(r->u_file);
+    doubt_free(r->doubt);
     free(r);
 }
 

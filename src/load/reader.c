@@ -404,6 +404,8 @@ static bool read_chunk(LoadReader *r, Work *w, Err *err)
         c.exact = s.exact;
         c.u_file = str_of(s.file);
         c.u_pos = s.pos;
+        c.doubt = s.doubt;
+        s.doubt = NULL;
         work_read(l, w, &c);
     }
     gather_drop(&g);
@@ -477,6 +479,8 @@ static bool read_unit(LoadReader *r, Work *w, Err *err)
         c.exact = true;
         c.u_file = str_of(s.file);
         c.u_pos = s.pos;
+        c.doubt = s.doubt;
+        s.doubt = NULL;
         work_read(l, w, &c);
     } else if (c.unit) {
         unit_remove(c.unit);

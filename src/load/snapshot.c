@@ -1,7 +1,7 @@
 /* Reading rows that are true to a position, without a lock that lasts.
  *
  *   SNAPSHOT  MariaDB: a snapshot of the engine and the binlog position that belongs to it are taken in one
- *             (Binlog_snapshot_file, _position): exact.
+ *             (Binlog_snapshot_file, _position): exact, but for XA (unseen.h).
  *   WINDOW    MySQL with GTIDs: gtid_executed holds everything before the mark, then the SELECT, then the
  *             binlog's position. Rows may be newer than the first and never newer than the second.
  *             (gtid_executed lags behind what is visible, so it may not stand at the end; the binlog's
@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "db/server.h"
 #include "load/load_impl.h"
+#include "load/unseen.h"
 #include "base/poison.h"
 
 enum { VISIBLE_MS = 60000, LOCK_WAIT_S = 2, LOCK_TRIES = 30 };
@@ -28,6 +29,7 @@ enum { VISIBLE_MS = 60000, LOCK_WAIT_S = 2, LOCK_TRIES = 30 };
 void snapshot_done(Snapshot *s)
 {
     free(s->file);
+    doubt_free(s->doubt);
     *s = (Snapshot){0};
 }
 
@@ -101,9 +103,13 @@ static bool snapshot_place(LoadReader *r, Snapshot *out, Err *err)
 static bool begin_snapshot(LoadReader *r, const Work *w, Snapshot *out, Err *err)
 {
     int64_t deadline = clock_mono_ms() + VISIBLE_MS;
+    if (!unseen_wait(r, err)) return false;
     for (int64_t wait_ms = 1;; wait_ms = MIN(wait_ms * 2, (int64_t)50)) {
         int c = 0;
-        if (!conn_exec(r->conn, STR("START TRANSACTION WITH CONSISTENT SNAPSHOT"), NULL, err) ||
+        doubt_free(out->doubt);
+        out->doubt = NULL;
+        if (!doubt_read(r, &out->doubt, err) ||
+            !conn_exec(r->conn, STR("START TRANSACTION WITH CONSISTENT SNAPSHOT"), NULL, err) ||
             !snapshot_place(r, out, err))
             return false;
         if (!place_cmp(out->file, out->pos, str_of(w->mark.file), w->mark.pos, &c))

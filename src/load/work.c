@@ -321,6 +321,7 @@ void work_read(Load *l, Work *w, const ReadChunk *c)
     r->exact = c->exact;
     r->u_file = str_dup(c->u_file);
     r->u_pos = c->u_pos;
+    r->doubt = c->doubt;
     r->txn = c->txn;
     r->unit = c->unit;
     r->bytes = c->bytes;

@@ -79,6 +79,9 @@ typedef struct TxnChunk {
     uint64_t rows, bytes;
 } TxnChunk;
 
+/* What a transaction does to an XA transaction that is prepared in one and ended in another. */
+typedef enum XaStep { XA_STEP_NONE, XA_STEP_PREPARE, XA_STEP_COMMIT } XaStep;
+
 /* Owner: whoever holds the pointer. Made by a source thread, freed by txn_free (any thread). A transaction
  * beyond split_transaction_rows comes as several pieces: same id, consecutive row ranges, last_piece on the
  * last. */
@@ -97,6 +100,8 @@ typedef struct Txn {
     bool position_only;        /* no transaction: the stream has moved on (another file, a heartbeat) */
     bool already_applied; /* found in the applied set: only counts (recorded outcome) and position matter; no
                              ops */
+    XaStep xa_step;
+    Str xid; /* of that XA transaction: X'…',X'…',format as the servers print it; arena */
     RowOp *ops;
     size_t n_ops;
     uint64_t *keys; /* write set: hashes of all ops, before and after */

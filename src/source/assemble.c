@@ -40,6 +40,7 @@ void assembler_free(Assembler *a)
     free(a->fields);
     payload_free(a->payload);
     xa_close(a->xa);
+    sb_done(&a->xid);
     sb_done(&a->inflated);
     sb_done(&a->rewritten);
     arena_done(&a->keys_arena);

@@ -23,6 +23,8 @@ static void stamp(const Assembler *a, const RawEvent *ev, Txn *t)
         .evidence = {true, ev->start_pos, ev->header.size, ev->header.timestamp, ev->crc},
         .server = a->server_interned,
     };
+    t->xa_step = g->xa_step;
+    if (g->xa_step) t->xid = arena_str(&t->arena, sb_view(&a->xid));
     t->read_mono_ms = clock_mono_ms();
 }
 

@@ -77,6 +77,7 @@ typedef struct Group {
     Gtid gtid;
     const AppliedTxn *applied; /* known at once by GTID, else only at the commit */
     AlterPhase alter;
+    XaStep xa_step; /* what its end does to another group's XA transaction, whose xid is in Assembler.xid */
     bool xa;       /* its events are kept by the store of prepared transactions, not assembled */
     bool keep_all; /* ranges may have to be compared: keep filtered rows as well */
     Txn *txn;      /* its arena holds the routed rows' bytes */
@@ -119,6 +120,7 @@ struct Assembler {
     size_t n_current, cap_current;
 
     XaStore *xa;                /* NULL: not opened yet */
+    StrBuf xid;                 /* while Group.xa_step is set */
     PayloadReader *payload;     /* made when the first one comes */
     bool payload_rest;          /* events stand behind this one in the payload that it came in */
     StrBuf inflated, rewritten; /* of the event being read */

@@ -120,6 +120,14 @@ static TxnId group_id(const Assembler *a, const RawEvent *ev)
                    .server = a->server_interned};
 }
 
+/* The transaction that is delivered next says what it does to xid. */
+static void note_step(Assembler *a, XaStep step, Str xid)
+{
+    a->group.xa_step = step;
+    sb_clear(&a->xid);
+    sb_str(&a->xid, xid);
+}
+
 /* ---- one group ---- */
 
 bool xa_start(Assembler *a, Err *err)
@@ -172,6 +180,7 @@ bool assemble_xa_prepare(Assembler *a, const FormatDescription *fmt, const RawEv
     a->group.xa = false;
     if (!xa_prepared(a->xa, sb_view(&xid), &id, fmt, err)) return err_wrap(err, "XA transaction %s", xid.ptr);
     xa_collect(a->xa, end_is_covered, a);
+    note_step(a, XA_STEP_PREPARE, sb_view(&xid));
     return group_commit(a, ev, err);
 }
 
@@ -196,6 +205,7 @@ static bool commit_prepared(Assembler *a, const FormatDescription *fmt, const Ra
     TxnId end = group_id(a, ev);
     if (a->group.mode != ROWS_COUNT && !xa_replay(a->xa, xid, fmt, replay_event, &r, err))
         return err_wrap(err, "XA transaction " STR_FMT, STR_ARG(xid));
+    note_step(a, XA_STEP_COMMIT, xid);
     return group_commit(a, ev, err) && xa_ended(a->xa, xid, &end, err);
 }
 

@@ -1,0 +1,112 @@
+#include "load/unseen.h"
+#include <stdlib.h>
+#include "base/clock.h"
+#include "db/server.h"
+#include "db/xa_recover.h"
+#include "base/poison.h"
+
+enum { VISIBLE_MS = 5000, LONGEST_WAIT_MS = 50 };
+
+bool doubt_read(LoadReader *r, Doubt **out, Err *err)
+{
+    StreamPoint at = {0};
+    PreparedXids prepared;
+    StrBuf xids = {0};
+    *out = NULL;
+    if (!server_current_point(r->conn, r->load->flavor, &at, err) || !xa_recover(r->conn, &prepared, err)) {
+        point_done(&at);
+        return err_wrap(err, "source %s", r->load->opts.source_id);
+    }
+    for (size_t i = 0; i < prepared.n; i++) {
+        sb_str(&xids, prepared.xids[i]);
+        sb_ch(&xids, '\n');
+    }
+    xa_recover_done(&prepared);
+    *out = mem_zalloc(sizeof **out);
+    (*out)->file = str_dup(str_of(at.file ? at.file : ""));
+    (*out)->pos = at.pos;
+    (*out)->xids = sb_take(&xids);
+    point_done(&at);
+    return true;
+}
+
+void doubt_free(Doubt *d)
+{
+    if (!d) return;
+    free(d->file);
+    free(d->xids);
+    free(d);
+}
+
+bool unseen_maybe(const Range *r, const Txn *t)
+{
+    const Doubt *d = r->doubt;
+    int c;
+    if (!d || t->xa_step != XA_STEP_COMMIT) return false;
+    bool over = t->id.file.len && place_cmp(d->file, d->pos, t->id.file, t->id.end_pos, &c) && c >= 0;
+    return !over || (d->xids && str_find(str_of(d->xids), t->xid) != SIZE_MAX);
+}
+
+void unseen_note(Load *l, const Txn *t)
+{
+    if (l->flavor != FLAVOR_MARIADB) return;
+    if (t->xa_step == XA_STEP_PREPARE) /* the xid is used again: its last transaction is over */
+        (void)map_take(&l->unseen, t->xid);
+    else
+        (void)map_put(&l->unseen, t->xid, (void *)(uintptr_t)++l->n_unseen);
+}
+
+/* Takes out what was noted up to `last` and is not prepared any more; says one that still is. */
+static bool settle(Load *l, const PreparedXids *p, uint64_t last, Str *still)
+{
+    Map left = {0};
+    size_t iter = 0;
+    Str xid;
+    void *value;
+    *still = (Str){0};
+    for (size_t i = 0; i < p->n; i++) {
+        value = map_get(&l->unseen, p->xids[i]);
+        if (value && (uintptr_t)value <= last) *still = p->xids[i];
+        if (value) (void)map_put(&left, p->xids[i], value);
+    }
+    while (map_next(&l->unseen, &iter, &xid, &value))
+        if ((uintptr_t)value > last) (void)map_put(&left, xid, value);
+    map_done(&l->unseen);
+    l->unseen = left;
+    return still->len == 0;
+}
+
+bool unseen_wait(LoadReader *r, Err *err)
+{
+    Load *l = r->load;
+    int64_t deadline = clock_mono_ms() + VISIBLE_MS;
+    pthread_mutex_lock(&l->mutex);
+    uint64_t last = l->n_unseen;
+    bool any = l->unseen.count > 0;
+    pthread_mutex_unlock(&l->mutex);
+    for (int64_t wait_ms = 1; any; wait_ms = MIN(wait_ms * 2, (int64_t)LONGEST_WAIT_MS)) {
+        PreparedXids prepared;
+        Str still;
+        if (!xa_recover(r->conn, &prepared, err)) return err_wrap(err, "source %s", l->opts.source_id);
+        pthread_mutex_lock(&l->mutex);
+        any = !settle(l, &prepared, last, &still);
+        pthread_mutex_unlock(&l->mutex);
+        bool late = any && clock_mono_ms() > deadline;
+        if (late)
+            err_set(err, ERR_DB_RETRY,
+                    "source %s: XA transaction " STR_FMT
+                    " was committed, says the binlog, but the server still has it as "
+                    "prepared",
+                    l->opts.source_id, STR_ARG(still));
+        xa_recover_done(&prepared);
+        if (late) return false;
+        if (any && reader_sleep(r, wait_ms)) return err_set(err, ERR_CANCELLED, "stopping");
+    }
+    return true;
+}
+
+void unseen_forget(Load *l)
+{
+    map_done(&l->unseen);
+    l->n_unseen = 0;
+}
