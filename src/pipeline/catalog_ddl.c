@@ -133,10 +133,12 @@ bool catalog_target_parks(Catalog *c, TableName name)
 static bool replace_target(Catalog *c, Target *old, TableSchema *schema, Err *err)
 {
     Target *t;
-    if (old->parked) /* what stands beside it has the old columns, and statements without provenance are not safe */
+    if (old->parked) /* what stands beside it has the old columns, and statements without provenance are not
+                        safe */
         return err_set_remedy(err, ERR_NOT_SUPPORTED,
                               "stop the task; change the table beside the target alike (sm_parked names it)",
-                              "target " STR_FMT ": schema changes of a target with on-collision: conflict-table",
+                              "target " STR_FMT
+                              ": schema changes of a target with on-collision: conflict-table",
                               STR_ARG(old->sql_name));
     if (!target_new(old->id, schema, &t, err)) return false;
     t->n_members = old->n_members;
