@@ -365,6 +365,23 @@ def test_what_cannot_be_sound_is_refused(scenario, key, code):
     assert code in s.runner.log(), s.runner.log_tail()
 
 
+@pytest.mark.parametrize("mode", [None, "pessimistic", "optimistic"])
+def test_a_schema_change_of_such_a_target_is_not_made(scenario, mode):
+    """The table beside the target would have other columns; nothing is changed, and who waits says why."""
+    s = make(scenario, **({"shard-mode": mode} if mode else {}))
+    s.start()
+    settle(s, 1, "INSERT INTO {s}.t VALUES (1, 'a', 1)")
+    settle(s, 2, "INSERT INTO {s}.t VALUES (1, 'b', 2)")
+    for number in (1, 2):
+        s.shard_run(number, "ALTER TABLE {s}.t ADD COLUMN w INT NOT NULL DEFAULT 5", "UPDATE {s}.t SET v = v + 10")
+    if mode:
+        s.runner.wait_for("the reason", lambda status: "conflict-table" in json.dumps(status))
+    else:
+        s.runner.wait_error("s1", "SOURCE_DDL")
+    assert s.rows("t", COLUMNS) == [("s1", 1, "a", 1)] and len(parked(s)) == 1
+    assert [c[0] for c in s.downstream.query(f"SHOW COLUMNS FROM `{s.target}`.t")] == ["shard", "id", "u", "v"]
+
+
 def test_a_prefix_key_is_refused(scenario):
     s = make(scenario)
     s.downstream.run(f"ALTER TABLE `{s.target}`.t ADD UNIQUE KEY k_p (u(3))")
