@@ -1,4 +1,4 @@
-"""`make demo-keys`: two MariaDB shards whose orders and items both start at id 1, merged under two key strategies, and the proof."""
+"""`make demo-keys`: two MariaDB shards whose orders and items both start at id 1, merged under key strategies, one name that collides, the cut-over, and the proof."""
 from __future__ import annotations
 
 import sys
@@ -13,10 +13,13 @@ from harness.workload import Shard  # noqa: E402
 
 DDL = {"orders": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, customer VARCHAR(20) NOT NULL)",
        "items": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, order_id INT NOT NULL, what VARCHAR(20), KEY (order_id))",
-       "mails": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, mail VARCHAR(40) NOT NULL, UNIQUE KEY (mail))"}
+       "mails": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, mail VARCHAR(40) NOT NULL, UNIQUE KEY (mail))",
+       "names": "(name VARCHAR(20) NOT NULL PRIMARY KEY, score INT NOT NULL)"}
+SHARD = [{"column": "shard", "value": "${source}"}]
 STRIDE = {"strategy": "stride", "shards": 16}
 KEYS = {"orders": STRIDE, "items": {**STRIDE, "references": [{"column": "order_id", "table": "orders"}]},
-        "mails": {"strategy": "composite", "provenance": [{"column": "shard", "value": "${source}"}]}}
+        "mails": {"strategy": "composite", "provenance": SHARD},
+        "names": {"strategy": "error", "on-collision": "conflict-table", "provenance": SHARD}}
 
 
 def rows(s: Scenario, table: str) -> None:
@@ -33,7 +36,8 @@ def play(s: Scenario) -> None:
         instance.pop("meta")
     for n in (1, 2):
         s.shard_run(n, f"INSERT INTO {{s}}.orders (customer) VALUES ('ann of {n}'), ('bob of {n}')",
-                    "INSERT INTO {s}.items (order_id, what) VALUES (1, 'pen'), (2, 'ink')", "INSERT INTO {s}.mails (mail) VALUES ('ann@example.org')")
+                    "INSERT INTO {s}.items (order_id, what) VALUES (1, 'pen'), (2, 'ink')", "INSERT INTO {s}.mails (mail) VALUES ('ann@example.org')",
+                    f"INSERT INTO {{s}}.names VALUES ('ann', {n}), ('only {n}', 0)")
     step("both shards count from 1; what the census says (without a strategy so far)")
     s.save()
     print(s.runner.verb("route", "--census").stdout)
@@ -61,7 +65,22 @@ def play(s: Scenario) -> None:
                                          f"WHERE o.customer LIKE '%of {n + 1}'"))
         good = good and there == here
         say(f"s{n + 1}: {len(there)} pairs on the shard, {len(here)} merged: " + (bold("equal") if there == here else f"DIFFERENT: {there} {here}"))
+    step("one name on both shards: the first shard's row is merged, the other is parked, and comes in when the name is free")
+    print(s.runner.verb("conflicts", "--show").stdout)
+    s.shard_run(2, "UPDATE {s}.names SET score = 22 WHERE name = 'ann'")
+    s.shard_run(1, "DELETE FROM {s}.names WHERE name = 'ann'")
+    s.runner.wait_caught_up()
+    rows(s, "names")
+    good = good and ("ann", 22, "s2") in s.rows("names")
     s.runner.stop()
+    step("cut-over: the application counts on in the merged tables")
+    s.start(until="caught-up")
+    s.runner.wait_exit()
+    done = s.runner.verb("finish", "--yes")
+    print(done.stdout)
+    s.downstream.run(f"INSERT INTO `{s.target}`.orders (customer) VALUES ('zoe, merged')")
+    rows(s, "orders")
+    good = good and done.returncode == 0 and s.rows("orders")[-1][1] == "zoe, merged"
     if not good:
         raise Failed("the merged tables do not agree with the shards")
 
