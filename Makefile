@@ -97,7 +97,7 @@ EXPLORE_OBJS = $(patsubst tests/%.c,$(B)/%.o,$(wildcard tests/explore/*.c))
 .PHONY: explore explore-short
 $(B)/explore/%.o: tests/explore/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests/explore $(CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS) -Itests/explore -Itests/unit $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/explore/explore: $(EXPLORE_OBJS) $(EXPLORE_LIBS)
 	$(CC) $(CFLAGS) $(EXPLORE_OBJS) -Wl,--start-group $(EXPLORE_LIBS) -Wl,--end-group $(LDLIBS) -o $@
 explore: $(B)/explore/explore ## the lock manager in every interleaving of small programs (EXPLORE_ARGS=short|long|"iBi iRi")
@@ -183,10 +183,12 @@ lint: ## clang-tidy over src/ (TIDY_FILES=… for some)
 	@printf '%s\n' -std=gnu17 -I$(CURDIR)/src $(CPPFLAGS) >$(B)/compile_flags.txt
 	@printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 4 clang-tidy --quiet --warnings-as-errors='*' -p $(B)
 PAGES := commands configuration errors log-events
-docs: $(B)/shardmerge ## make docs/reference/ anew from the program
+docs: $(B)/shardmerge $(B)/explore/explore ## make docs/reference/ anew from the program
 	@mkdir -p docs/reference
 	@for page in $(PAGES); do $(B)/shardmerge docs $$page >docs/reference/$$page.md || exit 1; done
-docs-check: $(B)/shardmerge
+	@$(B)/explore/explore outcomes >docs/reference/ddl-outcomes.md
+docs-check: $(B)/shardmerge $(B)/explore/explore
+	@$(B)/explore/explore outcomes | diff -u docs/reference/ddl-outcomes.md - || { echo "docs/reference/ddl-outcomes.md is old: make docs"; exit 1; }
 	@for page in $(PAGES); do \
 		$(B)/shardmerge docs $$page | diff -u docs/reference/$$page.md - || { echo "docs/reference/$$page.md is old: make docs"; exit 1; }; \
 	done

@@ -1,10 +1,12 @@
 /* explore [short|long]: all interleavings of small programs against the lock's promises.
  * explore rules: each rule of the lock, broken, is noticed.
+ * explore outcomes: the page docs/reference/ddl-outcomes.md.
  * explore PROGRAM PROGRAM … [optimistic] [rule N]: one game; N breaks a rule of lock.h.
  * Exit 0: all promises hold; 1: one is broken, the shortest way there is printed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "outcomes.h"
 #include "search.h"
 #include "base/poison.h"
 
@@ -174,6 +176,10 @@ int main(int argc, char **argv)
     Sum sum = {0};
     struct timespec from, to;
     if (str_eqc(what, "rules")) return break_rules();
+    if (str_eqc(what, "outcomes")) {
+        outcomes_print();
+        return 0;
+    }
     if (!str_eqc(what, "short") && !str_eqc(what, "long")) return one_game(argc, argv);
     clock_gettime(CLOCK_MONOTONIC, &from);
     chosen(str_eqc(what, "short") ? 6000 : 2000000, &sum);
