@@ -63,6 +63,7 @@ bool text_default(const ColumnDef *c, const TextOpts *o, StrBuf *out, Err *err)
 {
     bool temporal = family_of(c) == FAMILY_DATETIME || family_of(c) == FAMILY_TIMESTAMP;
     bool now = temporal && (str_istarts(c->default_text, STR("current_timestamp")) ||
+                            str_istarts(c->default_text, STR("localtimestamp")) ||
                             str_istarts(c->default_text, STR("now(")));
     bool wrap = column_is_blob(c) && o->dialect != DIALECT_MARIADB;
     if (o->literal_default.len) {
