@@ -305,6 +305,32 @@ void xa_drop(XaStore *s)
     s->writing_path = NULL;
 }
 
+/* Writes that p has ended in that transaction into its file; with sync it is on the disk. */
+static bool write_end(const Prepared *p, const TxnId *end, bool sync, Err *err)
+{
+    Spill *f;
+    if (!spill_attach(p->path, &f, err)) return false;
+    StrBuf record = {0};
+    sb_ch(&record, RECORD_ENDED);
+    put_id(&record, end);
+    bool ok = spill_append(f, sb_view(&record), (Str){0}, err) &&
+              (sync ? spill_sync(f, err) : spill_rewind(f, err));
+    sb_done(&record);
+    spill_close(f);
+    return ok;
+}
+
+/* The xid is used again: that its older transactions are over is on the disk before the new file is, or else
+ * a start after a crash of the machine would find two in force and not know which is the newer. */
+static bool settle_older(const XaStore *s, Str xid, const char *path, const TxnId *prepare, Err *err)
+{
+    for (const Prepared *p = s->first; p; p = p->next) {
+        if (!str_eq(p->xid, xid) || strcmp(p->path, path) == 0) continue;
+        if (!write_end(p, p->ended ? &p->end : prepare, true, err)) return false;
+    }
+    return true;
+}
+
 /* A file's name stands before its bytes do only when both are synced in this order. */
 static bool publish(XaStore *s, const char *path, Err *err)
 {
@@ -354,7 +380,8 @@ bool xa_prepared(XaStore *s, Str xid, const TxnId *prepare, const FormatDescript
     sb_add(&end, fmt->post_header_len, sizeof fmt->post_header_len);
     put_id(&end, prepare);
     char *path = file_path(s, xid, prepare);
-    bool ok = spill_append(s->writing, sb_view(&end), (Str){0}, err) && publish(s, path, err);
+    bool ok = spill_append(s->writing, sb_view(&end), (Str){0}, err) &&
+              settle_older(s, xid, path, prepare, err) && publish(s, path, err);
     sb_done(&end);
     if (!ok) {
         free(path);
@@ -409,19 +436,11 @@ bool xa_replay(XaStore *s, Str xid, const FormatDescription *now, XaEventFn fn, 
 bool xa_ended(XaStore *s, Str xid, const TxnId *end, Err *err)
 {
     Prepared *p = find(s, xid);
-    Spill *f;
     CHECK(p, "prepared");
     p->end = *end;
     p->end.file = arena_str(&p->arena, end->file);
     p->ended = true;
-    if (!spill_attach(p->path, &f, err)) return false;
-    StrBuf record = {0};
-    sb_ch(&record, RECORD_ENDED);
-    put_id(&record, &p->end);
-    bool ok = spill_append(f, sb_view(&record), (Str){0}, err) && spill_rewind(f, err);
-    sb_done(&record);
-    spill_close(f);
-    return ok;
+    return write_end(p, &p->end, false, err);
 }
 
 void xa_collect(XaStore *s, XaCoveredFn covered, void *ctx)

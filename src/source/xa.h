@@ -8,7 +8,8 @@
  *
  * One record (source/spill.h) per event, then an end record that says whose they are. It has another name
  * until all of it is on the disk. When the end of the transaction has been read, a last record says which
- * transaction that was (not synced: without it a file only stays longer).
+ * transaction that was (not synced: without it a file only stays longer; it is synced before the xid is in
+ * force anew).
  *
  * What a start at point P finds:
  *   PREPARE not in P            it will be read again: removed
