@@ -13,7 +13,7 @@ LEAST = 20  # rows of a table: below 16 a batch is written as text anyway
 
 def many(table):
     """The same table with its rows again under other keys, so that they are worth a bulk command; None: its key is no number."""
-    rows = table.rows
+    rows = [r for r in table.rows if sum(len(v) for v in r if isinstance(v, (str, bytes))) < 100_000]
     if not all(isinstance(r[0], int) for r in rows):
         return None
     step, out = max(r[0] for r in rows) - min(r[0] for r in rows) + 1, []
@@ -38,10 +38,9 @@ def bulk_commands(server) -> int:
     return int(server.query("SHOW GLOBAL STATUS LIKE 'Com_stmt_execute'")[0][1])
 
 
-@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
 @pytest.mark.parametrize("refused", [False, True], ids=["bulk", "refused"])
-def test_every_value_in_bulk_and_as_text(scenario, flavor, refused):
-    s = scenario
+def test_every_value_in_bulk_and_as_text(scenario, refused):
+    s, flavor = scenario, "mariadb"
     tables = [m for t in value_tables(flavor) if not t.refused and "AUTO_INCREMENT" not in t.columns.upper() for m in [many(t)] if m]
     assert len(tables) > 8
     s.make_downstream("mariadb")
@@ -50,15 +49,8 @@ def test_every_value_in_bulk_and_as_text(scenario, flavor, refused):
     shard.server.run(f"CREATE DATABASE `{shard.schema}` DEFAULT CHARACTER SET utf8mb4")
     make_tables(shard.server, shard.schema, tables, fill=False)
     fill(shard.server, shard.schema, tables)
-    made = []
-    for t in tables:  # some definitions are MySQL's alone
-        try:
-            make_tables(downstream, s.target, [t], fill=False)
-            made.append(t)
-        except Exception as e:  # noqa: BLE001
-            print(f"{t.name}: not made: {e}")
-    assert len(made) > 8
-    s.write_task({t.name: t.name for t in made}, extra={"task-mode": "all"})
+    make_tables(downstream, s.target, tables, fill=False)
+    s.write_task({t.name: t.name for t in tables}, extra={"task-mode": "all"})
     before = bulk_commands(downstream)
     s.runner.start(until="caught-up", **({"faults": "apply.prepare=error"} if refused else {}))
     assert s.runner.wait_exit(120) == 0, s.runner.log_tail()
@@ -66,7 +58,7 @@ def test_every_value_in_bulk_and_as_text(scenario, flavor, refused):
     assert refused or used >= 5, f"{used} bulk commands"
     assert ("applier.text" in s.runner.log()) == refused
     differences = []
-    for t in made:
+    for t in tables:
         got, want = exact(downstream, s.target, t.name), exact(shard.server, shard.schema, t.name)
         assert len(got) == len(t.rows)
         for row, (x, y) in enumerate(zip(got, want, strict=True)):
