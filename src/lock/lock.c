@@ -253,6 +253,8 @@ static void apply_policy(const Lock *l, LockMember *m, LockNode *n)
     bool leaves = n->kind == LOCK_STEP_DROP || n->kind == LOCK_STEP_RENAME_OUT;
     bool can_delete = l->opts.provenance && n->kind != LOCK_STEP_PARTITION;
     if (p == LOCK_POLICY_DELETE_ROWS && !can_delete) p = LOCK_POLICY_HOLD;
+    /* its rows live on elsewhere: nothing follows for the target from all having done so */
+    if (p == LOCK_POLICY_APPLY_WHEN_ALL && n->kind == LOCK_STEP_RENAME_OUT) p = LOCK_POLICY_HOLD;
     n->hold = p == LOCK_POLICY_HOLD;
     n->skip = p == LOCK_POLICY_IGNORE || p == LOCK_POLICY_DELETE_ROWS;
     if (p == LOCK_POLICY_DELETE_ROWS) n->before = LOCK_WORK_DELETE;

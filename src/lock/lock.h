@@ -63,7 +63,8 @@ typedef enum LockPolicy {
     LOCK_POLICY_HOLD,           /* the member waits for the operator */
     LOCK_POLICY_IGNORE,         /* the target keeps the rows */
     LOCK_POLICY_DELETE_ROWS,    /* the member's rows are deleted from the target (needs provenance) */
-    LOCK_POLICY_APPLY_WHEN_ALL, /* the target's rows go when all members did the same */
+    LOCK_POLICY_APPLY_WHEN_ALL, /* the target's rows go when all members did the same; a RENAME out of the
+                                   group holds: its rows have not gone */
 } LockPolicy;
 
 /* Rules that the explorer can switch off, to show that it would notice. */

@@ -229,7 +229,7 @@ static const Case cases[] = {
      {ALTER "ADD c VARCHAR(9) CHARACTER SET utf8mb4"},
      "stuck",
      "ok",
-     "the member alone waits"},
+     "the target takes the wider character set"},
     {"043",
      "generated in two ways",
      {ALTER "ADD c INT AS (a + 1)"},

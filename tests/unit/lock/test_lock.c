@@ -160,6 +160,14 @@ static const Story stories[] = {
      2,
      {{0, "DROP TABLE t", "waiting H."}, {1, "DROP TABLE t", "+closed .."}}},
     {"rename inside the group changes nothing", PESSIMISTIC, 2, {{0, "RENAME TABLE t TO t9", "closed .."}}},
+    {"rename out of the group is never applied to the target",
+     {.on_rename = LOCK_POLICY_APPLY_WHEN_ALL},
+     2,
+     {{0, "RENAME TABLE t TO out1", "operator H."}}},
+    {"rename out of the group, ignored: the member leaves",
+     {.on_rename = LOCK_POLICY_IGNORE},
+     2,
+     {{0, "RENAME TABLE t TO out1", "closed G."}}},
     {"rename out of the group asks", PESSIMISTIC, 2, {{0, "RENAME TABLE t TO out1", "operator H."}}},
 };
 
