@@ -93,7 +93,7 @@ static void send_one(Load *l, const LoadTable *t, Range *r)
 {
     Txn *txn = r->txn;
     r->txn = NULL;
-    if (r->by_key) chunk_mend(t, r, txn);
+    if (r->changed) chunk_mend(t, r, txn);
     r->rows = txn->n_ops;
     chunk_seal(l, t, r, txn, 0, r->bytes);
     r->id = txn->chunk->id;
@@ -224,6 +224,7 @@ static void row_out(Load *l, const LoadTable *t, Range *r, Str key)
     if (!r->by_key) index_rows(t, r);
     size_t at = (size_t)(uintptr_t)map_take(r->by_key, key);
     if (!at) return;
+    r->changed = true;
     r->txn->ops[at - 1].binding = NULL; /* taken out when the chunk is sent */
     note_left(l, r, r->txn->ops[at - 1].after.bytes.len + sizeof(RowOp));
 }
@@ -232,6 +233,7 @@ static void row_in(Load *l, const LoadTable *t, Range *r, Str key, const RowOp *
 {
     Txn *x = r->txn;
     size_t left = 0;
+    r->changed = true;
     if (!r->by_key) index_rows(t, r);
     size_t at = (size_t)(uintptr_t)map_get(r->by_key, key);
     if (at) left = x->ops[at - 1].after.bytes.len;

@@ -34,6 +34,7 @@ typedef struct Range {
     Map *by_key;       /* READY: row (chunk_key_row) → index of its operation + 1; made when first needed */
     size_t cap_ops;    /* READY: of txn->ops, once the stream has added some */
     size_t left_bytes; /* READY: of txn's memory, that nothing points to any more */
+    bool changed;      /* READY: the stream has put something into txn */
     StreamPoint until; /* SENT, DONE and not covered: the stream's point when it was sent */
     bool covered;      /* DONE: the floor has passed until */
     bool has_slot;     /* committed in this run, in this slot of the window */

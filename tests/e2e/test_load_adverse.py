@@ -194,7 +194,8 @@ def test_full_ends_while_others_write(scenario, flavor):
 
 
 def test_what_is_kept_says_how_it_ended(scenario):
-    s = scenario.make_plain({"t": "(id BIGINT NOT NULL PRIMARY KEY, v INT NOT NULL)"}, ("mariadb",), task={"task-mode": "full"})
+    s = scenario.make_plain({"t": "(id BIGINT NOT NULL PRIMARY KEY, v INT NOT NULL)"}, ("mariadb",),
+                            task={"task-mode": "full", "load": {"chunk-rows": 20, "readers": 1}})
     s.shard_run(1, "INSERT INTO {s}.t VALUES " + ", ".join(f"({i}, 0)" for i in range(500)))
     s.start(extra=("--rows-per-second", "100"))
     s.runner.wait_for("some chunks", lambda x: (x["load"] or {}).get("rows", 0) > 0)
