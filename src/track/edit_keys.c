@@ -11,6 +11,7 @@ void edit_keys_load(Edit *e)
         const KeyDef *from = &e->before->keys[i];
         EditKey *k = arena_new(e->arena, EditKey);
         k->def = *from;
+        k->old_name = from->name;
         k->n_parts = from->n_parts;
         k->parts = arena_array(e->arena, EditPart, from->n_parts + 1);
         for (uint32_t p = 0; p < from->n_parts; p++)
@@ -24,6 +25,14 @@ static EditKey *find_key(const Edit *e, Str name)
 {
     for (EditKey *k = e->keys; k; k = k->next)
         if (str_ieq(k->def.name, name)) return k;
+    return NULL;
+}
+
+/* The changes of a statement name keys as they were before it. */
+static EditKey *find_old_key(const Edit *e, Str name)
+{
+    for (EditKey *k = e->keys; k; k = k->next)
+        if (str_ieq(k->old_name, name)) return k;
     return NULL;
 }
 
@@ -91,11 +100,11 @@ static bool change_key(Edit *e, const DdlChange *c)
 {
     EditKey *k;
     switch (c->kind) {
-    case DDL_DROP_PRIMARY: k = find_key(e, STR("PRIMARY")); break;
+    case DDL_DROP_PRIMARY: k = find_old_key(e, STR("PRIMARY")); break;
     case DDL_DROP_KEY:
     case DDL_RENAME_KEY:
     case DDL_KEY_VISIBLE:
-    case DDL_DROP_CONSTRAINT: k = find_key(e, c->name); break;
+    case DDL_DROP_CONSTRAINT: k = find_old_key(e, c->name); break;
     default: return true;
     }
     if (c->kind == DDL_DROP_CONSTRAINT && (!k || !k->def.unique)) return true; /* a check or a foreign key */

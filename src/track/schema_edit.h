@@ -22,6 +22,7 @@ typedef struct EditPart {
 
 typedef struct EditKey {
     KeyDef def;
+    Str old_name; /* before the statement; empty: new */
     EditPart *parts;
     uint32_t n_parts;
     bool is_new;

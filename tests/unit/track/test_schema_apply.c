@@ -21,6 +21,13 @@ static const struct {
     {FLAVOR_MYSQL,
      "CREATE TABLE t (a INT);;CREATE UNIQUE INDEX u ON t (a DESC);;ALTER TABLE t RENAME INDEX u TO v",
      "CREATE TABLE t (a INT, UNIQUE KEY v (a DESC))"},
+    {FLAVOR_MYSQL,
+     "CREATE TABLE t (a INT, b INT, KEY k (a), KEY l (b));;ALTER TABLE t RENAME INDEX k TO l, RENAME INDEX l "
+     "TO k",
+     "CREATE TABLE t (a INT, b INT, KEY l (a), KEY k (b))"},
+    {FLAVOR_MARIADB,
+     "CREATE TABLE t (a INT, b INT, KEY k (a), KEY l (b));;ALTER TABLE t RENAME KEY k TO l, DROP KEY l",
+     "CREATE TABLE t (a INT, b INT, KEY l (a))"},
     {FLAVOR_MYSQL, "CREATE TABLE t (a INT, KEY k (a));;DROP INDEX k ON t", "CREATE TABLE t (a INT)"},
     {FLAVOR_MYSQL, "CREATE TABLE t (a INT, b INT);;ALTER TABLE t ADD PRIMARY KEY (b)",
      "CREATE TABLE t (a INT, b INT NOT NULL PRIMARY KEY)"},
