@@ -4,8 +4,9 @@
   tools/fuzz_corpus.py unpack PACK FOLDER          one file an input, named by its SHA-1
   tools/fuzz_corpus.py pack FOLDER PACK [BYTES]    at most BYTES (180000), the smallest inputs first
 
-To bring them up to date: tools/make_fuzz_corpus.py and `make fuzz` give inputs, libFuzzer's -merge=1 picks those that reach
-more code, `pack` keeps them. A pack is for each input 4 bytes length, little-endian, then its bytes."""
+To bring one up to date: `make fuzz` leaves what it found in build/fuzz/corpus/<harness>; libFuzzer's -merge=1 -use_counters=0 into
+a copy of build/fuzz/seeds/<harness> picks what reaches code that the seeds do not; `pack` those. An input that has crashed stays in.
+A pack is for each input 4 bytes length, little-endian, then its bytes."""
 from __future__ import annotations
 
 import hashlib

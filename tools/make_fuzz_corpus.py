@@ -2,9 +2,8 @@
 """Seeds for the fuzzers of tests/fuzz, made from fixtures/ and rules/: tools/make_fuzz_corpus.py FOLDER
 
 Writes FOLDER/<harness>/<name> for every tests/fuzz/fuzz_<harness>.c, in the form that harness reads (its first comment
-says which). Names are the content's SHA-1, as libFuzzer gives them. To bring tests/fuzz/corpus up to date:
-  tools/make_fuzz_corpus.py /tmp/seeds
-  build/fuzz/fuzz/fuzz_event -merge=1 tests/fuzz/corpus/event /tmp/seeds/event
+says which). Names are the content's SHA-1, as libFuzzer gives them. `make fuzz-replay` runs all of them; tests/fuzz/corpus
+holds what reaches further (tools/fuzz_corpus.py).
 """
 from __future__ import annotations
 
