@@ -113,6 +113,19 @@ bool ddl_filter(Ddl *d, Txn *t)
 
 /* -- the point between two transactions -- */
 
+static uint64_t accepted(const DdlMember *m)
+{
+    uint64_t last, n = 0;
+    return m->target->lock && lock_member(m->target->lock, (uint32_t)m->no, &last, &n) ? n : 0;
+}
+
+/* One that has run a step which is not accepted does not: the catch-up stream comes to that step, and the fork
+ * ends there. */
+static bool may_rejoin(const DdlMember *m)
+{
+    return m->cursor[DDL_MAIN] <= accepted(m);
+}
+
 void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
 {
     DdlSource *s = &d->sources[ddl_source(d, stream)];
@@ -128,7 +141,8 @@ void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
         if (!forked) ok = ddl_begin_fork(d, m, at, m->cursor[DDL_MAIN], &err);
     }
     for (DdlFork *f = s->forks; s->want_rejoin && ok && f; f = f->next)
-        if (in_round(s, f) && !f->has_to) ok = ddl_end_fork(d, f, at, false, 0, &err);
+        if (in_round(s, f) && !f->has_to && may_rejoin(f->member))
+            ok = ddl_end_fork(d, f, at, false, 0, &err);
     if (ok)
         s->want_hold = s->want_rejoin = false;
     else
@@ -168,12 +182,6 @@ static DdlStep *find_step(const DdlMember *m, Str identity)
     for (size_t i = 0; i < m->n_steps; i++)
         if (str_eq(m->steps[i]->identity, identity)) return m->steps[i];
     return NULL;
-}
-
-static uint64_t accepted(const DdlMember *m)
-{
-    uint64_t last, n = 0;
-    return m->target->lock && lock_member(m->target->lock, (uint32_t)m->no, &last, &n) ? n : 0;
 }
 
 /* The catch-up stream has come to a step: the member's fork goes no further when it is not accepted. */
