@@ -473,6 +473,18 @@ static bool load_checks(Scan *s, Err *err)
     return true;
 }
 
+/* MySQL keeps them in the quotes of the session that changed the table last. */
+static Str partition_expression(const Scan *s, Arena *arena, Str text)
+{
+    Str out = expression(s, arena, text);
+    if (!out.len || memchr(out.ptr, '\'', out.len) || memchr(out.ptr, '`', out.len)) return out;
+    char *chars = arena_alloc(arena, out.len + 1);
+    for (size_t i = 0; i < out.len; i++)
+        chars[i] = out.ptr[i] == '"' ? '`' : out.ptr[i];
+    chars[out.len] = 0;
+    return str_make(chars, out.len);
+}
+
 static void add_partition(Scan *s, Builder *b, const Answer *a)
 {
     enum { MAX_SUBPARTITIONS = 8192 };
@@ -481,9 +493,9 @@ static void add_partition(Scan *s, Builder *b, const Answer *a)
     Str name = cell(a, "PARTITION_NAME"), sub = cell(a, "SUBPARTITION_NAME");
     if (!by->method.len) {
         *by = (Partitioning){.method = arena_str(arena, cell(a, "PARTITION_METHOD")),
-                             .expr = expression(s, arena, cell(a, "PARTITION_EXPRESSION")),
+                             .expr = partition_expression(s, arena, cell(a, "PARTITION_EXPRESSION")),
                              .sub_method = arena_str(arena, cell(a, "SUBPARTITION_METHOD")),
-                             .sub_expr = expression(s, arena, cell(a, "SUBPARTITION_EXPRESSION"))};
+                             .sub_expr = partition_expression(s, arena, cell(a, "SUBPARTITION_EXPRESSION"))};
     }
     if (!b->n_parts || !str_eq(b->parts[b->n_parts - 1].name, name)) {
         b->parts = grow(b->parts, b->n_parts, &b->cap_parts, sizeof *b->parts);

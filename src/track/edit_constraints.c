@@ -131,6 +131,9 @@ static bool drop_constraint(Edit *e, const DdlChange *c)
         for (uint32_t i = 0; i < e->before->n_keys; i++)
             if (str_ieq(e->before->keys[i].name, c->name)) return true;
     }
+    for (uint32_t i = 0; e->before && i < e->before->n_checks;
+         i++) /* MySQL: dropped twice in one statement */
+        if (str_ieq(e->before->checks[i].name, c->name)) return true;
     return edit_refuse(e, "no such constraint:", c->name);
 }
 

@@ -45,6 +45,9 @@ static const struct {
      "CREATE TABLE t (a INT, CHECK (a > 0), CHECK (a < 9));;ALTER TABLE t DROP CHECK t_chk_1, ADD CHECK (a "
      "<> 5)",
      "CREATE TABLE t (a INT, CONSTRAINT t_chk_2 CHECK (a < 9), CONSTRAINT t_chk_3 CHECK (a <> 5))"},
+    {FLAVOR_MYSQL,
+     "CREATE TABLE t (a INT, CHECK (a > 0));;ALTER TABLE t DROP CHECK t_chk_1, DROP CHECK t_chk_1",
+     "CREATE TABLE t (a INT)"},
     {FLAVOR_MYSQL, "CREATE TABLE u (a INT, CHECK (a > 0));;RENAME TABLE u TO t",
      "CREATE TABLE t (a INT, CONSTRAINT t_chk_1 CHECK (a > 0))"},
     {FLAVOR_MYSQL, "CREATE TABLE t (a INT);;RENAME TABLE x TO y, t TO u, u TO t", "CREATE TABLE t (a INT)"},
