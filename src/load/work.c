@@ -70,6 +70,7 @@ static void cut(LoadTable *t, Str lo, Str hi, unsigned depth, unsigned halvings)
 void work_planned(Load *l, LoadTable *t, Str min, Str max)
 {
     unsigned depth = 0, halvings = 0;
+    pthread_mutex_lock(&l->mutex);
     uint64_t left = t->rows_estimated > t->rows ? t->rows_estimated - t->rows : 0;
     set_key(&t->min, min);
     set_key(&t->max, max);
@@ -91,6 +92,7 @@ void work_planned(Load *l, LoadTable *t, Str min, Str max)
     if (!t->n_ranges || from.len) cut(t, from, (Str){0}, t->key ? depth : 0, halvings);
     t->plan = PLAN_MADE;
     pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
 }
 
 /* ---- choosing ---- */
