@@ -43,10 +43,13 @@ def files(s):
 
 def settle(s):
     """Files go when the floor has passed the end of their transactions and another XA event comes, or at a start."""
-    s.runner.stop()
-    s.start()
-    s.runner.wait_caught_up()
-    assert not files(s), files(s)
+    for _ in range(3):  # a stop may come before the last floor is written: then some are read, and kept, once more
+        s.runner.stop()
+        s.start()
+        s.runner.wait_caught_up()
+        if not files(s):
+            return
+    raise AssertionError(files(s))
 
 
 FLAVORS = ["mysql", "mariadb", "mariadb11"]
