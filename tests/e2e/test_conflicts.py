@@ -203,6 +203,25 @@ def test_random_collisions_and_kill_9(scenario, downstream):
     s.runner.stop()
 
 
+@pytest.mark.parametrize("point", ["parked.put_out", "apply.after_rows", "apply.before_commit", "apply.after_commit"])
+@pytest.mark.parametrize("action", ["kill", "error"])
+def test_a_row_is_put_out_once(scenario, point, action):
+    """Killed, or the connection lost, around the transaction that puts a row out and lets another one in."""
+    s = make(scenario, shards=3)
+    s.start()
+    settle(s, 2, "INSERT INTO {s}.t VALUES (1, 'a', 2)")
+    settle(s, 3, "INSERT INTO {s}.t VALUES (3, 'a', 3)")
+    s.runner.stop()
+    s.start(faults=f"{point}={action}@1")
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 'b', 1)")
+    if action == "kill":
+        assert s.runner.wait_exit() == -9
+        s.start()
+    check(s)
+    assert s.rows("t", "shard", "id") == [("s1",), ("s3",)] and len(parked(s)) == 1
+    s.runner.stop()
+
+
 @pytest.mark.parametrize("downstream,flavor", [("mariadb", "mariadb"), ("mysql", "mysql")])
 @pytest.mark.parametrize("kill", [False, True])
 def test_existing_rows_and_the_stream(scenario, downstream, flavor, kill):
