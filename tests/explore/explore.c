@@ -1,4 +1,4 @@
-/* explore [short|long]: all interleavings of small programs against the lock's promises.
+/* explore [short|pairs|long]: all interleavings of small programs against the lock's promises.
  * explore rules: each rule of the lock, broken, is noticed.
  * explore outcomes: the page docs/reference/ddl-outcomes.md.
  * explore PROGRAM PROGRAM … [optimistic] [rule N]: one game; N breaks a rule of lock.h.
@@ -44,7 +44,7 @@ static void play_both(const char *programs, size_t most, Sum *sum)
 /* Every sequence of up to `most` DDL statements, rows between them. */
 static size_t sequences(int most, char list[][16])
 {
-    static const char letters[] = "BPCDabcRrWNXU";
+    static const char letters[] = "BPCDTabcRrWNXU";
     size_t n = 0, from = 0;
     snprintf(list[n++], 16, "i");
     for (int length = 1; length <= most; length++) {
@@ -180,10 +180,13 @@ int main(int argc, char **argv)
         outcomes_print();
         return 0;
     }
-    if (!str_eqc(what, "short") && !str_eqc(what, "long")) return one_game(argc, argv);
+    bool is_short = str_eqc(what, "short"), pairs = str_eqc(what, "pairs"), is_long = str_eqc(what, "long");
+    if (!is_short && !pairs && !is_long) return one_game(argc, argv);
+    setvbuf(stdout, NULL, _IOLBF, 0);
     clock_gettime(CLOCK_MONOTONIC, &from);
-    chosen(str_eqc(what, "short") ? 6000 : 2000000, &sum);
-    if (str_eqc(what, "long")) {
+    if (!pairs) chosen(is_short ? 6000 : 2000000, &sum);
+    if (pairs) all_pairs(1, 100000, &sum);
+    if (is_long) {
         all_pairs(1, 2000000, &sum);
         all_triples(500000, &sum);
         all_pairs(2, 50000, &sum);
