@@ -280,7 +280,9 @@ static bool run_deletes(Applier *a, const BatchOp *ops, size_t n, Err *err)
     SqlStatement *s = &a->statement;
     s->rows = 0;
     for (size_t i = 0; i < n; i++) {
-        if (s->rows && is_full(a, s)) {
+        const Binding *b = ops[i].op->binding;
+        bool other = b->target->parked && s->binding != b; /* rows of one shard table only */
+        if (s->rows && (other || is_full(a, s))) {
             if (!send(a, s, err)) return false;
             s->rows = 0;
         }
@@ -346,14 +348,13 @@ static bool one_statement(StrBuf *out, const BatchOp *o, Err *err)
                                  : rowsql_update_one(out, o->op, &o->after, err);
 }
 
-/* UPDATEs (and DELETEs that ask for more than the key) one by one, many in one round trip where the server
- * takes several statements. */
+/* UPDATEs one by one, many in one round trip where the server takes several statements. */
 static bool run_updates(Applier *a, const BatchOp *ops, size_t n, Err *err)
 {
     size_t in_trip = 0, most = a->dialect.multi_statements ? UPDATES_A_TRIP : 1;
     sb_clear(&a->text);
     for (size_t i = 0; i < n; i++) {
-        if (ops[i].kind == ROW_UPDATE && may_upsert(&ops[i])) continue;
+        if (may_upsert(&ops[i])) continue;
         if (in_trip == most || (in_trip && a->text.len >= a->opts.statement_bytes)) {
             if (!send_updates(a, in_trip, err)) return false;
             sb_clear(&a->text);
@@ -388,7 +389,6 @@ static bool run_group(Applier *a, const BatchOp *ops, size_t n, Err *err)
 {
     if (ops[0].kind == ROW_INSERT) return insert_run(a, ops, n, err);
     if (ops[0].op->binding->target->row_key == NO_COLUMN) return run_keyless(a, ops, n, err);
-    if (ops[0].op->binding->target->parked) return run_updates(a, ops, n, err);
     if (ops[0].kind == ROW_DELETE) return run_deletes(a, ops, n, err);
     return run_upserts(a, ops, n, err) && run_updates(a, ops, n, err);
 }

@@ -43,7 +43,8 @@ static const struct {
      "task VARCHAR(128) NOT NULL, job BIGINT UNSIGNED NOT NULL, n INT UNSIGNED NOT NULL,"
      " target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL, statement LONGTEXT NOT NULL,"
      " repeatable TINYINT NOT NULL, fingerprint_before LONGTEXT, fingerprint_after LONGTEXT,"
-     " state VARCHAR(10) NOT NULL, attempts INT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, error TEXT,"
+     " state VARCHAR(10) NOT NULL, attempts INT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, error "
+     "TEXT,"
      " planned DATETIME NOT NULL, started DATETIME, ended DATETIME, PRIMARY KEY (task, job, n)"},
     {"sm_parked",
      "task VARCHAR(128) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL,"

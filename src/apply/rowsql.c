@@ -191,6 +191,7 @@ void rowsql_begin(SqlStatement *s, SqlKind kind, const Target *target, const Sha
 
 bool rowsql_add_row(SqlStatement *s, const Binding *b, const RowImage *image, Err *err)
 {
+    s->binding = b;
     if (s->rows++) sb_ch(&s->sql, ',');
     if (s->kind == SQL_INSERT || s->kind == SQL_UPSERT) return add_values(&s->sql, s->shape, b, image, err);
     return add_key(&s->sql, b, image, err);
@@ -216,9 +217,27 @@ static void add_upsert_assignment(SqlStatement *s, const Dialect *d, uint32_t co
     if (!d->upsert_alias) sb_ch(&s->sql, ')');
 }
 
+/* " AND `shard`='s1'": where another shard's row may stand in this one's place. */
+static bool add_provenance(StrBuf *out, const Binding *b, Err *err)
+{
+    for (uint32_t i = 0; i < b->n_constants; i++) {
+        uint32_t column = b->n_columns + i;
+        if (!parked_is_provenance(b->target->parked, b->columns[column].target_column)) continue;
+        sb_c(out, " AND ");
+        sb_str(out, b->columns[column].sql_name);
+        sb_ch(out, '=');
+        if (!value(out, b, column, b->constants[i], err)) return false;
+    }
+    return true;
+}
+
 void rowsql_end(SqlStatement *s, const Dialect *d)
 {
     if (s->kind == SQL_DELETE || s->kind == SQL_LOCK) sb_ch(&s->sql, ')');
+    if (s->kind == SQL_DELETE && s->target->parked) {
+        Err none = {0};
+        CHECK(add_provenance(&s->sql, s->binding, &none), "provenance can be written");
+    }
     if (s->kind == SQL_LOCK) sb_c(&s->sql, " FOR UPDATE");
     if (s->kind != SQL_UPSERT) return;
     sb_c(&s->sql, d->upsert_alias ? " AS n ON DUPLICATE KEY UPDATE " : " ON DUPLICATE KEY UPDATE ");
@@ -286,20 +305,6 @@ static bool add_key_equality(StrBuf *out, const Binding *b, const RowImage *imag
     }
     fields_done(&f);
     return ok;
-}
-
-/* " AND `shard`='s1'": where another shard's row may stand in this one's place. */
-static bool add_provenance(StrBuf *out, const Binding *b, Err *err)
-{
-    for (uint32_t i = 0; i < b->n_constants; i++) {
-        uint32_t column = b->n_columns + i;
-        if (!parked_is_provenance(b->target->parked, b->columns[column].target_column)) continue;
-        sb_c(out, " AND ");
-        sb_str(out, b->columns[column].sql_name);
-        sb_ch(out, '=');
-        if (!value(out, b, column, b->constants[i], err)) return false;
-    }
-    return true;
 }
 
 /* The row of the before image: by key, or every column with <=> for tables without one. */

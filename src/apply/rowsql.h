@@ -22,7 +22,8 @@ typedef enum SqlKind { SQL_INSERT, SQL_UPSERT, SQL_DELETE, SQL_LOCK } SqlKind;
 typedef struct SqlStatement {
     SqlKind kind;
     const Target *target;
-    const Shape *shape; /* INSERT, UPSERT */
+    const Shape *shape;     /* INSERT, UPSERT */
+    const Binding *binding; /* of the last row: where losers are parked, all rows of a DELETE are of one */
     StrBuf sql;
     size_t rows;
 } SqlStatement;
@@ -42,7 +43,8 @@ NODISCARD bool rowsql_insert_one(StrBuf *out, const RowOp *op, Err *err);
 NODISCARD bool rowsql_where(StrBuf *out, const RowOp *op, Err *err);
 /* `a`=v,… of the after image. */
 NODISCARD bool rowsql_assignments(StrBuf *out, const RowOp *op, Err *err);
-/* An INSERT of the after image into another table with more columns: "`x`,`y`" and their values stand before. */
+/* An INSERT of the after image into another table with more columns: "`x`,`y`" and their values stand before.
+ */
 typedef struct RowsqlMore {
     Str table, columns, values;
 } RowsqlMore;

@@ -4,11 +4,10 @@
  *   → {"verb":"status","ask":true}                     ← {"ok":true,"status":{…}}
  *   → {"verb":"pause","source":"s1","by":"anna"}       ← {"ok":true}      (no source, or null: all)
  *   → {"verb":"resume","source":"s1","by":"anna"}      ← {"ok":true}
- *   → {"verb":"locks","target":"db.t"}                 ← {"ok":true,"locks":[…]}      (no target, or null: all)
- *   → {"verb":"decide","decision":"skip","target":"db.t","source":"s1","by":"anna","preview":true}
- *                                                      ← {"ok":true,"words":"…"}
- *   → {"verb":"stop"}                                  ← {"ok":true}; the connection ends when the process
- * lets go of the task anything else                                      ←
+ *   → {"verb":"locks","target":"db.t"}                 ← {"ok":true,"locks":[…]}      (no target, or null:
+ * all) → {"verb":"decide","decision":"skip","target":"db.t","source":"s1","by":"anna","preview":true} ←
+ * {"ok":true,"words":"…"} → {"verb":"stop"}                                  ← {"ok":true}; the connection
+ * ends when the process lets go of the task anything else                                      ←
  * {"ok":false,"error":{"code":"SM-1001",…}} The server side is one thread; the client side blocks its caller.
  */
 #ifndef SM_OPS_CONTROL_H

@@ -20,8 +20,8 @@ typedef struct CliOpts {
     size_t n_arguments;
     const char **source_files; /* owned array of argv's strings */
     size_t n_source_files;
-    const char *source_id; /* NULL: all */
-    const char *state_dir; /* NULL: the task file's */
+    const char *source_id;         /* NULL: all */
+    const char *state_dir;         /* NULL: the task file's */
     const char *target, *decision; /* locks; NULL: not given */
     const char *tables;
     const char **table_patterns; /* events; owned array of argv's strings */

@@ -110,7 +110,8 @@ static json_t *request_locks(Run *r, const json_t *request, bool decide, Err *er
                           .preview = !json_is_false(json_object_get(request, "preview"))};
     StrBuf words = {0};
     bool ok = pipeline_decide(p, &d, &words, err);
-    json_t *reply = ok ? json_pack("{s:b, s:s%}", "ok", 1, "words", words.ptr ? words.ptr : "", words.len) : NULL;
+    json_t *reply =
+        ok ? json_pack("{s:b, s:s%}", "ok", 1, "words", words.ptr ? words.ptr : "", words.len) : NULL;
     sb_done(&words);
     return reply;
 }

@@ -331,12 +331,12 @@ static bool make_plan(Ddl *d, DdlTarget *t, DdlJob *j, Err *err)
         return err_set(err, ERR_BUG, "no target " STR_FMT "." STR_FMT, STR_ARG(t->name.schema),
                        STR_ARG(t->name.table));
     if (catalog_target_parks(p->catalog, t->name))
-        return err_set_remedy(err, ERR_NOT_SUPPORTED,
-                              "change the target by hand, and the table beside it alike (sm_parked names it); "
-                              "then decide with the locks command and start again",
-                              "target " STR_FMT "." STR_FMT
-                              ": a schema change of a target with on-collision: conflict-table",
-                              STR_ARG(t->name.schema), STR_ARG(t->name.table));
+        return err_set_remedy(
+            err, ERR_NOT_SUPPORTED,
+            "change the target by hand, and the table beside it alike (sm_parked names it); "
+            "then decide with the locks command and start again",
+            "target " STR_FMT "." STR_FMT ": a schema change of a target with on-collision: conflict-table",
+            STR_ARG(t->name.schema), STR_ARG(t->name.table));
     TextOpts text = {.dialect = p->dialect.is_tidb      ? DIALECT_TIDB
                                 : p->dialect.is_mariadb ? DIALECT_MARIADB
                                                         : DIALECT_MYSQL,

@@ -119,8 +119,8 @@ static uint64_t accepted(const DdlMember *m)
     return m->target->lock && lock_member(m->target->lock, (uint32_t)m->no, &last, &n) ? n : 0;
 }
 
-/* One that has run a step which is not accepted does not: the catch-up stream comes to that step, and the fork
- * ends there. */
+/* One that has run a step which is not accepted does not: the catch-up stream comes to that step, and the
+ * fork ends there. */
 static bool may_rejoin(const DdlMember *m)
 {
     return m->cursor[DDL_MAIN] <= accepted(m);

@@ -38,9 +38,9 @@ typedef struct StreamCtl {
     struct Pipeline *pipeline;
     uint32_t index;
     const SourceConfig *config;
-    const char *id;   /* in the meta schema; of a catch-up stream SOURCE#ROUND, heap */
-    const char *name; /* for messages; of a catch-up stream SOURCE#held, heap */
-    Flavor flavor;  /* known when it runs */
+    const char *id;     /* in the meta schema; of a catch-up stream SOURCE#ROUND, heap */
+    const char *name;   /* for messages; of a catch-up stream SOURCE#held, heap */
+    Flavor flavor;      /* known when it runs */
     uint32_t round_run; /* of a catch-up stream: the first run of its round */
     Source *source;
     Load *load; /* the copy of existing rows; NULL: mode incremental */

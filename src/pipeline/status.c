@@ -177,12 +177,11 @@ static json_t *targets_json(Pipeline *p)
     const Target *t;
     size_t members;
     for (size_t i = 0; catalog_target(p->catalog, i, &t, &members); i++)
-        json_array_append_new(a, json_pack("{s:s#, s:s#, s:I, s:I, s:o}", "schema", t->name.schema.ptr,
-                                           (int)t->name.schema.len, "table", t->name.table.ptr,
-                                           (int)t->name.table.len, "members", (json_int_t)members, "parked",
-                                           t->parked ? (json_int_t)atomic_load(&t->parked->n_rows) : 0,
-                                           "lock",
-                                           p->ddl ? ddl_target_lock_json(p->ddl, t->name) : json_null()));
+        json_array_append_new(
+            a, json_pack("{s:s#, s:s#, s:I, s:I, s:o}", "schema", t->name.schema.ptr, (int)t->name.schema.len,
+                         "table", t->name.table.ptr, (int)t->name.table.len, "members", (json_int_t)members,
+                         "parked", t->parked ? (json_int_t)atomic_load(&t->parked->n_rows) : 0, "lock",
+                         p->ddl ? ddl_target_lock_json(p->ddl, t->name) : json_null()));
     return a;
 }
 
@@ -287,8 +286,8 @@ static bool catch_up_too(Pipeline *p, uint32_t source, bool pause, Err *err)
     pthread_mutex_lock(&p->mutex);
     bool idle = c->state == CTL_IDLE;
     c->ask_pause = !idle && pause && c->state != CTL_PAUSED;
-    c->ask_resume = !idle && !pause &&
-                    (c->state == CTL_PAUSED || c->state == CTL_FAILED || c->state == CTL_GRACE);
+    c->ask_resume =
+        !idle && !pause && (c->state == CTL_PAUSED || c->state == CTL_FAILED || c->state == CTL_GRACE);
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->mutex);
     return idle || await_state(p, c, pause, err);

@@ -78,10 +78,10 @@ typedef struct Group {
     const AppliedTxn *applied; /* known at once by GTID, else only at the commit */
     AlterPhase alter;
     XaStep xa_step; /* what its end does to another group's XA transaction, whose xid is in Assembler.xid */
-    bool xa;       /* its events are kept by the store of prepared transactions, not assembled */
-    bool keep_all; /* ranges may have to be compared: keep filtered rows as well */
-    Txn *txn;      /* its arena holds the routed rows' bytes */
-    Arena side;    /* filtered rows' bytes */
+    bool xa;        /* its events are kept by the store of prepared transactions, not assembled */
+    bool keep_all;  /* ranges may have to be compared: keep filtered rows as well */
+    Txn *txn;       /* its arena holds the routed rows' bytes */
+    Arena side;     /* filtered rows' bytes */
     Spill *spill;
     uint64_t row_no; /* of the next row; never goes back */
     uint64_t read, filtered, held;

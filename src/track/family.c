@@ -63,6 +63,11 @@ static const TypeRow *row_of(const ColumnDef *c)
     return NULL;
 }
 
+const char *family_type_name(size_t i)
+{
+    return i < ARRAY_LEN(types) ? types[i].data_type : NULL;
+}
+
 TypeFamily family_of(const ColumnDef *c)
 {
     const TypeRow *r = row_of(c);

@@ -28,6 +28,8 @@ typedef enum TypeFamily {
     FAMILY_INET6,
 } TypeFamily;
 
+/* Every DATA_TYPE that is known here, by number; NULL behind the last one (static text). */
+const char *family_type_name(size_t i);
 /* By DATA_TYPE. */
 TypeFamily family_of(const ColumnDef *c);
 /* The wire type that servers of today write for such a column, and the bytes of an integer or of a TEXT's or

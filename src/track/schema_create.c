@@ -189,12 +189,22 @@ static bool put_default(Create *c, const ColumnDef *def, Err *err)
     return true;
 }
 
+static bool tidb_has_type(Str data_type)
+{
+    static const char *const types[] = {
+#define TIDB_TYPE(n) #n,
+#include "model/tidb.def"
+    };
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (str_ieq(data_type, str_of(types[i]))) return true;
+    return false;
+}
+
 /* A type that only some servers have: not on this target. */
 static bool type_missing(const CreateOpts *o, const ColumnDef *def)
 {
+    if (o->target_is_tidb) return !tidb_has_type(def->data_type);
     switch (family_of(def)) {
-    case FAMILY_GEOMETRY:
-    case FAMILY_VECTOR: return o->target_is_tidb;
     case FAMILY_UUID:
     case FAMILY_INET4:
     case FAMILY_INET6: return !o->target_is_mariadb;

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include "tables.h"
+#include "track/family.h"
 #include "track/schema_json.h"
 #include "unit.h"
 
@@ -283,6 +284,80 @@ START_TEST(test_create_native_types)
 }
 END_TEST
 
+/* Every type that a source may have is one that TiDB has, or is refused with what takes its values; and so is
+ * every type code of a TABLE_MAP that the decoder reads. */
+START_TEST(test_tidb_answers_for_every_type)
+{
+    CreateOpts tidb = {.target_is_tidb = true};
+    const char *name;
+    bool wire[256] = {false};
+    unsigned has = 0, has_not = 0;
+    for (size_t i = 0; (name = family_type_name(i)); i++) {
+        Col cols[] = {INT_("a"), {.name = "b", .type = name}};
+        ColumnDef def = {.name = STR("b"), .data_type = str_of(name), .column_type = str_of(name)};
+        const char *elsewhere = family_elsewhere(&def);
+        ErrCode code;
+        uint8_t type, size;
+        const char *text = create(COLS(cols), pk_a, tidb, &code);
+        ck_assert(family_of(&def) != FAMILY_UNKNOWN && family_wire(&def, &type, &size));
+        wire[type] = true;
+        ck_assert_msg((code == ERR_NONE) != (elsewhere != NULL), "%s: %s, and elsewhere %s", name, text,
+                      elsewhere ? elsewhere : "nothing");
+        if (code == ERR_NONE) {
+            has++;
+            continue;
+        }
+        has_not++;
+        ck_assert_int_eq(code, ERR_TRACK_TARGET);
+        ck_assert_msg(strstr(text, "the downstream has no type"), "%s: %s", name, text);
+    }
+    ck_assert_uint_eq(has, 29);
+    ck_assert_uint_eq(has_not, 13);
+    static const uint8_t codes[] = {COLTYPE_TINY,      COLTYPE_SHORT,      COLTYPE_INT24,  COLTYPE_LONG,
+                                    COLTYPE_LONGLONG,  COLTYPE_NEWDECIMAL, COLTYPE_FLOAT,  COLTYPE_DOUBLE,
+                                    COLTYPE_BIT,       COLTYPE_YEAR,       COLTYPE_DATE,   COLTYPE_TIME2,
+                                    COLTYPE_DATETIME2, COLTYPE_TIMESTAMP2, COLTYPE_STRING, COLTYPE_VARCHAR,
+                                    COLTYPE_BLOB,      COLTYPE_ENUM,       COLTYPE_SET,    COLTYPE_JSON,
+                                    COLTYPE_GEOMETRY,  COLTYPE_VECTOR};
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+        ck_assert_msg(wire[codes[i]], "no type writes code %u", codes[i]);
+}
+END_TEST
+
+/* Every collation of either family: TiDB has it, has one near it, or the column is refused by its name. */
+START_TEST(test_tidb_answers_for_every_collation)
+{
+    static const char *const all[] = {
+#define X(family, id, charset, collation) #collation,
+#include "model/collation.def"
+#undef X
+    };
+    static const char *const tidb_has[] = {
+#define TIDB_COLLATION(n) " COLLATE " #n " ",
+#include "model/tidb.def"
+    };
+    unsigned as_is = 0, refused = 0;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        Col cols[] = {INT_("a"), VARCHAR_("b", 10, all[i], 40)};
+        ErrCode code;
+        const char *text = create(COLS(cols), pk_a, (CreateOpts){.target_is_tidb = true}, &code);
+        bool known = false;
+        for (size_t j = 0; j < ARRAY_LEN(tidb_has); j++)
+            known = known || strstr(text, tidb_has[j]);
+        if (code == ERR_NONE) {
+            ck_assert_msg(known || str_eqc(STR("binary"), all[i]), "%s: %s", all[i], text);
+            as_is += !strstr(text, " became ");
+            continue;
+        }
+        refused++;
+        ck_assert_int_eq(code, ERR_TRACK_TARGET);
+        ck_assert_msg(strstr(text, "no collation") && strstr(text, all[i]), "%s: %s", all[i], text);
+    }
+    ck_assert_uint_ge(as_is, ARRAY_LEN(tidb_has));
+    ck_assert_uint_gt(refused, 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("schema_json");
@@ -294,6 +369,8 @@ static Suite *suite(void)
     tcase_add_test(t, test_create);
     tcase_add_test(t, test_create_elsewhere);
     tcase_add_test(t, test_create_native_types);
+    tcase_add_test(t, test_tidb_answers_for_every_type);
+    tcase_add_test(t, test_tidb_answers_for_every_collation);
     suite_add_tcase(s, t);
     return s;
 }
