@@ -116,6 +116,8 @@ static const struct {
     {"CREATE TABLE t (a INT)", "ALTER TABLE t DROP b", ERR_DDL_APPLY, "no such column: `b`"},
     {"CREATE TABLE t (a INT)", "ALTER TABLE t MODIFY b INT", ERR_DDL_APPLY, "db.t"},
     {"CREATE TABLE t (a INT)", "ALTER TABLE t ADD A INT", ERR_DDL_APPLY, "there already: `A`"},
+    {"CREATE TABLE t (a INT, b INT)", "ALTER TABLE t CHANGE b b INT FIRST, DROP b", ERR_DDL_APPLY,
+     "no such column: `b`"},
     {"CREATE TABLE t (a INT)", "ALTER TABLE t ADD b INT AFTER c", ERR_DDL_APPLY, "AFTER"},
     {"CREATE TABLE t (a INT)", "ALTER TABLE t DROP KEY k", ERR_DDL_APPLY, "no such key: `k`"},
     {"CREATE TABLE t (a INT)", "ALTER TABLE t DROP PRIMARY KEY", ERR_DDL_APPLY, "PRIMARY"},
