@@ -33,7 +33,7 @@ bool xa_recover(Conn *c, PreparedXids *out, Err *err)
             Err cause = {0};
             err_move(&cause, err);
             err_set_remedy(err, ERR_DB_ACCESS_DENIED, "GRANT XA_RECOVER_ADMIN ON *.* to the source's user",
-                           "%s", cause.message);
+                           "may not ask for prepared XA transactions (XA_RECOVER_ADMIN): %s", cause.message);
             err_clear(&cause);
         }
         return false;

@@ -3,6 +3,7 @@
 #include "model/point.h"
 #include "ops/check_server.h"
 #include "db/server.h"
+#include "db/xa_recover.h"
 #include "source/stream.h"
 #include "base/poison.h"
 
@@ -190,6 +191,27 @@ static void check_privileges(CheckReport *r, const CheckedSource *s)
     grants_done(&g);
 }
 
+/* XA transactions that are prepared now. Their rows stand in the binlog already, before any start point that
+ * is taken now; a copy waits until none is left. */
+static void check_prepared(CheckReport *r, const CheckedSource *s)
+{
+    PreparedXids p;
+    Err err = {0};
+    if (!xa_recover(s->conn, &p, &err)) {
+        check_add_err(r, s->copies ? CHECK_WARN : CHECK_NOTE, &err);
+        return;
+    }
+    if (p.n)
+        check_add(r, CHECK_WARN, "XA RECOVER on the source; end each by XA COMMIT or XA ROLLBACK",
+                  "%zu XA transactions are prepared now, one of them " STR_FMT ": %s", p.n,
+                  STR_ARG(p.xids[0]),
+                  s->copies ? "the copy does not begin before they have ended"
+                            : "a stream that starts behind a PREPARE stops where that transaction ends");
+    else
+        check_add(r, CHECK_OK, NULL, "no XA transaction is prepared");
+    xa_recover_done(&p);
+}
+
 /* -- the start point -- */
 
 static void check_start_file(CheckReport *r, const CheckedSource *s, const StartPoint *start)
@@ -336,5 +358,6 @@ void check_source(CheckReport *r, CheckedSource *s)
     check_gtid(r, s);
     check_retention(r, s);
     check_clock(r, s);
+    check_prepared(r, s);
     check_start(r, s);
 }

@@ -26,6 +26,7 @@ static const struct {
     {1045, "", ERR_DB_ACCESS_DENIED},
     {1142, "", ERR_DB_ACCESS_DENIED},
     {1227, "", ERR_DB_ACCESS_DENIED},
+    {1401, "", ERR_DB_ACCESS_DENIED}, /* MySQL's XA RECOVER without its privilege */
     {1146, "", ERR_DB_SCHEMA},
     {1054, "", ERR_DB_SCHEMA},
     {1048, "", ERR_DB_VALUE},
