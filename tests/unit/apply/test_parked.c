@@ -93,6 +93,26 @@ START_TEST(rows_are_found_with_their_provenance)
 }
 END_TEST
 
+START_TEST(many_rows_of_one_shard_table_go_together)
+{
+    static const Dialect mariadb = {.is_mariadb = true};
+    Fixture f;
+    Err err = {0};
+    SqlStatement st = {0};
+    setup(&f);
+    f.target->parked = &f.parked;
+    rowsql_begin(&st, SQL_DELETE, f.target, NULL);
+    for (int id = 1; id < 3; id++) {
+        RowImage row = image(id, 0);
+        ck_assert(rowsql_add_row(&st, f.binding, &row, &err));
+    }
+    rowsql_end(&st, &mariadb);
+    expect(&st.sql, "DELETE FROM `db`.`merged` WHERE `id` IN (1,2) AND `shard`='s\\'1'");
+    sb_done(&st.sql);
+    teardown(&f);
+}
+END_TEST
+
 START_TEST(a_row_into_a_table_with_more_columns)
 {
     Fixture f;
@@ -113,6 +133,7 @@ static Suite *parked_suite(void)
     Suite *s = suite_create("parked");
     TCase *t = tcase_create("statements");
     tcase_add_test(t, rows_are_found_with_their_provenance);
+    tcase_add_test(t, many_rows_of_one_shard_table_go_together);
     tcase_add_test(t, a_row_into_a_table_with_more_columns);
     suite_add_tcase(s, t);
     return s;
