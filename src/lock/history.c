@@ -271,7 +271,7 @@ static void rebase_target(Lock *l, const Version *common)
         origins[i] = l->target->origins[i];
         if (at == NO_COLUMN) continue;
         Str lossy = origins[i].lossy, done = common->origins[at].lossy;
-        if (str_starts(lossy, done)) lossy = (Str){lossy.ptr + done.len, lossy.len - done.len};
+        if (done.len && str_starts(lossy, done)) lossy = (Str){lossy.ptr + done.len, lossy.len - done.len};
         origins[i] =
             (ColumnOrigin){.kind = ORIGIN_BASE, .base = common->schema->columns[at].name, .lossy = lossy};
     }

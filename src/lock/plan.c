@@ -265,7 +265,7 @@ static void job_clear(Lock *l)
 static void job_start(Lock *l, const int32_t *accept, const Version *to, uint32_t *columns, LockActions *out)
 {
     Str rows = to->rows;
-    if (str_starts(rows, l->target->rows)) {
+    if (l->target->rows.len && str_starts(rows, l->target->rows)) {
         rows.ptr += l->target->rows.len;
         rows.len -= l->target->rows.len;
     }
