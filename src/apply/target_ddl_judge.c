@@ -107,6 +107,8 @@ void ddl_difference(Str have, Str want, StrBuf *out)
     sb_str(out, sb_view(&words));
 }
 
+#define RETRY "shardmerge locks TASK.yaml --decide retry"
+
 static void put_place(const TargetDdlRow *row, StrBuf *out)
 {
     table_name_plain(row->target, out);
@@ -120,9 +122,7 @@ bool ddl_differs_error(const TargetDdlRow *row, Str live, DdlVerdict v, bool ran
     CLEANUP(sb_done) StrBuf place = {0}, words = {0}, remedy = {0};
     put_place(row, &place);
     if (v == DDL_UNCLEAR) {
-        sb_printf(&remedy,
-                  "look whether it has run; if not, run it by hand; then skip it: shardmerge ddl skip %llu",
-                  (unsigned long long)row->job);
+        sb_c(&remedy, "look whether it has run; if not, run it by hand; then go on: " RETRY);
         return err_set_remedy(
             err, ERR_DDL_DIFFERS, remedy.ptr,
             "%s was sent and its answer was lost; the table looks alike before and after it", place.ptr);
@@ -133,11 +133,10 @@ bool ddl_differs_error(const TargetDdlRow *row, Str live, DdlVerdict v, bool ran
         sb_c(&words, "; against after: ");
     }
     ddl_difference(live, row->after, &words);
-    sb_printf(
-        &remedy,
-        "somebody else changed the table: bring it to its definition %safter the statement, then resume; "
-        "or take it as it is: shardmerge ddl skip %llu",
-        ran ? "" : "before or ", (unsigned long long)row->job);
+    sb_printf(&remedy,
+              "somebody else changed the table: bring it to its definition %safter the statement, "
+              "then go on: " RETRY,
+              ran ? "" : "before or ");
     return err_set_remedy(err, ERR_DDL_DIFFERS, remedy.ptr,
                           ran ? "%s ran, but the table is not what it should have made: %s"
                               : "%s: the table is neither as before nor as after: %s",
@@ -149,19 +148,17 @@ static const char *choices(const Err *cause)
 {
     switch (cause->code) {
     case ERR_DB_DUPLICATE_KEY:
-        return "rows of the merged table collide in the new unique key: change them on one shard and resume; "
+        return "rows of the merged table collide in the new unique key: change them on one shard; "
                "or "
                "give the route a key strategy that parts the shards (composite, plain-index); or undo the "
                "change "
-               "on the shards and skip it";
+               "on the shards";
     case ERR_DB_VALUE:
-        return "rows of the merged table do not fit the new definition: change them on the shards and "
-               "resume; or "
-               "undo the change on the shards and skip it";
+        return "rows of the merged table do not fit the new definition: change them on the shards, or "
+               "undo the change there";
     default:
-        return "mend what the server names and resume; or do the change by hand so that the table is as "
-               "after the "
-               "statement, and resume; or skip it";
+        return "mend what the server names, or do the change by hand so that the table is as after the "
+               "statement";
     }
 }
 
@@ -172,9 +169,9 @@ bool ddl_refused_error(const TargetDdlRow *row, Err *cause, Err *err)
     if (cause->code == ERR_DB_ACCESS_DENIED) {
         sb_c(&remedy, "GRANT ALTER, CREATE, DROP, INDEX, INSERT, SELECT ON ");
         sb_ident(&remedy, row->target.schema);
-        sb_c(&remedy, ".* TO the downstream user, then resume");
+        sb_c(&remedy, ".* TO the downstream user; then go on: " RETRY);
     } else {
-        sb_printf(&remedy, "%s: shardmerge ddl skip %llu", choices(cause), (unsigned long long)row->job);
+        sb_printf(&remedy, "%s; then go on: " RETRY, choices(cause));
     }
     ErrCode code = cause->code == ERR_DB_ACCESS_DENIED ? cause->code : ERR_DDL_REFUSED;
     err_set_remedy(err, code, remedy.ptr, "%s: %s", place.ptr, cause->message ? cause->message : "refused");

@@ -69,7 +69,7 @@ START_TEST(an_unclear_statement)
     ck_assert_int_eq(err.code, ERR_DDL_DIFFERS);
     ck_assert_int_eq(err_class(&err), ERR_CLASS_OPERATOR);
     ck_assert_ptr_nonnull(strstr(err.message, "looks alike before and after"));
-    ck_assert_ptr_nonnull(strstr(err_remedy(&err), "shardmerge ddl skip 7"));
+    ck_assert_ptr_nonnull(strstr(err_remedy(&err), "--decide retry"));
     err_clear(&err);
 }
 END_TEST
@@ -194,7 +194,7 @@ START_TEST(refusals)
         {ERR_DB_DUPLICATE_KEY, ERR_DDL_REFUSED, ERR_CLASS_OPERATOR, "key strategy"},
         {ERR_DB_VALUE, ERR_DDL_REFUSED, ERR_CLASS_OPERATOR, "do not fit"},
         {ERR_DB_SERVER, ERR_DDL_REFUSED, ERR_CLASS_OPERATOR, "by hand"},
-        {ERR_DB_SCHEMA, ERR_DDL_REFUSED, ERR_CLASS_OPERATOR, "ddl skip 7"},
+        {ERR_DB_SCHEMA, ERR_DDL_REFUSED, ERR_CLASS_OPERATOR, "--decide retry"},
         {ERR_DB_ACCESS_DENIED, ERR_DB_ACCESS_DENIED, ERR_CLASS_CONFIG,
          "GRANT ALTER, CREATE, DROP, INDEX, "
          "INSERT, SELECT ON `shop`.*"},
