@@ -98,7 +98,7 @@ def test_kinds_of_changes(scenario, kind, mode):
     s.runner.stop()
 
 
-FAULTS = ["ddl.step", "ddl.fork_end", "ddl.round_floor", "ddl.round", "ddl.round_through", "ddl.lock", "ddl.altered",
+FAULTS = ["ddl.step", "ddl.fork_end", "ddl.round_floor", "ddl.round", "ddl.round_through", "ddl.lock", "ddl.altered", "ddl.intent", "ddl.sent",
           "apply.after_commit", "floor.before_commit"]
 
 

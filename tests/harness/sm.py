@@ -26,6 +26,8 @@ FAULT_POINTS = (
     "apply.begin", "apply.after_rows", "apply.before_commit", "apply.after_commit", "apply.before_ack", "parked.put_out", "floor.before_commit",
     "floor.after_commit", "store.checkpoint", "start.after_epoch", "eject.begin", "eject.acked",
     "xa.before_sync", "xa.after_rename", "xa.before_remove",
+    "ddl.step", "ddl.fork_end", "ddl.round_floor", "ddl.round", "ddl.round_through", "ddl.lock", "ddl.altered",
+    "ddl.locked", "ddl.planned", "ddl.intent", "ddl.sent", "ddl.done", "apply.prepare",
     "load.connect", "load.after_snapshot", "load.after_read", "load.before_send", "load.unit_read",
 )
 STOPPED = ("paused-by-error", "failed", "stopped")
