@@ -5,6 +5,7 @@ Per fixture: NAME.binlog[.gz], and what the same server says of it, as the tests
   NAME.rows.tsv[.gz]  the table in the end (SELECT); the first line names the columns and how they are to be compared
   NAME.columns.tsv    information_schema's columns
   NAME.events.tsv     SHOW BINLOG EVENTS
+NAME.packets: what only a dump shows, as a server sent it (make_wire).
 MANIFEST.json says for each which server, version, settings and SQL made it.
 
 TSV: \\t \\n \\r \\\\ \\0 are escapes, \\N is NULL. Modes of a column: text (value_text's bytes), hex (upper-case hex of the raw bytes),
@@ -15,6 +16,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import struct
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -326,6 +328,22 @@ def two_phase_alter() -> list:
             "?ALTER TABLE t ADD UNIQUE u (v), algorithm=copy", "ALTER TABLE t DROP COLUMN w", "INSERT INTO t VALUES (3, 'c')"]
 
 
+def multi() -> list:
+    """Statements over several tables: joined UPDATEs and DELETEs, triggers, table ids that change between and inside files."""
+    return ["CREATE TABLE t (id int primary key, v varchar(20))", "CREATE TABLE a (id int primary key, w int)", "CREATE TABLE log (n int primary key auto_increment, id int)",
+            "CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW INSERT INTO log (id) VALUES (NEW.id)", "INSERT INTO a VALUES (1, 10), (2, 20), (3, 30), (4, 40)",
+            "INSERT INTO t SELECT id, concat('v', w) FROM a", "UPDATE t JOIN a USING (id) SET t.v = 'joined', a.w = a.w + 1 WHERE id < 3", "FLUSH TABLES",
+            "UPDATE a JOIN t USING (id) SET a.w = a.w + 1, t.v = concat(t.v, '!') WHERE id > 1", "DELETE t, a FROM t JOIN a USING (id) WHERE id = 4", "BEGIN",
+            "INSERT INTO t VALUES (5, 'five')", "INSERT INTO a VALUES (5, 50)", "UPDATE t, a SET t.v = 'six', a.w = 60 WHERE t.id = 5 AND a.id = 5", "COMMIT",
+            "ALTER TABLE a ADD COLUMN x int", "UPDATE t JOIN a USING (id) SET t.v = 'last', a.x = 1 WHERE id = 1"]
+
+
+def partitioned() -> list:
+    """MySQL puts the partitions of a row into the extra data of its event."""
+    return ["CREATE TABLE t (id int primary key, v varchar(20)) PARTITION BY HASH(id) PARTITIONS 4", "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')",
+            "UPDATE t SET v = 'z' WHERE id = 2", "UPDATE t SET id = 7 WHERE id = 4", "DELETE FROM t WHERE id = 1"]
+
+
 SHAPES = ["POINT(1.5 -2.25)", "LINESTRING(0 0,80 -80.25)", "POLYGON((0 0,4 0,4 4,0 4,0 0),(1 1,2 1,2 2,1 2,1 1))", "MULTIPOINT(0 0,1 1)",
           "MULTILINESTRING((0 0,1 1),(2 2,3 3))", "MULTIPOLYGON(((0 0,1 0,1 1,0 1,0 0)))", "GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))"]
 
@@ -428,6 +446,7 @@ def fixtures(flavor: str) -> list:
         Fixture("images_nochecksum", BOTH, images(), globals={"binlog_checksum": "NONE"}, what="the same without checksums"),
         Fixture("metadata", BOTH, metadata(flavor), what="optional metadata over columns of all kinds", rows=False),
         Fixture("ev_xa", BOTH, xa_zoo(flavor), rows=False, what="XA transactions"),
+        Fixture("ev_multi", BOTH, multi(), what="statements over several tables, triggers, table ids that change"),
         Fixture("transactions", BOTH, transactions(flavor), what="transactions, XA, GTIDs of many kinds; the second file of two"),
     ]
     if flavor == "mysql":
@@ -435,6 +454,7 @@ def fixtures(flavor: str) -> list:
             Fixture("json", BOTH, json_zoo(), gzip=True, what="JSON values of all kinds"),
             Fixture("json_large", BOTH, json_large(), gzip=True, what="JSON documents beyond 64 KiB"),
             Fixture("ev_payload", BOTH, payload(), gzip=True, what="TRANSACTION_PAYLOAD"),
+            Fixture("ev_partitioned", BOTH, partitioned(), what="extra data of row events: partitions"),
             Fixture("ev_partial", BOTH, partial(), gzip=True, what="PARTIAL_UPDATE_ROWS with full images, some in a TRANSACTION_PAYLOAD"),
         ]
     else:
@@ -578,11 +598,44 @@ def make(server, conn, fixture: Fixture) -> dict:
             fixture.globals.get("binlog_row_metadata", "FULL"), "globals": fixture.globals, "gtids_after": gtids.replace("\n", ""), "sql": fixture.sql}
 
 
+# What a server sends and no file holds: (name, kind of server, what, variables of the dump, flags of the dump, packets behind the last event)
+WIRE = [
+    ("wire_dummies", "mariadb", "what MariaDB sends to a replica of before GTIDs: USER_VAR and QUERY events in place of others", ["@mariadb_slave_capability = 1"], 0, 2),
+    ("wire_heartbeats_v2", "mysql", "HEARTBEAT_V2, which a replica has to ask for", [], 2, 3),
+]
+WIRE_SQL = ["CREATE DATABASE db CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "CREATE TABLE db.a (id int primary key, v varchar(20))", "INSERT INTO db.a VALUES (1, 'one'), (2, 'two')",
+            "UPDATE db.a SET v = 'zwei' WHERE id = 2"]
+
+
+def make_wire(server, name: str, what: str, variables: list, flags: int, heartbeats: int) -> dict:
+    """NAME.packets: events as COM_BINLOG_DUMP gives them, each behind its length (4 bytes, little-endian)."""
+    server.run("DROP DATABASE IF EXISTS db")
+    server.reset_binlogs()
+    file, _ = server.binlog_position()
+    server.run(*WIRE_SQL)
+    _, end = server.binlog_position()
+    conn = server.admin()
+    with conn.cursor() as cur:
+        for v in ["@master_binlog_checksum = 'CRC32'", "@source_binlog_checksum = 'CRC32'", "@master_heartbeat_period = 1000000000", "@source_heartbeat_period = 1000000000"] + variables:
+            cur.execute(f"SET {v}")
+    conn._execute_command(0x12, struct.pack("<IHI", 4, flags, 4099) + file.encode())
+    packets, beats = [], 0
+    while beats < heartbeats:
+        packets.append(bytes(conn._read_packet()._data)[1:])
+        beats += packets[-1][4] in (27, 41)
+    conn._force_close()
+    write(OUT / f"{name}.packets", b"".join(struct.pack("<I", len(p)) + p for p in packets), False)
+    return {"name": name, "what": what, "flavor": server.flavor, "server": server.kind, "file": file, "end": end, "session": variables, "dump_flags": flags,
+            "packets": len(packets), "sql": WIRE_SQL}
+
+
 def main() -> None:
     only = set(sys.argv[1:])
     OUT.mkdir(parents=True, exist_ok=True)
     manifest_path = OUT / "MANIFEST.json"
-    old = {e["name"]: e for e in json.loads(manifest_path.read_text())["fixtures"]} if only and manifest_path.exists() else {}
+    before = json.loads(manifest_path.read_text()) if only and manifest_path.exists() else {}
+    old = {e["name"]: e for e in before.get("fixtures", [])}
+    wire = {e["name"]: e for e in before.get("wire", [])}
     options = {"server_id": 17, "binlog_row_metadata": "FULL", "binlog_row_image": "FULL", "character_set_server": "utf8mb4"}
     out, about = dict(old), {}
     both = [servers.MariaDB(**options), servers.MySQL(binlog_rows_query_log_events="ON", **options), servers.MariaDB11(**options)]
@@ -600,8 +653,12 @@ def main() -> None:
             out[entry["name"]] = entry
             print(entry["name"], flush=True)
         conn.close()
+        for name, kind, *rest in WIRE:
+            if kind == server.kind and (not only or name in only):
+                wire[name] = make_wire(server, name, *rest)
+                print(name, flush=True)
         server.destroy()
-    manifest = {"made_by": "tools/make_fixtures.py", "servers": about, "fixtures": [out[k] for k in sorted(out)]}
+    manifest = {"made_by": "tools/make_fixtures.py", "servers": about, "fixtures": [out[k] for k in sorted(out)], "wire": [wire[k] for k in sorted(wire)]}
     manifest_path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -119,3 +119,51 @@ def test_a_server_that_is_away_is_a_finding(scenario):
     findings = check(s, 1)
     find(findings, "fail", "source s2", "DB_CONNECT")
     find(findings, "ok", "source s1", "log_bin is ON")
+
+
+@pytest.mark.parametrize("mode", ["incremental", "all"])
+def test_xa_transactions_on_mysql(scenario, mode):
+    """MySQL tells prepared transactions only to who has XA_RECOVER_ADMIN; then they are named, with what to do."""
+    s = scenario.make_plain({"t": "(id BIGINT PRIMARY KEY, v INT)"}, flavors=("mysql",), downstream="mariadb", targets=False, task={"task-mode": mode})
+    shard, user, xid = s.shards[0], s.unique, f"{s.unique}_x"
+    shard.server.run(f"CREATE USER {user}@'%' IDENTIFIED BY 'x'", f"GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {user}@'%'")
+    prepared = False
+    try:
+        s.source_config(1)["from"].update(user=user, password="x")
+        s.save()
+        denied = find(check(s, 0), "warn" if mode == "all" else "note", "source s1", "XA_RECOVER_ADMIN")
+        assert "GRANT XA_RECOVER_ADMIN" in denied["remedy"]
+        shard.server.run(f"GRANT XA_RECOVER_ADMIN ON *.* TO {user}@'%'")
+        find(check(s, 0), "ok", "source s1", "no XA transaction is prepared")
+        conn = shard.server.connect(database=shard.schema)
+        with conn.cursor() as cur:
+            for statement in (f"XA START '{xid}'", "INSERT INTO t VALUES (1, 1)", f"XA END '{xid}'", f"XA PREPARE '{xid}'"):
+                cur.execute(statement)
+        prepared = True
+        conn.close()
+        named = find(check(s, 0), "warn", "source s1", "1 XA transactions are prepared now", xid.encode().hex())
+        assert "XA ROLLBACK" in named["remedy"]
+        assert ("the copy does not begin" if mode == "all" else "stops where that transaction ends") in json.dumps(named)
+    finally:
+        if prepared:
+            shard.server.run(f"XA ROLLBACK '{xid}'")
+        shard.server.run(f"DROP USER {user}@'%'")
+
+
+def test_a_copy_from_mysql_without_xa_recover_admin(scenario):
+    """The privilege is advice: a user without it copies and follows."""
+    s = scenario.make_plain({"t": "(id BIGINT PRIMARY KEY, v INT)"}, flavors=("mysql",), downstream="mariadb", task={"task-mode": "all"})
+    shard, user = s.shards[0], s.unique
+    shard.server.run(f"CREATE USER {user}@'%' IDENTIFIED BY 'x'", f"GRANT SELECT, LOCK TABLES, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {user}@'%'")
+    try:
+        s.source_config(1)["from"].update(user=user, password="x")
+        s.save()
+        s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1)")
+        s.start()
+        s.runner.wait_caught_up()
+        s.shard_run(1, "INSERT INTO {s}.t VALUES (2, 2)")
+        s.runner.wait_caught_up()
+        assert list(s.rows("t")) == [(1, 1), (2, 2)]
+        s.runner.stop()
+    finally:
+        shard.server.run(f"DROP USER {user}@'%'")
