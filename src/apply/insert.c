@@ -11,6 +11,7 @@
 enum {
     BULK_LEAST_ROWS = 16, /* below, preparing is not worth it */
     BULK_ROWS_FACTOR = 4, /* a command holds so many times the rows of a text statement, within its bytes */
+    PACKET_MARGIN = 2,    /* the command byte, and a packet is below max_allowed_packet */
     ROW_SLACK = 4096,     /* bytes of a row's text beyond twice its image: names, quotes, digits */
 };
 
@@ -117,8 +118,19 @@ static bool run_bulk(Applier *a, const BatchOp *ops, size_t n, Err *err)
             if (!send_bulk(a, bulk, rows, err)) return false;
             rows = 0;
         }
-        if (rows++ == 0) bulk_begin(bulk, a->plan.types, &a->command);
+        if (rows == 0) bulk_begin(bulk, a->plan.types, &a->command);
+        size_t before = a->command.len;
         if (!rowbulk_add(&a->command, &a->plan, &ops[i].after, err)) return false;
+        if (rows && a->command.len + PACKET_MARGIN > a->dialect.max_packet) {
+            /* narrow columns take nine times their image: the command without the row, then it in a new one
+             */
+            a->command.len = before;
+            if (!send_bulk(a, bulk, rows, err)) return false;
+            rows = 0;
+            bulk_begin(bulk, a->plan.types, &a->command);
+            if (!rowbulk_add(&a->command, &a->plan, &ops[i].after, err)) return false;
+        }
+        rows++;
     }
     return send_bulk(a, bulk, rows, err);
 }

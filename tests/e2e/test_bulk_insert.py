@@ -16,7 +16,7 @@ LEAST = 40    # rows of a table: below 16 a batch is written as text anyway
 LONGEST = 2 << 20  # bytes of a row
 TEXT_FAULT = "apply.prepare=error"
 # what has no bulk form (apply/rowbulk.h): text of other charsets, JSON numbers, spatial values, native types
-TEXT_ONLY = {"everything", "lengths", "bytes", "spatial", "native", "charsets_char12", "charsets_varchar20", "charsets_text"}
+TEXT_ONLY = {"everything", "lengths", "spatial", "native", "charsets_char12", "charsets_varchar20", "charsets_text"}
 flavors = pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
 
 
@@ -147,7 +147,7 @@ def test_every_value_in_bulk_and_as_text(scenario, flavor):
             if flavor == "mariadb":
                 source = exact(shard.server, shard.schema, name)
                 differences += [f"{name} row {row + 1}: bulk is not the source's" for row, (x, y) in enumerate(zip(got, source, strict=True)) if x != y]
-            else:
+            elif t.name != "names":  # which compare does not quote. It takes -0 for 0: MySQL keeps the sign, MariaDB stores none by any way
                 said = compare(downstream, f"`{s.target}`.`{name}`", [(shard.server, f"`{shard.schema}`.`{name}`")])
                 differences += [f"{name}: {said}"] if said else []
     assert not differences, "\n".join(differences[:60])
@@ -185,13 +185,14 @@ def test_a_row_at_fault_is_named_as_text_names_it(scenario, flavor, defect):
         error = status["sources"][0]["error"]
         said.append((error["code"], error["message"].replace(target, "T"), error["remedy"].replace(target, "T"), s.downstream.query(f"SELECT id FROM `{target}`.t ORDER BY 1")))
     assert said[0] == said[1]
-    assert "25" in said[0][1] or defect != "duplicate"
+    assert "INSERT" in said[0][1] and ", row 24," in said[0][1], said[0]  # counted from 0
 
 
 def test_other_columns_of_a_target_meet_no_old_statement(scenario):
     """Columns are added first, dropped, swapped by name and made of another type between bulk commands."""
-    s = scenario.make_plain({"t": "(id INT PRIMARY KEY, a INT, b VARCHAR(20))"}, ("mysql",))
+    s = scenario.make_plain({"t": "(id INT PRIMARY KEY, a INT, b VARCHAR(20))"}, ("mysql",), task={"shard-mode": "pessimistic"})
     s.start()
+    s.runner.wait_for("streaming", lambda x: x["sources"] and x["sources"][0]["state"] == "streaming")
     shard, n = s.shards[0], 0
 
     def insert(columns, row):
@@ -219,3 +220,21 @@ def test_other_columns_of_a_target_meet_no_old_statement(scenario):
     assert s.rows("t", "id, a, b, c, d") == list(shard.server.query(f"SELECT id, a, b, c, d FROM `{shard.schema}`.t ORDER BY 1"))
     assert "applier.text" not in s.runner.log()
     s.runner.stop()
+
+
+def test_commands_stay_below_the_largest_packet(scenario):
+    """Narrow columns take nine times their image: a command ends before the row that is beyond the packet, and bulk goes on."""
+    ddl = f"(id INT PRIMARY KEY, {', '.join(f'c{i} TINYINT NOT NULL' for i in range(1000))})"
+    s = scenario.make_plain({"t": ddl}, ("mariadb",))
+    most = s.downstream.query("SELECT @@GLOBAL.max_allowed_packet")[0][0]
+    s.downstream.run("SET GLOBAL max_allowed_packet = 63488")
+    try:
+        s.start()
+        row = ",".join(["-128"] * 1000)
+        s.shard_run(1, "INSERT INTO {s}.t VALUES " + ",".join(f"({i},{row})" for i in range(1, 61)))
+        s.runner.wait_caught_up(90)
+        s.runner.stop()
+    finally:
+        s.downstream.run(f"SET GLOBAL max_allowed_packet = {most}")
+    assert "applier.text" not in s.runner.log(), s.runner.log_tail()
+    assert s.rows("t", "COUNT(*), SUM(c0), SUM(c999)") == [(60, -7680, -7680)]
