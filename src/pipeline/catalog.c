@@ -81,43 +81,6 @@ void catalog_member_key(uint32_t source, TableName name, StrBuf *out)
 
 /* -- members -- */
 
-/* The tracked definition: what the store kept from the first time, else the live one, which is kept from now
- * on. */
-bool catalog_member_schema(Catalog *c, CatalogMember *m, Conn *conn, Err *err)
-{
-    char *json = NULL;
-    bool found = false;
-    TableSchema *schema = NULL;
-    if (m->schema) return true;
-    if (!store_schema_get(c->opts.store, m->number, &json, &found, err)) return false;
-    if (found) {
-        bool ok = schema_from_json(str_of(json), &schema, err);
-        free(json);
-        if (!ok)
-            return err_wrap(err, "kept definition of " STR_FMT "." STR_FMT, STR_ARG(m->m.name.schema),
-                            STR_ARG(m->m.name.table));
-        m->schema = schema;
-        return true;
-    }
-    if (!schema_read(conn, m->m.name, &schema, err)) return false;
-    if (!schema)
-        return err_set(err, ERR_TRACK_NO_TABLE,
-                       "source " STR_FMT ": table " STR_FMT "." STR_FMT
-                       " occurs in the binlog, but is not on the server, and no definition of it was kept",
-                       STR_ARG(c->opts.task->sources[m->m.source].id), STR_ARG(m->m.name.schema),
-                       STR_ARG(m->m.name.table));
-    StrBuf text = {0};
-    schema_to_json(schema, &text);
-    bool ok =
-        store_schema_put(c->opts.store, m->number, STR("{}"), sb_view(&text), STR("live definition"), err);
-    sb_done(&text);
-    if (ok)
-        m->schema = schema;
-    else
-        schema_free(schema);
-    return ok;
-}
-
 bool catalog_add_member(Catalog *c, uint32_t source, TableName name, TableName target, CatalogMember **out,
                         Err *err)
 {
@@ -497,11 +460,11 @@ static bool open_members(Catalog *c, SourceTables *tables, Err *err)
         for (size_t k = 0; k < rt->n_members; k++) {
             const RouteEntry *e = &c->plan->entries[rt->members[k]];
             CatalogMember *m;
-            if (!catalog_add_member(c, e->source, e->table, rt->name, &m, err) ||
-                !catalog_member_schema(c, m, tables[e->source].conn, err))
-                return false;
+            if (!catalog_add_member(c, e->source, e->table, rt->name, &m, err)) return false;
         }
     }
+    for (uint32_t i = 0; i < c->opts.task->n_sources; i++)
+        if (!catalog_source_schemas(c, i, tables[i].conn, err)) return false;
     return true;
 }
 

@@ -52,6 +52,13 @@ Target *catalog_find_target(Catalog *c, TableName name);
  * kept there. */
 NODISCARD bool catalog_member_schema(Catalog *c, CatalogMember *m, Conn *conn, Err *err);
 
+/* -- catalog_schema.c; mutex held, or nothing runs yet -- */
+/* Keeps its definition in the state folder from the first time on. conn: of its source, or NULL: it must be
+ * kept there. ERR_TRACK_NO_TABLE. */
+NODISCARD bool catalog_member_schema(Catalog *c, CatalogMember *m, Conn *conn, Err *err);
+/* Likewise for all members of the source. */
+NODISCARD bool catalog_source_schemas(Catalog *c, uint32_t source, Conn *conn, Err *err);
+
 /* -- catalog_ddl.c; mutex held -- */
 /* A member whose target has a lock goes into it by the lock's record. */
 void catalog_adopt(Catalog *c, CatalogMember *m);
