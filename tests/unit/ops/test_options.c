@@ -89,7 +89,7 @@ static const Bad bad_lines[] = {
     {"version x", ERR_USAGE, "version takes no argument"},
     {"docs", ERR_USAGE, "docs needs PAGE"},
     {"doctor a.yaml", ERR_NOT_SUPPORTED, "doctor: not supported yet"},
-    {"locks list a.yaml --any", ERR_NOT_SUPPORTED, "locks: not supported yet"},
+    {"ddl a.yaml --any", ERR_NOT_SUPPORTED, "ddl: not supported yet"},
     {"events", ERR_USAGE, "events needs FILE"},
     {"events a b --rows --no-rows", ERR_USAGE, "exclude each other"},
     {"events a.yaml b --source s", ERR_USAGE, "give one task file"},
