@@ -222,10 +222,11 @@ static void check_existing(Tables *t, size_t at)
     target_free(target);
 }
 
-/* Which shard table differs from the first, in words; NULL: none. */
+/* Which shard tables differ from the first, and how: a few by name, the others as a number. */
 static bool shards_differ(Tables *t, const RouteTarget *rt, const TableSchema *first)
 {
-    bool differ = false;
+    enum { SHOWN = 5 };
+    size_t n_differ = 0;
     for (size_t i = 0; i < rt->n_members; i++) {
         const TableSchema *other = t->shards[rt->members[i]];
         if (!other || other == first) continue;
@@ -235,9 +236,9 @@ static bool shards_differ(Tables *t, const RouteTarget *rt, const TableSchema *f
         Str name = arena_printf(&t->arena, STR_FMT ":" STR_FMT "." STR_FMT, STR_ARG(id),
                                 STR_ARG(e->table.schema), STR_ARG(e->table.table));
         if (schema_diff(first, "the first shard", other, name.ptr, &lines)) {
-            differ = true;
             Str rest = sb_view(&lines);
-            while (rest.len) {
+            n_differ++;
+            while (rest.len && n_differ <= SHOWN) {
                 Str line = str_split(&rest, '\n');
                 if (line.len)
                     check_add(t->report, CHECK_FAIL, "create the target by hand so that it takes all of them",
@@ -246,7 +247,10 @@ static bool shards_differ(Tables *t, const RouteTarget *rt, const TableSchema *f
         }
         sb_done(&lines);
     }
-    return differ;
+    if (n_differ > SHOWN)
+        check_add(t->report, CHECK_FAIL, NULL, "and %zu more shard tables differ from the first",
+                  n_differ - SHOWN);
+    return n_differ > 0;
 }
 
 static void check_missing(Tables *t, size_t at)
