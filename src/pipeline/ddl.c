@@ -41,6 +41,7 @@ void ddl_free(Ddl *d)
             point_done(&f->to);
             free(f);
         }
+        point_done(&d->sources[i].kept);
         err_clear(&d->sources[i].failed);
     }
     for (DdlTarget *t = d->targets; t; t = t->next) {

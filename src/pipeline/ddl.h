@@ -48,8 +48,8 @@ NODISCARD bool ddl_open(Ddl *d, Err *err);
 
 /* -- streams; stream: index, main streams first, then one catch-up stream for each -- */
 
-/* The stream begins to run at this point. Coordinator. */
-void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at);
+/* The stream begins to run at this point; applied: what of it is done above. Coordinator. */
+void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const AppliedSet *applied);
 /* May it? Not while a target changes and its members of this source are not forked. Coordinator. */
 bool ddl_may_begin(Ddl *d, uint32_t stream);
 NODISCARD bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err);

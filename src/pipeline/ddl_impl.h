@@ -87,6 +87,7 @@ typedef struct DdlSource {
     DdlFork *forks;
     uint64_t last_round, round; /* 0: none runs */
     RowCounts total;            /* of finished rounds */
+    StreamPoint kept;           /* everything that the catch-up stream may have written of its round */
     bool want_rejoin;           /* asked of the main stream's next boundary */
     bool want_hold;             /* likewise: members of changing targets fork */
     bool ending;                /* the round is through, its stream comes to rest */

@@ -76,6 +76,15 @@ static void list_targets_again(Txn *t)
     t->n_targets = n;
 }
 
+/* The main stream may take a member back only where it has passed everything that the round has written. */
+static void add_kept(StreamPoint *kept, const TxnId *id)
+{
+    if (id->has_gtid && kept->gtids)
+        gtidset_add(kept->gtids, &id->gtid);
+    else if (!point_covers(kept, id) && id->file.len)
+        point_set_file(kept, id->file, id->end_pos);
+}
+
 /* Keys of rows that went stay in the write set: they only make others wait a little longer. False: some rows
  * are ours, but have to wait. */
 static bool take_out(Ddl *d, Txn *t)
@@ -90,6 +99,8 @@ static bool take_out(Ddl *d, Txn *t)
             gone++;
     }
     t->n_ops = kept;
+    if (ddl_kind(d, t->source) == DDL_CATCH_UP && kept)
+        add_kept(&d->sources[ddl_source(d, t->source)].kept, &t->id);
     if (ddl_kind(d, t->source) == DDL_CATCH_UP)
         t->counts = (RowCounts){.read = kept}; /* the others are counted where they belong */
     else
@@ -141,7 +152,8 @@ void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
         if (!forked) ok = ddl_begin_fork(d, m, at, m->cursor[DDL_MAIN], &err);
     }
     for (DdlFork *f = s->forks; s->want_rejoin && ok && f; f = f->next)
-        if (in_round(s, f) && !f->has_to && may_rejoin(f->member))
+        if (in_round(s, f) && !f->has_to && may_rejoin(f->member) && point_reaches(at, &f->from) &&
+            point_reaches(at, &s->kept))
             ok = ddl_end_fork(d, f, at, false, 0, &err);
     if (ok)
         s->want_hold = s->want_rejoin = false;
@@ -150,11 +162,19 @@ void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
     pthread_mutex_unlock(&d->mutex);
 }
 
-void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at)
+void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const AppliedSet *applied)
 {
     uint32_t source = ddl_source(d, stream);
     unsigned kind = ddl_kind(d, stream);
     pthread_mutex_lock(&d->mutex);
+    if (kind == DDL_CATCH_UP) {
+        StreamPoint *kept = &d->sources[source].kept;
+        size_t iter = 0;
+        point_done(kept);
+        point_copy(kept, at);
+        for (void *v; map_next(&applied->txns, &iter, NULL, &v);)
+            add_kept(kept, &((const AppliedTxn *)v)->id);
+    }
     for (DdlMember *m = d->members; m; m = m->next) {
         if (m->source != source) continue;
         m->cursor[kind] = 0;

@@ -240,7 +240,7 @@ static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
     if (ok) {
         catalog_set_flavor(p->catalog, c->index % p->n_sources, at.flavor);
         c->flavor = at.flavor;
-        if (p->ddl) ddl_stream_begins(p->ddl, c->index, &at);
+        if (p->ddl) ddl_stream_begins(p->ddl, c->index, &at, set);
         applied_set_free(c->applied);
         c->applied = set;
         c->digested = false;

@@ -115,8 +115,9 @@ class Table:
             return int.from_bytes(bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits), 8)), "little")
         if kind == "DECIMAL":
             return Decimal(text.decode())
-        if kind == "FLOAT":  # the tools print six digits
-            return ours if "%g" % ours == "%g" % float(text) else float(text)
+        if kind == "FLOAT":  # the tools print six digits of the stored value, ours are the shortest that tell it
+            stored = struct.unpack("<f", struct.pack("<f", ours))[0]
+            return ours if "%g" % stored == "%g" % float(text) else float(text)
         if kind == "DOUBLE":
             return float(text)
         if kind == "TIMESTAMP":
