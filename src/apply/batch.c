@@ -168,7 +168,7 @@ static int cmp_ops(const void *a, const void *b)
 
 void batch_sort(Batch *b)
 {
-    qsort(b->ops, b->n_ops, sizeof *b->ops, cmp_ops);
+    if (b->n_ops) qsort(b->ops, b->n_ops, sizeof *b->ops, cmp_ops);
 }
 
 bool batch_same_group(const BatchOp *x, const BatchOp *y)

@@ -220,7 +220,7 @@ void task_fingerprint(const Task *t, StrBuf *out)
     for (size_t i = 0; i < t->n_sources; i++)
         source_lines(&l, &t->sources[i]);
     order_line(&l, t);
-    qsort(l.line, l.n, sizeof *l.line, by_text);
+    if (l.n) qsort(l.line, l.n, sizeof *l.line, by_text);
     for (size_t i = 0; i < l.n; i++) {
         sb_c(out, l.line[i]);
         sb_ch(out, '\n');
