@@ -37,9 +37,14 @@ static void table_free(LoadTable *t)
     free(t);
 }
 
-/* What a run has made: tables, ranges, the stream's point. */
+/* What a run has made: tables, ranges, the stream's point. No reader looks at its table any more, and whoever
+ * asks for the progress must not. */
 static void forget_run(Load *l)
 {
+    for (uint32_t i = 0; i < l->n_readers; i++) {
+        l->readers[i].table = NULL;
+        l->readers[i].doing = "idle";
+    }
     for (size_t i = 0; i < l->n_tables; i++)
         table_free(l->tables[i]);
     free(l->tables);

@@ -219,6 +219,16 @@ static bool begin_load(Pipeline *p, StreamCtl *c, const StreamPoint *at, Err *er
     return ok;
 }
 
+/* Before its threads are: what one of them fails on at once is this run's failure (pipeline_load_failed and
+ * pipeline_eject take none of a stream that does not run). */
+static void becomes_running(Pipeline *p, StreamCtl *c)
+{
+    pthread_mutex_lock(&p->mutex);
+    if (!c->pinned) err_clear(&c->error);
+    stream_set_state(c, CTL_RUNNING);
+    pthread_mutex_unlock(&p->mutex);
+}
+
 /* Reads the floor and what is done above it from the downstream, and starts the thread there. */
 static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
 {
@@ -252,6 +262,7 @@ static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
         c->written_first = view.first;
         point_done(&view.floor);
         stream_floor_written(p, c, &at);
+        becomes_running(p, c);
         ok = begin_load(p, c, &at, err) && source_start(c->source, &at, c->applied, c->run, err);
         if (!ok && c->load) {
             load_stop(c->load);
@@ -279,10 +290,6 @@ static void try_begin(Pipeline *p, StreamCtl *c)
     bool catch_up = c->index >= p->n_sources; /* its floor was written with its round */
     bool ok = (c->has_floor || catch_up || write_first_floor(p, c, &err)) && begin_run(p, c, &err);
     if (ok) {
-        pthread_mutex_lock(&p->mutex);
-        if (!c->pinned) err_clear(&c->error);
-        stream_set_state(c, CTL_RUNNING);
-        pthread_mutex_unlock(&p->mutex);
         c->trouble_since_ms = 0;
         log_write(LOGEV_SOURCE_RESUMED, LOG_S("source", c->id));
         return;

@@ -413,7 +413,7 @@ class MariaDB(Server):
             out.update({"innodb-flush-log-at-trx-commit": 1, "sync-binlog": 1})
         else:  # 2, not 0: a killed server loses nothing, only a killed machine would
             out.update({"innodb-flush-log-at-trx-commit": 2, "sync-binlog": 0, "innodb-flush-method": "nosync",
-                        "innodb-doublewrite": "OFF"})
+                        "innodb-doublewrite": "OFF", "innodb-use-native-aio": "OFF"})  # the kernel's contexts are few
         return out
 
     def gtid(self) -> str:
@@ -522,7 +522,7 @@ class MySQL(Server):
             out.update({"innodb-flush-log-at-trx-commit": 1, "sync-binlog": 1})
         else:
             out.update({"innodb-flush-log-at-trx-commit": 2, "sync-binlog": 0, "innodb-flush-method": "nosync",
-                        "innodb-doublewrite": "OFF"})
+                        "innodb-doublewrite": "OFF", "innodb-use-native-aio": "OFF"})  # the kernel's contexts are few
         return out
 
     def gtid(self) -> str:
