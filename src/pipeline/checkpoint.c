@@ -20,6 +20,24 @@ void checkpoint_disconnect(Pipeline *p)
     p->meta = NULL;
 }
 
+bool checkpoint_first_floor(Pipeline *p, Str stream, const StreamPoint *at, Err *err)
+{
+    StrBuf json = {0};
+    point_format(at, &json);
+    MetaFloor floor = {.stream = stream, .point_json = sb_view(&json)};
+    bool ok = checkpoint_connect(p, err) &&
+              meta_write_floors(p->meta, &p->dialect, &p->meta_task,
+                                &(MetaCheckpoint){.epoch = p->epoch,
+                                                  .checkpoint = p->checkpoint + 1,
+                                                  .state_checkpoint = p->state_checkpoint,
+                                                  .floors = &floor,
+                                                  .n_floors = 1},
+                                err);
+    if (ok) p->checkpoint++;
+    sb_done(&json);
+    return ok;
+}
+
 /* What one checkpoint writes, taken in one moment. */
 typedef struct Snapshot {
     Pipeline *p;

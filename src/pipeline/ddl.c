@@ -17,7 +17,7 @@ Ddl *ddl_new(Pipeline *p)
     return d;
 }
 
-static void step_done(DdlStep *s)
+void ddl_step_done(DdlStep *s)
 {
     free((char *)s->identity.ptr);
     free((char *)s->id.file.ptr);
@@ -31,7 +31,7 @@ void ddl_free(Ddl *d)
     if (!d) return;
     for (DdlMember *m = d->members; m; m = m->next) {
         for (size_t i = 0; i < m->n_steps; i++)
-            step_done(m->steps[i]);
+            ddl_step_done(m->steps[i]);
         free(m->steps);
     }
     for (uint32_t i = 0; i < d->n_sources; i++) {
@@ -72,6 +72,7 @@ DdlTarget *ddl_know_target(Ddl *d, TableName name)
         if (table_name_eq(t->name, name)) return t;
     DdlTarget *t = arena_new(&d->arena, DdlTarget);
     t->name = (TableName){arena_str(&d->arena, name.schema), arena_str(&d->arena, name.table)};
+    t->label = arena_printf(&d->arena, STR_FMT "." STR_FMT, STR_ARG(name.schema), STR_ARG(name.table));
     t->next = d->targets;
     d->targets = t;
     return t;
@@ -143,8 +144,7 @@ DdlFork *ddl_open_fork(const Ddl *d, const DdlMember *m)
 
 void ddl_bump(Ddl *d, uint32_t source)
 {
-    atomic_fetch_add(&d->sources[source].generation[DDL_MAIN], 1);
-    atomic_fetch_add(&d->sources[source].generation[DDL_CATCH_UP], 1);
+    atomic_fetch_add(&d->sources[source].generation, 1);
     pthread_cond_broadcast(&d->changed);
 }
 
@@ -228,7 +228,7 @@ static bool read_step(Ddl *d, const StoreStep *t, Err *err)
     if (ok)
         ddl_add_step(m, s);
     else
-        step_done(s);
+        ddl_step_done(s);
     return ok;
 }
 
@@ -250,24 +250,9 @@ static bool read_fork(Ddl *d, const StoreFork *t, Err *err)
 }
 
 /* Every live member: so that a lock that begins knows all of its target's. */
-typedef struct EachMember {
-    Ddl *d;
-} EachMember;
-
 static void live_member(void *ctx, const CatalogMemberInfo *info)
 {
-    ddl_know_member(((EachMember *)ctx)->d, info->member, info->number, info->first, info->target);
-}
-
-static void resume_round(Ddl *d, uint32_t source)
-{
-    StreamCtl *c = &d->p->streams[d->n_sources + source];
-    StrBuf id = {0};
-    sb_printf(&id, STR_FMT "#%llu", STR_ARG(d->p->task->sources[source].id),
-              (unsigned long long)d->sources[source].round);
-    stream_new_round(c, sb_view(&id));
-    stream_set_state(c, CTL_UNBORN);
-    sb_done(&id);
+    ddl_know_member(ctx, info->member, info->number, info->first, info->target);
 }
 
 bool ddl_open(Ddl *d, Err *err)
@@ -277,8 +262,7 @@ bool ddl_open(Ddl *d, Err *err)
     StoreFork *forks;
     StoreLock *locks;
     size_t n_steps, n_forks, n_locks;
-    EachMember each = {d};
-    catalog_each_member(d->p->catalog, live_member, &each);
+    catalog_each_member(d->p->catalog, live_member, d);
     bool ok = store_steps(d->p->store, &arena, &steps, &n_steps, err) &&
               store_forks(d->p->store, &arena, &forks, &n_forks, err) &&
               store_locks(d->p->store, &arena, &locks, &n_locks, err);
@@ -292,9 +276,8 @@ bool ddl_open(Ddl *d, Err *err)
         DdlSource *s = &d->sources[i];
         ok = store_fork_total(d->p->store, d->p->task->sources[i].id, &s->last_round, &s->total, err);
         s->last_round = MAX(s->last_round, s->round);
-        if (ok && s->round) resume_round(d, i);
-        atomic_store(&s->generation[DDL_MAIN], 1);
-        atomic_store(&s->generation[DDL_CATCH_UP], 1);
+        if (ok && s->round) ddl_start_round(d, i);
+        atomic_store(&s->generation, 1);
     }
     arena_done(&arena);
     return ok;

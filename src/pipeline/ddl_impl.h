@@ -69,6 +69,7 @@ typedef struct DdlJob {
 typedef struct DdlTarget {
     struct DdlTarget *next;
     TableName name;
+    Str label; /* "schema.table" */
     VersionPool *pool;
     Lock *lock;               /* NULL: no schema has changed yet */
     bool altering;            /* drained; the job runs, or is about to */
@@ -82,7 +83,7 @@ typedef struct DdlTarget {
 } DdlTarget;
 
 typedef struct DdlSource {
-    _Atomic uint64_t generation[2];
+    _Atomic uint64_t generation; /* of the answers given to its streams */
     _Atomic uint32_t n_forks;
     DdlFork *forks;
     uint64_t last_round, round; /* 0: none runs */
@@ -105,7 +106,6 @@ struct Ddl {
     DdlTarget *targets;
     DdlSource *sources;
     Arena arena; /* members, targets, names */
-    int64_t last_rounds_ms;
 };
 
 enum { DDL_MAIN = 0, DDL_CATCH_UP = 1 };
@@ -118,6 +118,12 @@ static inline uint32_t ddl_source(const Ddl *d, uint32_t stream)
     return stream >= d->n_sources ? stream - d->n_sources : stream;
 }
 
+/* Is the fork read again now? */
+static inline bool ddl_in_round(const DdlSource *s, const DdlFork *f)
+{
+    return s->round && f->round == s->round && !f->finished;
+}
+
 /* -- ddl.c; mutex held -- */
 DdlMember *ddl_member(Ddl *d, const Member *m); /* or NULL */
 /* Made when first asked for. */
@@ -125,6 +131,7 @@ DdlMember *ddl_know_member(Ddl *d, const Member *m, uint64_t no, const TableSche
 DdlTarget *ddl_know_target(Ddl *d, TableName name);
 const TableSchema *ddl_schema_at(const DdlMember *m, uint64_t number);
 void ddl_add_step(DdlMember *m, DdlStep *s);
+void ddl_step_done(DdlStep *s);
 DdlFork *ddl_add_fork(Ddl *d, DdlMember *m, const StreamPoint *from, uint64_t needs, uint64_t no);
 void ddl_bump(Ddl *d, uint32_t source); /* answers of streams count no more */
 void ddl_txn_json(const TxnId *id, StrBuf *out);
@@ -141,6 +148,8 @@ bool ddl_step_kind_of(Str name, LockStepKind *out);
 
 /* -- ddl_round.c; mutex held but where it says so -- */
 NODISCARD bool ddl_rounds_tick(Ddl *d, Err *err); /* not held */
+/* The catch-up stream takes up the source's round. The pipeline's mutex held, or before the streams run. */
+void ddl_start_round(Ddl *d, uint32_t source);
 NODISCARD bool ddl_end_fork(Ddl *d, DdlFork *f, const StreamPoint *to, bool next_waits, uint64_t needs,
                             Err *err);
 NODISCARD bool ddl_begin_fork(Ddl *d, DdlMember *m, const StreamPoint *from, uint64_t needs, Err *err);

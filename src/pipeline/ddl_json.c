@@ -21,11 +21,7 @@ static json_t *lock_json(const DdlTarget *t)
 
 static bool is_named(const DdlTarget *t, Str target)
 {
-    StrBuf name = {0};
-    table_name_plain(t->name, &name);
-    bool same = !target.len || str_eq(sb_view(&name), target);
-    sb_done(&name);
-    return same;
+    return !target.len || str_eq(t->label, target);
 }
 
 json_t *ddl_locks_json(Ddl *d, Str target)

@@ -39,26 +39,15 @@ static void stop_source(Ddl *d, uint64_t member_no, Str words)
 {
     const DdlMember *m = member_of(d, member_no);
     if (!m) return;
-    StreamCtl *c = &d->p->streams[m->source];
-    pthread_mutex_lock(&d->p->mutex);
-    bool runs = c->state == CTL_RUNNING;
-    if (runs) {
-        err_clear(&c->error);
-        err_set_remedy(
-            &c->error, ERR_LOCK_CLASH,
-            "change the shard's table back or the others likewise, or decide with the locks command", STR_FMT,
-            STR_ARG(words));
-        c->after_closing = CTL_FAILED;
-        stream_set_state(c, CTL_CLOSING);
-    }
-    pthread_mutex_unlock(&d->p->mutex);
-    if (runs) stream_halt(c);
+    Err err = {0};
+    err_set_remedy(&err, ERR_LOCK_CLASH,
+                   "change the shard's table back or the others likewise, or decide with the locks command",
+                   STR_FMT, STR_ARG(words));
+    pipeline_source_failed(d->p, m->source, &err);
 }
 
 static void act(Ddl *d, DdlTarget *t, const LockAction *a)
 {
-    Str target =
-        arena_printf(&d->arena, STR_FMT "." STR_FMT, STR_ARG(t->name.schema), STR_ARG(t->name.table));
     switch (a->kind) {
     case LOCK_ACT_HOLD:
     case LOCK_ACT_ACCEPT:
@@ -66,25 +55,25 @@ static void act(Ddl *d, DdlTarget *t, const LockAction *a)
     case LOCK_ACT_SHUT: break; /* the lock is asked where it matters */
     case LOCK_ACT_ALTER: keep_alter(t, a); break;
     case LOCK_ACT_WORK:
-        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", target),
+        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", t->label),
                   LOG_S("words",
                         "work on rows that are there is not supported yet: decide with the locks command"));
         break;
     case LOCK_ACT_STOP:
-        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", target), LOG_STR("words", a->words));
+        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", t->label), LOG_STR("words", a->words));
         stop_source(d, a->member, a->words);
         break;
     case LOCK_ACT_ASK:
         set_ask(t, a->words);
-        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", target), LOG_STR("words", a->words));
+        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", t->label), LOG_STR("words", a->words));
         break;
     case LOCK_ACT_NOTE:
-        log_write(LOGEV_LOCK_NOTE, LOG_STR("target", target), LOG_STR("words", a->words));
+        log_write(LOGEV_LOCK_NOTE, LOG_STR("target", t->label), LOG_STR("words", a->words));
         break;
     case LOCK_ACT_GONE: break;
     case LOCK_ACT_CLOSED:
         set_ask(t, (Str){0});
-        log_write(LOGEV_LOCK_CLOSED, LOG_STR("target", target));
+        log_write(LOGEV_LOCK_CLOSED, LOG_STR("target", t->label));
         break;
     }
 }
@@ -190,12 +179,9 @@ static bool begin_lock(Ddl *d, DdlTarget *t, Err *err)
 {
     LockActions actions = {0};
     LockOpts opts;
-    StrBuf name = {0};
     lock_opts(d, &opts);
     t->pool = version_pool_new();
-    table_name_plain(t->name, &name);
-    t->lock = lock_new(t->pool, sb_view(&name), t->plain, &opts);
-    sb_done(&name);
+    t->lock = lock_new(t->pool, t->label, t->plain, &opts);
     bool ok = true;
     for (DdlMember *m = d->members; ok && m; m = m->next)
         if (m->target == t) ok = join_member(d, t, m, false, err);
@@ -314,11 +300,7 @@ static void *job_main(void *arg)
 /* Job numbers of one lock begin at 1; the journal wants them different for each target. */
 static uint64_t journal_number(const DdlTarget *t, uint64_t job)
 {
-    StrBuf name = {0};
-    table_name_plain(t->name, &name);
-    uint64_t h = str_hash(sb_view(&name)) & 0x7fffff;
-    sb_done(&name);
-    return h << 32 | (job & 0xffffffff);
+    return (str_hash(t->label) & 0x7fffff) << 32 | (job & 0xffffffff);
 }
 
 static bool make_plan(Ddl *d, DdlTarget *t, DdlJob *j, Err *err)
@@ -517,12 +499,15 @@ static bool tell_source(Ddl *d, uint32_t source, Err *err)
     return ok;
 }
 
+/* Steps are told and written in order. */
 static bool has_work(Ddl *d)
 {
     pthread_mutex_lock(&d->mutex);
     bool any = false;
+    for (const DdlTarget *t = d->targets; t && !any; t = t->next)
+        any = t->lock && (!lock_is_open(t->lock) || t->pending_job || t->job.id);
     for (const DdlMember *m = d->members; m && !any; m = m->next)
-        any = m->target->lock || (m->n_steps && !m->steps[m->n_steps - 1]->told);
+        any = (m->target->lock && !m->joined) || (m->n_steps && !m->steps[m->n_steps - 1]->written);
     pthread_mutex_unlock(&d->mutex);
     return any;
 }

@@ -98,29 +98,24 @@ static const DdlFork *first_ready(const DdlSource *s)
     return first;
 }
 
-static bool write_round_floor(Ddl *d, Str stream, const StreamPoint *from, Err *err)
+static void round_id(const Ddl *d, uint32_t source, uint64_t round, StrBuf *out)
 {
-    Pipeline *p = d->p;
-    StrBuf json = {0};
-    point_format(from, &json);
-    MetaFloor floor = {.stream = stream, .point_json = sb_view(&json)};
-    bool ok = checkpoint_connect(p, err) &&
-              meta_write_floors(p->meta, &p->dialect, &p->meta_task,
-                                &(MetaCheckpoint){.epoch = p->epoch,
-                                                  .checkpoint = p->checkpoint + 1,
-                                                  .state_checkpoint = p->state_checkpoint,
-                                                  .floors = &floor,
-                                                  .n_floors = 1},
-                                err);
-    if (ok) p->checkpoint++;
-    sb_done(&json);
-    return ok;
+    sb_printf(out, STR_FMT "#%llu", STR_ARG(d->p->task->sources[source].id), (unsigned long long)round);
+}
+
+void ddl_start_round(Ddl *d, uint32_t source)
+{
+    StreamCtl *c = &d->p->streams[d->n_sources + source];
+    StrBuf id = {0};
+    round_id(d, source, d->sources[source].round, &id);
+    stream_new_round(c, sb_view(&id));
+    stream_set_state(c, CTL_UNBORN);
+    sb_done(&id);
 }
 
 static bool begin_round(Ddl *d, uint32_t source, Err *err)
 {
     DdlSource *s = &d->sources[source];
-    StreamCtl *c = &d->p->streams[d->n_sources + source];
     uint64_t nos[1024], round = s->last_round + 1;
     size_t n = 0;
     StreamPoint from = {0};
@@ -132,8 +127,8 @@ static bool begin_round(Ddl *d, uint32_t source, Err *err)
     pthread_mutex_unlock(&d->mutex);
     if (!n) return true;
     StrBuf id = {0};
-    sb_printf(&id, STR_FMT "#%llu", STR_ARG(d->p->task->sources[source].id), (unsigned long long)round);
-    bool ok = write_round_floor(d, sb_view(&id), &from, err);
+    round_id(d, source, round, &id);
+    bool ok = checkpoint_first_floor(d->p, sb_view(&id), &from, err);
     (void)FAULT("ddl.round_floor");
     ok = ok && store_fork_round(d->p->store, nos, n, round, err);
     (void)FAULT("ddl.round");
@@ -146,8 +141,7 @@ static bool begin_round(Ddl *d, uint32_t source, Err *err)
         ddl_bump(d, source);
         pthread_mutex_unlock(&d->mutex);
         pthread_mutex_lock(&d->p->mutex);
-        stream_new_round(c, sb_view(&id));
-        stream_set_state(c, CTL_UNBORN);
+        ddl_start_round(d, source);
         pthread_mutex_unlock(&d->p->mutex);
         log_write(LOGEV_CATCH_UP_BEGUN, LOG_STR("source", d->p->task->sources[source].id),
                   LOG_U("round", round), LOG_U("tables", n));
@@ -184,7 +178,7 @@ static void look_at_round(Ddl *d, uint32_t source, bool *open, bool *through)
     window_snapshot(merge_window(d->p->merge, d->n_sources + source), &view);
     pthread_mutex_lock(&d->mutex);
     for (const DdlFork *f = s->forks; f; f = f->next) {
-        if (f->round != s->round || f->finished) continue;
+        if (!ddl_in_round(s, f)) continue;
         *open |= !f->has_to;
         *through &= f->has_to && point_reaches(&view.floor, &f->to);
     }

@@ -14,11 +14,6 @@ static bool fork_has(const DdlFork *f, const TxnId *id)
     return !point_covers(&f->from, id) && (!f->has_to || point_covers(&f->to, id));
 }
 
-static bool in_round(const DdlSource *s, const DdlFork *f)
-{
-    return s->round && f->round == s->round && !f->finished;
-}
-
 bool ddl_held(Ddl *d, uint32_t stream, const TableMap *map, const StreamPoint *at)
 {
     uint32_t source = ddl_source(d, stream);
@@ -31,7 +26,8 @@ bool ddl_held(Ddl *d, uint32_t stream, const TableMap *map, const StreamPoint *a
         if (!table_name_eq(f->member->m->name, map->name)) continue;
         /* rows of versions before the first one needed lie before the fork */
         bool before = f->member->cursor[DDL_CATCH_UP] < f->needs;
-        if (catch_up && in_round(s, f) && !before && !(f->has_to && point_reaches(at, &f->to))) held = false;
+        if (catch_up && ddl_in_round(s, f) && !before && !(f->has_to && point_reaches(at, &f->to)))
+            held = false;
         if (!catch_up && !f->has_to && point_reaches(at, &f->from)) held = true;
     }
     pthread_mutex_unlock(&d->mutex);
@@ -40,7 +36,7 @@ bool ddl_held(Ddl *d, uint32_t stream, const TableMap *map, const StreamPoint *a
 
 uint64_t ddl_generation(Ddl *d, uint32_t stream)
 {
-    return atomic_load(&d->sources[ddl_source(d, stream)].generation[ddl_kind(d, stream)]);
+    return atomic_load(&d->sources[ddl_source(d, stream)].generation);
 }
 
 typedef enum Whose { OURS, NOT_OURS, OURS_LATER } Whose;
@@ -51,7 +47,7 @@ static Whose whose_row(Ddl *d, uint32_t stream, const TxnId *id, const Member *m
     bool catch_up = ddl_kind(d, stream) == DDL_CATCH_UP, later = false;
     for (const DdlFork *f = s->forks; f; f = f->next) {
         if (f->member->m != member) continue;
-        if (catch_up && in_round(s, f) && fork_has(f, id)) return OURS;
+        if (catch_up && ddl_in_round(s, f) && fork_has(f, id)) return OURS;
         if (catch_up) continue;
         if (fork_has(f, id)) return NOT_OURS;
         later |= f->has_to && !f->finished && !point_covers(&f->to, id);
@@ -152,7 +148,7 @@ void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
         if (!forked) ok = ddl_begin_fork(d, m, at, m->cursor[DDL_MAIN], &err);
     }
     for (DdlFork *f = s->forks; s->want_rejoin && ok && f; f = f->next)
-        if (in_round(s, f) && !f->has_to && may_rejoin(f->member) && point_reaches(at, &f->from) &&
+        if (ddl_in_round(s, f) && !f->has_to && may_rejoin(f->member) && point_reaches(at, &f->from) &&
             point_reaches(at, &s->kept))
             ok = ddl_end_fork(d, f, at, false, 0, &err);
     if (ok)
@@ -209,7 +205,7 @@ static bool meet_step(Ddl *d, DdlMember *m, const DdlStep *s, const StreamPoint 
 {
     DdlSource *src = &d->sources[m->source];
     for (DdlFork *f = src->forks; f; f = f->next)
-        if (f->member == m && in_round(src, f) && !f->has_to && s->number > accepted(m))
+        if (f->member == m && ddl_in_round(src, f) && !f->has_to && s->number > accepted(m))
             return ddl_end_fork(d, f, at, true, s->number, err);
     return true;
 }
@@ -254,7 +250,8 @@ static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const 
 {
     unsigned kind = ddl_kind(d, stream);
     DdlFork *open = ddl_open_fork(d, m);
-    if (kind == DDL_CATCH_UP && !(open && in_round(&d->sources[m->source], open))) return true; /* main's */
+    if (kind == DDL_CATCH_UP && !(open && ddl_in_round(&d->sources[m->source], open)))
+        return true; /* main's */
     const DdlStep *last = m->n_steps ? m->steps[m->n_steps - 1] : NULL;
     const TableSchema *before = last && !last->step->after ? NULL : ddl_schema_at(m, UINT64_MAX);
     SchemaStep *step;
@@ -269,17 +266,11 @@ static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const 
     s->step = step;
     s->kind = what;
     point_copy(&s->before, e->point);
-    bool ok = keep_step(d, m, s, open, err);
-    ddl_add_step(m, s);
-    if (!ok) { /* nothing was stored */
-        m->n_steps--;
-        free((char *)s->identity.ptr);
-        free((char *)s->id.file.ptr);
-        point_done(&s->before);
-        step_free(s->step);
-        free(s);
+    if (!keep_step(d, m, s, open, err)) {
+        ddl_step_done(s);
         return false;
     }
+    ddl_add_step(m, s);
     log_write(LOGEV_SCHEMA_CHANGED, LOG_STR("table", m->label), LOG_U("number", s->number),
               LOG_STR("statement", e->query->sql));
     return known_step(d, stream, m, s, e->point, err);

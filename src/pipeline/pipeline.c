@@ -103,7 +103,7 @@ static bool hook_load_table(void *ctx, const Member *m, LoadTableInfo *out, Err 
 }
 static void hook_load_failed(void *ctx, uint32_t source, Err *err)
 {
-    pipeline_load_failed(ctx, source, err);
+    pipeline_source_failed(ctx, source, err);
 }
 /* Behind by the source's clock, as far as the last event tells. */
 static bool hook_load_behind(void *ctx, uint32_t source)

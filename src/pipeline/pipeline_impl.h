@@ -127,8 +127,9 @@ void stream_tick(Pipeline *p, StreamCtl *c);         /* coordinator: one step of
 void pipeline_eject(Pipeline *p, const Txn *t, Err *err, const ApplyCollision *collision);
 /* Ends the run from outside: closes the stream in the merge, wakes its thread and the copy's. Any thread. */
 void stream_halt(StreamCtl *c);
-/* The copy of this source cannot go on; *err is moved from. */
-void pipeline_load_failed(Pipeline *p, uint32_t source, Err *err);
+/* Ends the run of this source because of what another part found: its copy cannot go on, a lock stops it.
+ * *err is moved from. Any thread. */
+void pipeline_source_failed(Pipeline *p, uint32_t source, Err *err);
 void stream_ctl_done(StreamCtl *c);
 /* A catch-up stream gets another identity; it is idle. mutex held. */
 void stream_new_round(StreamCtl *c, Str id);
@@ -138,6 +139,8 @@ void stream_new_round(StreamCtl *c, Str id);
  * fatal. */
 NODISCARD bool checkpoint_tick(Pipeline *p, bool force, Err *err);
 NODISCARD bool checkpoint_connect(Pipeline *p, Err *err);
+/* The floor with which a stream begins. */
+NODISCARD bool checkpoint_first_floor(Pipeline *p, Str stream, const StreamPoint *at, Err *err);
 void checkpoint_disconnect(Pipeline *p);
 const char *ctl_state_name(Pipeline *p, const StreamCtl *c); /* mutex held */
 

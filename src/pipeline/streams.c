@@ -160,24 +160,9 @@ static bool write_first_floor(Pipeline *p, StreamCtl *c, Err *err)
         point_done(&at);
         return false;
     }
-    StrBuf json = {0};
-    point_format(&at, &json);
-    MetaFloor floor = {.stream = str_of(c->id), .point_json = sb_view(&json)};
-    bool ok = checkpoint_connect(p, err) &&
-              meta_write_floors(p->meta, &p->dialect, &p->meta_task,
-                                &(MetaCheckpoint){.epoch = p->epoch,
-                                                  .checkpoint = p->checkpoint + 1,
-                                                  .state_checkpoint = p->state_checkpoint,
-                                                  .floors = &floor,
-                                                  .n_floors = 1},
-                                err);
-    if (ok) {
-        p->checkpoint++;
-        c->has_floor = true;
-    }
-    sb_done(&json);
+    c->has_floor = checkpoint_first_floor(p, str_of(c->id), &at, err);
     point_done(&at);
-    return ok;
+    return c->has_floor;
 }
 
 /* -- a run -- */
@@ -219,7 +204,7 @@ static bool begin_load(Pipeline *p, StreamCtl *c, const StreamPoint *at, Err *er
     return ok;
 }
 
-/* Before its threads are: what one of them fails on at once is this run's failure (pipeline_load_failed and
+/* Before its threads are: what one of them fails on at once is this run's failure (pipeline_source_failed and
  * pipeline_eject take none of a stream that does not run). */
 static void becomes_running(Pipeline *p, StreamCtl *c)
 {
@@ -368,7 +353,7 @@ void stream_halt(StreamCtl *c)
     if (c->load) load_stop(c->load);
 }
 
-void pipeline_load_failed(Pipeline *p, uint32_t source, Err *err)
+void pipeline_source_failed(Pipeline *p, uint32_t source, Err *err)
 {
     StreamCtl *c = &p->streams[source];
     pthread_mutex_lock(&p->mutex);
