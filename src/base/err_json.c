@@ -2,12 +2,21 @@
 #include <stdlib.h>
 #include "base/poison.h"
 
+json_t *json_text(Str s)
+{
+    StrBuf text = {0};
+    sb_utf8(&text, s);
+    json_t *t = json_stringn(text.ptr ? text.ptr : "", text.len);
+    sb_done(&text);
+    return t;
+}
+
 json_t *err_to_json(const Err *err)
 {
     if (!err_is_set(err)) return json_null();
-    return json_pack("{s:o, s:s, s:s, s:s, s:s, s:i}", "code", json_sprintf("SM-%d", (int)err->code), "name",
+    return json_pack("{s:o, s:s, s:s, s:o, s:s, s:i}", "code", json_sprintf("SM-%d", (int)err->code), "name",
                      err_code_name(err->code), "class", err_class_name(err_class(err)), "message",
-                     err->message ? err->message : "", "remedy", err_remedy(err), "exit",
+                     json_text(str_of(err->message ? err->message : "")), "remedy", err_remedy(err), "exit",
                      err_exit_status(err));
 }
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/err_json.h"
 #include "base/poison.h"
 
 /* Errors are few and each counts: a hundred shards may stop in one second. */
@@ -51,12 +52,6 @@ void log_divert(void (*line)(void *ctx, Str text), void *ctx)
     sink.divert = line;
     sink.divert_ctx = ctx;
     pthread_mutex_unlock(&sink.mutex);
-}
-
-static json_t *json_text(Str s)
-{
-    json_t *t = json_stringn(s.ptr ? s.ptr : "", s.len);
-    return t ? t : json_string("(not UTF-8)");
 }
 
 static void json_field(json_t *o, const LogField *f)

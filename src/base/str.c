@@ -233,6 +233,31 @@ void sb_quoted(StrBuf *b, Str text)
     sb_wrote(b, (size_t)(o - start));
 }
 
+/* Bytes of the well-formed character at p; 0: none. */
+static size_t utf8_char(const unsigned char *p, size_t left)
+{
+    if (p[0] < 0x80) return 1;
+    size_t n = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
+               : (p[0] & 0xf0) == 0xe0        ? 3
+               : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+                                              : 0;
+    if (!n || n > left) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    bool longer = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90); /* than it has to be */
+    bool surrogate = p[0] == 0xed && p[1] > 0x9f, beyond = p[0] == 0xf4 && p[1] > 0x8f;
+    return longer || surrogate || beyond ? 0 : n;
+}
+
+void sb_utf8(StrBuf *b, Str text)
+{
+    for (size_t i = 0; i < text.len;) {
+        size_t n = utf8_char((const unsigned char *)text.ptr + i, text.len - i);
+        sb_add(b, n ? text.ptr + i : "\xef\xbf\xbd", n ? n : 3);
+        i += n ? n : 1;
+    }
+}
+
 void sb_vprintf(StrBuf *b, const char *fmt, va_list ap)
 {
     va_list again;

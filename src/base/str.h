@@ -94,6 +94,8 @@ void sb_u64(StrBuf *b, uint64_t v);
 void sb_i64(StrBuf *b, int64_t v);
 /* Two lower-case hex digits a byte. */
 void sb_hex(StrBuf *b, const void *p, size_t n);
+/* Appends the text as UTF-8: each byte that is not of a well-formed character becomes U+FFFD. */
+void sb_utf8(StrBuf *b, Str text);
 /* `name` with back-quotes doubled. */
 void sb_ident(StrBuf *b, Str name);
 /* 'text' escaped for a session without NO_BACKSLASH_ESCAPES (ours never has it). */

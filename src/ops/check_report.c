@@ -1,5 +1,6 @@
 #include "ops/check_report.h"
 #include <stdlib.h>
+#include "ops/json_out.h"
 #include "base/poison.h"
 
 static Str format(Arena *arena, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
@@ -79,10 +80,7 @@ void check_report_json(const CheckReport *r, Str task, StrBuf *out)
     json_object_set_new(o, "counts", counts);
     json_object_set_new(o, "findings", list);
     json_object_set_new(o, "load", r->load ? json_incref(r->load) : json_null());
-    char *dump = json_dumps(o, JSON_INDENT(2));
-    sb_c(out, dump);
-    sb_ch(out, '\n');
-    free(dump);
+    json_out(o, out);
     json_decref(o);
 }
 

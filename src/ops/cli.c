@@ -13,6 +13,7 @@
 #include "ops/docs.h"
 #include "ops/events_verb.h"
 #include "ops/finish_verb.h"
+#include "ops/json_out.h"
 #include "ops/locks_verb.h"
 #include "ops/live.h"
 #include "ops/options.h"
@@ -65,9 +66,7 @@ static void print_error(const Err *err, const CliOpts *opts, Answer *a)
         }
         json_object_set_new(o, "problems", list);
     }
-    char *json = json_dumps(o, JSON_INDENT(2));
-    sb_printf(out, "%s\n", json ? json : "{}");
-    free(json);
+    json_out(o, out);
     json_decref(o);
 }
 

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include "db/schema_read.h"
+#include "ops/json_out.h"
 #include "ops/text_table.h"
 #include "pipeline/catalog.h"
 #include "base/poison.h"
@@ -228,9 +229,7 @@ static void put_json(const Conflicts *c, StrBuf *out)
 {
     json_t *root = json_pack("{s:s#, s:I, s:O}", "task", c->task->name.ptr, (int)c->task->name.len, "parked",
                              (json_int_t)c->parked, "targets", c->targets);
-    char *text = json_dumps(root, JSON_INDENT(2));
-    sb_printf(out, "%s\n", text ? text : "{}");
-    free(text);
+    json_out(root, out);
     json_decref(root);
 }
 

@@ -6,6 +6,7 @@
 #include "db/schema_read.h"
 #include "db/server.h"
 #include "model/applied_set.h"
+#include "ops/json_out.h"
 #include "ops/text_table.h"
 #include "pipeline/catalog.h"
 #include "store/store.h"
@@ -400,9 +401,7 @@ static void put_json(const Finish *f, bool refused, bool ok, StrBuf *out)
     json_t *root = json_pack("{s:s#, s:b, s:b, s:b, s:o, s:o}", "task", f->task->name.ptr,
                              (int)f->task->name.len, "ok", (int)ok, "preview", (int)!f->opts->yes, "refused",
                              (int)refused, "warnings", warnings, "targets", targets);
-    char *text = json_dumps(root, JSON_INDENT(2));
-    sb_printf(out, "%s\n", text ? text : "{}");
-    free(text);
+    json_out(root, out);
     json_decref(root);
 }
 

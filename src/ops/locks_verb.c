@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "ops/control.h"
+#include "ops/json_out.h"
 #include "ops/remote_verbs.h"
 #include "store/store_ddl.h"
 #include "base/poison.h"
@@ -97,13 +98,6 @@ static bool fetch_locks(const char *dir, const CliOpts *opts, json_t **out, Err 
     return stored_locks(dir, out, err);
 }
 
-static void print_json(const json_t *o, StrBuf *out)
-{
-    char *text = json_dumps(o, JSON_INDENT(2));
-    sb_printf(out, "%s\n", text ? text : "{}");
-    free(text);
-}
-
 static int decide(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
 {
     ControlCall call = {.dir = dir, .timeout_ms = ANSWER_MS};
@@ -119,7 +113,7 @@ static int decide(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
     json_decref(request);
     if (!ok) return err_exit_status(err);
     if (opts->json)
-        print_json(reply, out);
+        json_out(reply, out);
     else
         sb_printf(out, "%s%s", text_of(reply, "words"),
                   opts->yes ? "done\n" : "this is what would happen; with --yes it does\n");
@@ -141,7 +135,7 @@ int locks_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
     if (opts->decision) return decide(dir, opts, out, err);
     if (!fetch_locks(dir, opts, &locks, err)) return err_exit_status(err);
     if (opts->json)
-        print_json(locks, out);
+        json_out(locks, out);
     else
         locks_text(locks, out);
     int status = waits(locks);

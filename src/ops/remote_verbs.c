@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "ops/control.h"
+#include "ops/json_out.h"
 #include "ops/live.h"
 #include "ops/status.h"
 #include "base/poison.h"
@@ -81,13 +82,6 @@ static WaitEnd wait_caught_up(const char *dir, const CliOpts *opts, json_t **sta
     return end;
 }
 
-static void print_json(const json_t *o, StrBuf *out)
-{
-    char *text = json_dumps(o, JSON_INDENT(2));
-    sb_printf(out, "%s\n", text ? text : "{}");
-    free(text);
-}
-
 int status_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
 {
     json_t *status = NULL;
@@ -98,7 +92,7 @@ int status_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
         return err_exit_status(err);
     if (!status) return err_exit_status(err);
     if (opts->json)
-        print_json(status, out);
+        json_out(status, out);
     else
         status_text(status, isatty(STDOUT_FILENO) && live_color_wanted(), out);
     if (!opts->json && end == WAIT_GOES_ON) sb_c(out, "\nnot caught up: time is up\n");

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err_json.h"
 #include "ops/control.h"
+#include "ops/json_out.h"
 #include "ops/live.h"
 #include "ops/rates.h"
 #include "ops/status.h"
@@ -332,9 +333,7 @@ static void last_status(Run *r, StrBuf *out)
 {
     json_t *status = status_now(r, false);
     json_object_set_new(status, "running", json_false());
-    char *text = json_dumps(status, JSON_INDENT(2));
-    sb_printf(out, "%s\n", text ? text : "{}");
-    free(text);
+    json_out(status, out);
     json_decref(status);
 }
 

@@ -1,6 +1,7 @@
 #include "source/assemble_impl.h"
 #include <stdlib.h>
 #include "base/check.h"
+#include "decode/event_minor.h"
 #include "decode/event_inflate.h"
 #include "base/poison.h"
 
@@ -191,15 +192,11 @@ static bool query_event(Assembler *a, const FormatDescription *fmt, const RawEve
  * file's name begins in the statement 4, where it ends 4, how duplicates are handled 1. */
 static bool load_query_event(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
 {
-    enum { QUERY_POST_HEADER = 13, LOAD_EXTRA = 13 };
-    if (ev->body.len < QUERY_POST_HEADER + LOAD_EXTRA)
-        return err_set(err, ERR_DECODE_TRUNCATED, "EXECUTE_LOAD_QUERY event of %zu bytes", ev->body.len);
     StrBuf body = {0};
-    sb_add(&body, ev->body.ptr, QUERY_POST_HEADER);
-    sb_add(&body, ev->body.ptr + QUERY_POST_HEADER + LOAD_EXTRA,
-           ev->body.len - QUERY_POST_HEADER - LOAD_EXTRA);
+    uint32_t file_id;
     QueryEvent q;
-    bool ok = event_query(sb_view(&body), &q, err) && assemble_query(a, fmt, ev, &q, true, err);
+    bool ok =
+        event_load_query(ev->body, &body, &file_id, &q, err) && assemble_query(a, fmt, ev, &q, true, err);
     sb_done(&body);
     return ok;
 }

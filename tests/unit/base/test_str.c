@@ -135,6 +135,29 @@ static bool is_all(const char *p, size_t n, char c)
     return n == 0;
 }
 
+START_TEST(texts_become_utf8)
+{
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"},
+        {"cut \xe2\x82", "cut \xef\xbf\xbd\xef\xbf\xbd"},
+        {"latin1 \xe4.", "latin1 \xef\xbf\xbd."},
+        {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        StrBuf b = {0};
+        sb_utf8(&b, str_of(cases[i].in));
+        ck_assert_msg(str_eq(sb_view(&b), str_of(cases[i].out)), "case %zu", i);
+        sb_done(&b);
+    }
+}
+END_TEST
+
 START_TEST(arenas)
 {
     Arena a = {0};
@@ -227,6 +250,7 @@ static Suite *str_suite(void)
     tcase_add_test(t, distances);
     tcase_add_test(t, buffers_grow);
     tcase_add_test(t, quotes);
+    tcase_add_test(t, texts_become_utf8);
     tcase_add_test(t, arenas);
     tcase_add_test(t, errors_keep_their_first_cause);
     tcase_add_test(t, the_error_table_is_sound);
