@@ -99,7 +99,7 @@ START_TEST(json_line)
     ck_assert_str_eq(cls, "stop-task");
     ck_assert_str_eq(code, "SM-1002");
     ck_assert_str_eq(error, "IO");
-    ck_assert_str_eq(message, "\xef\xbf\xbd");
+    ck_assert_str_eq(message, "not UTF-8: \xef\xbf\xbd");
     ck_assert_uint_eq(strlen(strchr(lines.ptr, '\n')), 1);
     json_decref(o);
     err_clear(&err);
