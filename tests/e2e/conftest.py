@@ -1,4 +1,5 @@
-"""Servers live for the whole session and are shared; every test has its own schemas, named after it."""
+"""Servers live for the whole session and are shared; every test has its own schemas, named after it. Only some run at a
+time: those that no test of the present file has asked for are stopped when there are many, and come back when asked."""
 import itertools
 import os
 import sys
@@ -16,8 +17,12 @@ _numbers = itertools.count(1)
 class Pool:
     """Servers by name, started when first asked for; a test that stopped one gets it started again."""
 
+    MOST = 8  # that run at a time, of those that the present file's tests have not asked for
+
     def __init__(self):
         self._servers: dict[str, servers.Server] = {}
+        self._asked_in: dict[str, str] = {}  # by server name: the test file that asked last
+        self.file = ""
 
     def get(self, name: str, flavor: str, **options) -> servers.Server:
         return self.get_all([(name, flavor, options)])[0]
@@ -28,10 +33,18 @@ class Pool:
             server = self._servers.get(name)
             if server is None:
                 server = self._servers[name] = servers.make(flavor, name, **options)
+            self._asked_in[name] = self.file
             out.append(server)
         idle = [s for s in out if not s.running]
+        if idle:
+            self._make_room()
         servers.start_all(idle)
         return out
+
+    def _make_room(self) -> None:
+        others = [s for name, s in self._servers.items() if s.running and self._asked_in[name] != self.file]
+        for server in others[:max(0, len(others) - self.MOST)]:
+            server.stop()
 
     def forget(self, server: servers.Server) -> None:
         self._servers = {k: v for k, v in self._servers.items() if v is not server}
@@ -47,6 +60,11 @@ def pool():
     out = Pool()
     yield out
     out.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _file_of_the_pool(pool, request):
+    pool.file = request.module.__name__
 
 
 @pytest.fixture

@@ -254,7 +254,7 @@ class Server(Downstream):
         last: Exception | None = None
         while time.monotonic() < end:
             if self.process.poll() is not None:
-                raise HarnessError(f"{self.name}: ended with {self.process.returncode} while starting\n{self.log_tail()}")
+                raise HarnessError(f"{self.name}: ended with {self.process.returncode} while starting\n{self.first_errors()}\n{self.log_tail()}")
             try:
                 conn = self.admin(connect_timeout=2)
             except (pymysql.Error, OSError) as e:
@@ -315,6 +315,14 @@ class Server(Downstream):
             if path.exists():
                 text += "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) + "\n"
         return text
+
+    def first_errors(self, lines: int = 5) -> str:
+        """What the error log first complains of, from the last start on: the cause of what its end says; and what the machine has left."""
+        text = self.error_log.read_text(errors="replace") if self.error_log.exists() else ""
+        text = text[max(text.rfind("starting as process"), 0):]
+        disk = shutil.disk_usage(self.folder).free >> 20
+        memory = next(int(line.split()[1]) >> 10 for line in open("/proc/meminfo") if line.startswith("MemAvailable"))
+        return "\n".join([line for line in text.splitlines() if "ERROR" in line][:lines] + [f"left: {disk} MB of disk, {memory} MB of memory"])
 
     # -- connections ----------------------------------------------------------------------------------------------
     def admin(self, **kw) -> pymysql.Connection:
