@@ -299,21 +299,37 @@ typedef struct Tally {
     unsigned warnings;
 } Tally;
 
+/* The answer to a statement, whole; *out NULL: it has no rows. The library forgets that rows were to come
+ * when the connection ends among them: only its error number tells such an answer from one without rows. */
+static bool take_result(Conn *c, MYSQL_RES **out, Err *err)
+{
+    *out = mysql_store_result(c->my);
+    return *out || (!mysql_field_count(c->my) && !mysql_errno(c->my)) || set_error(c, NULL, err);
+}
+
+/* Likewise "no more results" is only true without an error number. */
+static bool next_result(Conn *c, bool *more, Err *err)
+{
+    int r = mysql_next_result(c->my);
+    *more = r == 0;
+    return *more || (r < 0 && !mysql_errno(c->my)) || set_error(c, NULL, err);
+}
+
 /* Reads the results of all statements sent. */
 static bool drain_results(Conn *c, Tally *t, Err *err)
 {
     for (;;) {
-        MYSQL_RES *res = mysql_store_result(c->my);
-        if (!res && mysql_field_count(c->my)) return set_error(c, NULL, err);
+        MYSQL_RES *res;
+        if (!take_result(c, &res, err)) return false;
         uint64_t affected = res ? 0 : mysql_affected_rows(c->my);
         if (res) mysql_free_result(res);
         if (t->each && t->n < t->cap) t->each[t->n] = affected;
         t->affected += affected;
         t->warnings += mysql_warning_count(c->my);
         t->n++;
-        int more = mysql_next_result(c->my);
-        if (more < 0) return true;
-        if (more > 0) return set_error(c, NULL, err);
+        bool more;
+        if (!next_result(c, &more, err)) return false;
+        if (!more) return true;
     }
 }
 
@@ -366,13 +382,12 @@ bool conn_query(Conn *c, Str sql, Rows *out, Err *err)
 {
     *out = (Rows){0};
     if (!send_sql(c, sql, err)) return false;
-    MYSQL_RES *res = mysql_store_result(c->my);
-    if (!res && mysql_field_count(c->my)) return set_error(c, NULL, err);
+    MYSQL_RES *res;
+    if (!take_result(c, &res, err)) return false;
     if (mysql_more_results(c->my)) { /* a procedure's status, or later statements: read and dropped */
         Tally t = {0};
-        int more = mysql_next_result(c->my);
-        if (more > 0) set_error(c, NULL, err);
-        if (more > 0 || (more == 0 && !drain_results(c, &t, err))) {
+        bool more;
+        if (!next_result(c, &more, err) || (more && !drain_results(c, &t, err))) {
             if (res) mysql_free_result(res);
             return false;
         }

@@ -8,6 +8,7 @@ It proves the client's reaction, not the behaviour of the server whose errors it
     proxy = Proxy(server.host, server.port).start()
     proxy.drop_after("COMMIT", nth=3)              the 3rd COMMIT reaches the server; the client never learns
     proxy.drop_before("COMMIT")                    the client's connection ends, the server never sees it
+    proxy.cut_answer("SELECT", at=70)              the client gets 70 bytes of the answer, and its connection ends
     proxy.hold_commit(seconds=4)                   the client is gone; the server gets its COMMIT 4 s later
     proxy.stall(r"ALTER TABLE", kill_client=True)  the server goes on with it, the client's connection ends
     proxy.error(r"INSERT", 1213, "40001", "…")     the statement is not forwarded, the client gets this answer
@@ -341,6 +342,14 @@ class _Connection:
         self._result(None)
         raise _Closed
 
+    def _do_cut_answer(self, rule: Rule, raw: bytes) -> bool:
+        answer: list[bytes] = []
+        self._send(self.server, raw)
+        self._result(None, answer)
+        rule.options["size"] = len(b"".join(answer))
+        self._send(self.client, b"".join(answer)[:rule.options["at"]])
+        raise _Closed
+
     def _do_hold(self, rule: Rule, raw: bytes) -> bool:
         if rule.options["close_client"]:
             self.close_client()
@@ -629,6 +638,10 @@ class Proxy:
     def drop_after(self, pattern: str, nth: int = 1, times: int = 1) -> Rule:
         """The server gets and finishes the statement; the client's connection ends as soon as it was forwarded."""
         return self._add(pattern, "drop_after", nth, times)
+
+    def cut_answer(self, pattern: str, at: int, nth: int = 1, times: int = 1) -> Rule:
+        """The client gets the first `at` bytes of the server's answer, then the connection ends; rule.options["size"] is the whole answer's size."""
+        return self._add(pattern, "cut_answer", nth, times, at=at)
 
     def hold_commit(self, seconds: float = 4, pattern: str = "COMMIT", nth: int = 1, close_client: bool = True) -> Rule:
         """The statement reaches the server only after `seconds` (or rule.release.set()), even though the client is
