@@ -61,6 +61,11 @@ static bool source_connect(const Task *task, uint32_t source, Conn **out, Err *e
     return ok;
 }
 
+bool catalog_source_connect(Catalog *c, uint32_t source, Conn **out, Err *err)
+{
+    return source_connect(c->opts.task, source, out, err);
+}
+
 static bool target_connect(Catalog *c, Conn **out, Dialect *dialect, Err *err)
 {
     const Task *task = c->opts.task;
@@ -475,11 +480,13 @@ static bool open_targets(Catalog *c, SourceTables *tables, Err *err)
     for (size_t i = 0; ok && i < c->plan->n_targets; i++) {
         const RouteTarget *rt = &c->plan->targets[i];
         CatalogMember **members = mem_zalloc((rt->n_members + 1) * sizeof *members);
+        size_t n = 0;
         for (size_t k = 0; ok && k < rt->n_members; k++) {
             const RouteEntry *e = &c->plan->entries[rt->members[k]];
-            ok = catalog_add_member(c, e->source, e->table, rt->name, &members[k], err);
+            ok = catalog_add_member(c, e->source, e->table, rt->name, &members[n], err);
+            n += ok && members[n]->schema; /* else it comes with its first statement or row */
         }
-        ok = ok && ensure_target(c, &w, rt->name, members, rt->n_members, err);
+        if (ok && n) ok = ensure_target(c, &w, rt->name, members, n, err);
         free(members);
     }
     c->dialect = w.dialect;
@@ -493,6 +500,9 @@ bool catalog_open(const CatalogOpts *opts, Catalog **out, Err *err)
     c->opts = *opts;
     c->flavors = mem_zalloc((opts->task->n_sources + 1) * sizeof *c->flavors);
     c->logs_cascades = mem_zalloc(opts->task->n_sources + 1);
+    c->starts = mem_zalloc((opts->task->n_sources + 1) * sizeof *c->starts);
+    for (size_t i = 0; i < opts->task->n_sources; i++)
+        pthread_mutex_init(&c->starts[i].mutex, NULL);
     pthread_mutex_init(&c->mutex, NULL);
     SourceTables *tables = mem_zalloc((opts->task->n_sources + 1) * sizeof *tables);
     Arena arena = {0};
@@ -531,6 +541,12 @@ void catalog_free(Catalog *c)
         target_free(c->old_targets[i]);
         schema_free(schema);
     }
+    for (size_t i = 0; i < c->opts.task->n_sources; i++) {
+        scout_done(&c->starts[i].scout);
+        point_done(&c->starts[i].point);
+        pthread_mutex_destroy(&c->starts[i].mutex);
+    }
+    free(c->starts);
     free(c->old_targets);
     route_plan_free(c->plan);
     map_done(&c->targets);
@@ -549,19 +565,30 @@ void catalog_free(Catalog *c)
 /* A table the binlog shows for the first time. The mutex is held, and given up while servers are connected
  * to: one that does not answer holds up its own source only. Members of a source are added by its thread
  * alone. */
-static bool late_member(Catalog *c, uint32_t source, TableName name, TableName target, CatalogMember **out,
-                        Err *err)
+static bool late_member(Catalog *c, uint32_t source, TableName name, TableName target, const StreamPoint *at,
+                        CatalogMember **out, Err *err)
 {
     Conn *conn = NULL;
     TargetWork w = {0};
-    bool cascades = false;
+    TableSchema *schema = NULL;
+    char *why = NULL;
+    bool cascades = false, stored = false;
+    if (!catalog_add_member(c, source, name, target, out, err) ||
+        !catalog_stored_schema(c, *out, &stored, err))
+        return false;
     pthread_mutex_unlock(&c->mutex);
     bool ok = source_connect(c->opts.task, source, &conn, err) && detect_cascades(conn, &cascades, err) &&
+              (stored || catalog_late_schema(c, *out, conn, at, &schema, &why, err)) &&
               target_connect(c, &w.conn, &w.dialect, err);
     pthread_mutex_lock(&c->mutex);
     if (ok) c->logs_cascades[source] = cascades;
-    ok = ok && catalog_add_member(c, source, name, target, out, err) &&
-         catalog_member_schema(c, *out, conn, err) && ensure_target(c, &w, target, out, 1, err);
+    if (ok && !(*out)->schema) {
+        ok = catalog_keep_schema(c, *out, schema, str_of(why), err);
+        schema = NULL;
+    }
+    ok = ok && ensure_target(c, &w, target, out, 1, err);
+    schema_free(schema);
+    free(why);
     conn_close(conn);
     conn_close(w.conn);
     return ok;
@@ -620,7 +647,8 @@ static bool bind_version(Catalog *c, uint32_t stream, CatalogMember *m, const Ta
     return ok;
 }
 
-static bool resolve(Catalog *c, uint32_t stream, const TableMap *map, const Binding **binding, Err *err)
+static bool resolve(Catalog *c, uint32_t stream, const TableMap *map, const StreamPoint *at,
+                    const Binding **binding, Err *err)
 {
     uint32_t source = stream % (uint32_t)c->opts.task->n_sources;
     Arena scratch = {0};
@@ -642,7 +670,7 @@ static bool resolve(Catalog *c, uint32_t stream, const TableMap *map, const Bind
         if (m && !m->m.target && c->ddl) catalog_adopt(c, m);
         if (!m || !m->m.target)
             ok = is_sequence(c, source, map, &sequence, err) &&
-                 (sequence || late_member(c, source, map->name, answer.target, &m, err));
+                 (sequence || late_member(c, source, map->name, answer.target, at, &m, err));
         if (ok && !sequence) ok = bind_version(c, stream, m, map, &scratch, binding, err);
     }
     sb_done(&key);
@@ -650,10 +678,11 @@ static bool resolve(Catalog *c, uint32_t stream, const TableMap *map, const Bind
     return ok;
 }
 
-bool catalog_resolve(Catalog *c, uint32_t stream, const TableMap *map, const Binding **binding, Err *err)
+bool catalog_resolve(Catalog *c, uint32_t stream, const TableMap *map, const StreamPoint *at,
+                     const Binding **binding, Err *err)
 {
     pthread_mutex_lock(&c->mutex);
-    bool ok = resolve(c, stream, map, binding, err);
+    bool ok = resolve(c, stream, map, at, binding, err);
     pthread_mutex_unlock(&c->mutex);
     return ok;
 }

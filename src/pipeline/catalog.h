@@ -35,9 +35,13 @@ NODISCARD bool catalog_open(const CatalogOpts *opts, Catalog **out, Err *err);
 void catalog_free(Catalog *c); /* after every thread has ended: rows point to bindings and targets */
 
 /* For the assembler: model/txn.h bindings. *binding NULL: filtered. stream: a source, or a source + the
- * number of sources: its catch-up stream. */
-NODISCARD bool catalog_resolve(Catalog *c, uint32_t stream, const TableMap *map, const Binding **binding,
-                               Err *err);
+ * number of sources: its catch-up stream. at: before the rows. ERR_TRACK_START: nobody knows what the table
+ * looked like there. */
+NODISCARD bool catalog_resolve(Catalog *c, uint32_t stream, const TableMap *map, const StreamPoint *at,
+                               const Binding **binding, Err *err);
+/* Where the stream of a source begins that was never read, final from now on: the definitions are true there.
+ * conn: of the source. Blocks. ERR_CONFIG_VALUE, ERR_SOURCE_XA_OPEN, ERR_TRACK_START. */
+NODISCARD bool catalog_start_point(Catalog *c, uint32_t source, Conn *conn, StreamPoint *out, Err *err);
 bool catalog_routed(Catalog *c, uint32_t source, TableName name);
 /* Is the table a member already (so that CREATE TABLE IF NOT EXISTS changes nothing)? */
 bool catalog_member_exists(Catalog *c, uint32_t source, TableName name);
@@ -68,6 +72,15 @@ bool catalog_find_member(Catalog *c, uint32_t source, TableName name, CatalogMem
 /* A member of the state folder, whose table may be gone. ERR_TRACK_NO_TABLE. */
 NODISCARD bool catalog_know_member(Catalog *c, uint32_t source, TableName name, TableName target,
                                    CatalogMemberInfo *out, Err *err);
+/* Is the table on the server, and its definition not known at the point that is read? */
+bool catalog_is_unknown(Catalog *c, uint32_t source, TableName name);
+/* Nobody knows what the table looked like at this point: ERR_TRACK_START with the statement that changed it
+ * since. Returns false. */
+NODISCARD bool catalog_unknown(Catalog *c, uint32_t source, TableName name, const StreamPoint *at, Err *err);
+/* The definition with which a statement (CREATE … LIKE, … SELECT) made a table, from the server: it must not
+ * have changed behind that point. schema_free. Blocks. ERR_TRACK_START. */
+NODISCARD bool catalog_made_table(Catalog *c, uint32_t source, TableName name, const StreamPoint *after,
+                                  TableSchema **out, Err *err);
 /* A shard table is made with this definition. */
 NODISCARD bool catalog_new_member(Catalog *c, uint32_t source, TableName name, const TableSchema *schema,
                                   CatalogMemberInfo *out, Err *err);

@@ -45,7 +45,10 @@ bool catalog_know_member(Catalog *c, uint32_t source, TableName name, TableName 
 {
     CatalogMember *m;
     pthread_mutex_lock(&c->mutex);
-    bool ok = catalog_add_member(c, source, name, target, &m, err) && catalog_member_schema(c, m, NULL, err);
+    bool found = false;
+    bool ok =
+        catalog_add_member(c, source, name, target, &m, err) && catalog_stored_schema(c, m, &found, err);
+    if (ok && !found) ok = catalog_keep_schema(c, m, NULL, (Str){0}, err);
     if (ok) info_of(m, out);
     pthread_mutex_unlock(&c->mutex);
     return ok;

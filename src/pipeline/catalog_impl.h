@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "pipeline/catalog.h"
 #include "pipeline/ddl.h"
+#include "pipeline/scout.h"
 #include "track/bind.h"
 
 typedef struct CatalogMember {
@@ -20,12 +21,22 @@ typedef struct CatalogMember {
     struct CatalogMember *next;
 } CatalogMember;
 
+/* Where a source begins, while that is not final, and what its binlog was looked through for. */
+typedef struct CatalogStart {
+    bool known; /* point, with the definitions of its tables */
+    bool moves; /* XA transactions are prepared there: it begins later */
+    StreamPoint point;
+    pthread_mutex_t mutex; /* guards scout while streams run; taken before the catalog's */
+    Scout scout;
+} CatalogStart;
+
 struct Catalog {
     CatalogOpts opts;
     pthread_mutex_t mutex;    /* guards all below */
     RoutePlan *plan;          /* for its routers; immutable */
     Flavor *flavors;          /* by source */
     bool *logs_cascades;      /* by source: BindOpts.source_logs_cascades */
+    CatalogStart *starts;     /* by source */
     Dialect dialect;          /* of the downstream */
     struct StoreLock *locked; /* targets whose schema changes have been followed; immutable */
     size_t n_locked;
@@ -42,22 +53,29 @@ struct Catalog {
     Arena arena;  /* members, copied table maps */
 };
 
-/* -- catalog.c; mutex held -- */
+/* -- catalog.c -- */
+NODISCARD bool catalog_source_connect(Catalog *c, uint32_t source, Conn **out, Err *err);
+/* mutex held: */
 void catalog_member_key(uint32_t source, TableName name, StrBuf *out);
 NODISCARD bool catalog_add_member(Catalog *c, uint32_t source, TableName name, TableName target,
                                   CatalogMember **out, Err *err);
 NODISCARD bool catalog_resolve_keys(Catalog *c, CatalogMember *m, Err *err);
 Target *catalog_find_target(Catalog *c, TableName name);
-/* Keeps its definition in the state folder from the first time on. conn: of its source, or NULL: it must be
- * kept there. */
-NODISCARD bool catalog_member_schema(Catalog *c, CatalogMember *m, Conn *conn, Err *err);
 
 /* -- catalog_schema.c; mutex held, or nothing runs yet -- */
-/* Keeps its definition in the state folder from the first time on. conn: of its source, or NULL: it must be
- * kept there. ERR_TRACK_NO_TABLE. */
-NODISCARD bool catalog_member_schema(Catalog *c, CatalogMember *m, Conn *conn, Err *err);
-/* Likewise for all members of the source. */
+/* The definition that the state folder has, if any: *found, and m->schema is set. */
+NODISCARD bool catalog_stored_schema(Catalog *c, CatalogMember *m, bool *found, Err *err);
+/* The definition, NULL where there is none (ERR_TRACK_NO_TABLE), is kept from now on. Takes it over. */
+NODISCARD bool catalog_keep_schema(Catalog *c, CatalogMember *m, TableSchema *schema, Str why, Err *err);
+
+/* -- catalog_start.c -- */
+/* The definitions of all members of the source, and where it begins if it never did. conn NULL: as far as
+ * they are stored. Nothing runs yet. */
 NODISCARD bool catalog_source_schemas(Catalog *c, uint32_t source, Conn *conn, Err *err);
+/* What a table looked like at the point; *out NULL: it is not on the server. *why: heap. Blocks; the
+ * catalog's mutex is not held. ERR_TRACK_START. */
+NODISCARD bool catalog_late_schema(Catalog *c, CatalogMember *m, Conn *conn, const StreamPoint *at,
+                                   TableSchema **out, char **why, Err *err);
 
 /* -- catalog_ddl.c; mutex held -- */
 /* A member whose target has a lock goes into it by the lock's record. */

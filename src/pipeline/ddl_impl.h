@@ -11,10 +11,12 @@
 
 #include <stdatomic.h>
 #include "apply/target_ddl.h"
+#include "ddl/parse.h"
 #include "lock/lock.h"
 #include "pipeline/ddl.h"
 #include "pipeline/pipeline_impl.h"
 #include "store/store_ddl.h"
+#include "track/schema_apply.h"
 
 typedef struct DdlStep {
     uint64_t number;
@@ -139,6 +141,19 @@ void ddl_txn_json(const TxnId *id, StrBuf *out);
 DdlFork *ddl_open_fork(const Ddl *d, const DdlMember *m);
 
 /* -- ddl_step.c -- */
+/* What its session and server add to the text of a statement. */
+typedef struct DdlReading {
+    DdlContext parse;
+    ApplyContext apply; /* points into this struct */
+    char now[32];
+} DdlReading;
+void ddl_read_event(Flavor flavor, const DdlEvent *e, DdlReading *out);
+typedef struct DdlLook {
+    bool conditional; /* IF [NOT] EXISTS, OR REPLACE */
+    bool by_others;   /* CREATE TABLE … LIKE, … SELECT: its text does not tell the definition */
+} DdlLook;
+/* False: it cannot be read. */
+bool ddl_look(Flavor flavor, const DdlEvent *e, DdlLook *out);
 /* What the statement does to this table; *out NULL: nothing. In a heap SchemaStep that owns its definitions.
  */
 NODISCARD bool ddl_make_step(Flavor flavor, const TableSchema *before, TableName name, const DdlEvent *e,

@@ -77,6 +77,43 @@ static void utc_text(uint32_t timestamp, char *out, size_t cap)
     if (timestamp && gmtime_r(&t, &tm)) strftime(out, cap, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
+void ddl_read_event(Flavor flavor, const DdlEvent *e, DdlReading *out)
+{
+    const QueryEvent *q = e->query;
+    bool utc = str_eqc(q->time_zone, "+00:00") || str_eqc(q->time_zone, "UTC");
+    const Collation *client = charset_by_collation_id(flavor, q->charset_client);
+    uint32_t version = ddl_server_version(e->server_version);
+    utc_text(e->timestamp, out->now, sizeof out->now);
+    out->parse = (DdlContext){.flavor = flavor,
+                              .version = version,
+                              .charset = client ? client->charset->name : (Str){0},
+                              .modes = q->has_sql_mode ? stmt_modes(q->sql_mode) : 0,
+                              .default_schema = q->schema};
+    out->apply = (ApplyContext){.flavor = flavor,
+                                .version = version,
+                                .sql_mode = q->has_sql_mode ? q->sql_mode : 0,
+                                .now_utc = str_of(out->now),
+                                .now_local = utc ? str_of(out->now) : (Str){0},
+                                .text = q->sql};
+}
+
+bool ddl_look(Flavor flavor, const DdlEvent *e, DdlLook *out)
+{
+    Arena arena = {0};
+    DdlStmt *stmt;
+    DdlReading read;
+    Err ignored = {0};
+    ddl_read_event(flavor, e, &read);
+    bool ok = ddl_parse(e->query->sql, &read.parse, &arena, &stmt, &ignored);
+    *out = (DdlLook){0};
+    if (ok)
+        *out = (DdlLook){.conditional = stmt->if_exists || stmt->if_not_exists || stmt->replace,
+                         .by_others = stmt->like || stmt->as_select};
+    err_clear(&ignored);
+    arena_done(&arena);
+    return ok;
+}
+
 bool ddl_make_step(Flavor flavor, const TableSchema *before, TableName name, const DdlEvent *e,
                    SchemaStep **out, LockStepKind *kind, Err *err)
 {
@@ -84,26 +121,12 @@ bool ddl_make_step(Flavor flavor, const TableSchema *before, TableName name, con
     DdlStmt *stmt;
     TableSchema *after = NULL;
     SchemaStep *step = NULL;
-    char now[32];
     const QueryEvent *q = e->query;
-    bool utc = str_eqc(q->time_zone, "+00:00") || str_eqc(q->time_zone, "UTC");
-    const Collation *client = charset_by_collation_id(flavor, q->charset_client);
-    uint32_t version = ddl_server_version(e->server_version);
-    DdlContext parse = {.flavor = flavor,
-                        .version = version,
-                        .charset = client ? client->charset->name : (Str){0},
-                        .modes = q->has_sql_mode ? stmt_modes(q->sql_mode) : 0,
-                        .default_schema = q->schema};
+    DdlReading read;
     *out = NULL;
-    utc_text(e->timestamp, now, sizeof now);
-    ApplyContext apply = {.flavor = flavor,
-                          .version = version,
-                          .sql_mode = q->has_sql_mode ? q->sql_mode : 0,
-                          .now_utc = str_of(now),
-                          .now_local = utc ? str_of(now) : (Str){0},
-                          .text = q->sql};
-    bool ok = ddl_parse(q->sql, &parse, &arena, &stmt, err) &&
-              schema_apply(before, stmt, &apply, &after, &step, err);
+    ddl_read_event(flavor, e, &read);
+    bool ok = ddl_parse(q->sql, &read.parse, &arena, &stmt, err) &&
+              schema_apply(before, stmt, &read.apply, &after, &step, err);
     if (ok && step) {
         *kind = kind_of(stmt, step);
         ok = refuse_renames(stmt, step, err) && (*out = own_step(step, err)) != NULL;

@@ -296,17 +296,38 @@ static bool refuse(const DdlEvent *e, const char *remedy, Err *err)
                           STR_ARG(e->query->sql));
 }
 
+/* What a statement makes; *out NULL: nothing. */
+static bool made_as(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out, Err *err)
+{
+    Flavor flavor = d->p->streams[stream].flavor;
+    SchemaStep *step;
+    LockStepKind kind;
+    DdlLook look;
+    *out = NULL;
+    if (ddl_look(flavor, e, &look) && look.by_others) {
+        StreamPoint after;
+        point_copy(&after, e->point);
+        add_kept(&after, &e->id);
+        bool ok = catalog_made_table(d->p->catalog, ddl_source(d, stream), name, &after, out, err);
+        point_done(&after);
+        return ok;
+    }
+    if (!ddl_make_step(flavor, NULL, name, e, &step, &kind, err)) return false;
+    if (step && step->after) *out = schema_copy(step->after);
+    step_free(step);
+    return true;
+}
+
 /* A table that is made: it belongs to its target from here on, with this definition. */
 static bool new_table(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, Err *err)
 {
-    SchemaStep *step;
-    LockStepKind kind;
+    TableSchema *made;
     CatalogMemberInfo info;
     if (ddl_kind(d, stream) == DDL_CATCH_UP) return true;
-    if (!ddl_make_step(d->p->streams[stream].flavor, NULL, name, e, &step, &kind, err)) return false;
-    if (!step) return true;
-    bool ok = catalog_new_member(d->p->catalog, stream, name, step->after, &info, err);
-    step_free(step);
+    if (!made_as(d, stream, name, e, &made, err)) return false;
+    if (!made) return true;
+    bool ok = catalog_new_member(d->p->catalog, stream, name, made, &info, err);
+    schema_free(made);
     if (!ok) return false;
     pthread_mutex_lock(&d->mutex);
     DdlMember *m = ddl_know_member(d, info.member, info.number, info.first, info.target);
@@ -325,6 +346,16 @@ static bool is_gone(Ddl *d, const CatalogMemberInfo *info)
     return gone;
 }
 
+/* A table of which nobody knows what it looks like here: CREATE TABLE says it, and one that DROP … IF EXISTS
+ * may have dropped has none. */
+static bool is_clear(Ddl *d, uint32_t stream, const DdlEvent *e, bool create)
+{
+    DdlLook look;
+    bool drop = strncmp(e->what, "DROP TABLE", 10) == 0;
+    return ddl_look(d->p->streams[stream].flavor, e, &look) &&
+           (create ? !look.conditional : drop && look.conditional);
+}
+
 bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
 {
     uint32_t source = ddl_source(d, stream);
@@ -340,6 +371,8 @@ bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
         TableName name = e->tables[i];
         if (!catalog_routed(catalog, source, name)) continue;
         bool known = catalog_find_member(catalog, source, name, &info);
+        if (catalog_is_unknown(catalog, source, name) && !is_clear(d, stream, e, create))
+            return catalog_unknown(catalog, source, name, e->point, err);
         if (create && !known && !new_table(d, stream, name, e, err)) return false;
         if (create && known && !is_gone(d, &info)) continue; /* IF NOT EXISTS, or read again */
         if (!known) continue;

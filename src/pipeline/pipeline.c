@@ -24,9 +24,15 @@ enum {
 
 /* -- hooks: merge to sources and appliers -- */
 
-static bool hook_resolve(void *ctx, uint32_t source, const TableMap *map, const Binding **binding, Err *err)
+static bool hook_resolve(void *ctx, uint32_t stream, const TableMap *map, const Binding **binding, Err *err)
 {
-    return catalog_resolve(((Pipeline *)ctx)->catalog, source, map, binding, err);
+    Pipeline *p = ctx;
+    SourceStatus s;
+    source_status(p->streams[stream].source, &s);
+    bool ok = catalog_resolve(p->catalog, stream, map, &s.read, binding, err);
+    point_done(&s.read);
+    err_clear(&s.error);
+    return ok;
 }
 /* A catch-up stream reads the tables of its source. */
 static uint32_t source_of(const Pipeline *p, uint32_t stream)

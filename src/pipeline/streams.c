@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "db/xa_recover.h"
 #include "pipeline/pipeline_impl.h"
 #include "base/poison.h"
 
@@ -62,105 +61,14 @@ bool stream_connect(StreamCtl *c, Conn **out, Err *err)
     return ok;
 }
 
-/* MariaDB can say which GTIDs stand before a file position. */
-static bool gtids_of_position(StreamCtl *c, Conn *conn, StreamPoint *at, Err *err)
-{
-    if (at->flavor != FLAVOR_MARIADB)
-        return err_set_remedy(err, ERR_CONFIG_VALUE, "give binlog-gtid in meta, or leave enable-gtid off",
-                              "source %s: enable-gtid is on, but the start is a file position", c->id);
-    StrBuf sql = {0};
-    char *text = NULL;
-    sb_c(&sql, "SELECT BINLOG_GTID_POS(");
-    sb_quoted(&sql, str_of(at->file));
-    sb_printf(&sql, ", %llu)", (unsigned long long)at->pos);
-    bool ok = conn_scalar(conn, sb_view(&sql), &text, err);
-    if (ok && !text)
-        ok = err_set(err, ERR_SOURCE_PURGED, "source %s: the server does not know position %s:%llu", c->id,
-                     at->file, (unsigned long long)at->pos);
-    if (ok) ok = gtidset_parse(at->flavor, str_of(text), &at->gtids, err);
-    free(text);
-    sb_done(&sql);
-    return ok;
-}
-
-/* Nothing is prepared on the server. One that may not be asked passes: should there be something, the stream
- * stops at its XA COMMIT (and `check` names the privilege). */
-static bool no_xa_open(StreamCtl *c, Conn *conn, Err *err)
-{
-    PreparedXids p;
-    if (!xa_recover(conn, &p, err)) {
-        if (err->code != ERR_DB_ACCESS_DENIED) return err_wrap(err, "source %s", c->id);
-        err_clear(err);
-        return true;
-    }
-    size_t n = p.n;
-    if (n)
-        err_set(err, ERR_SOURCE_XA_OPEN, "source %s: %zu prepared, one of them " STR_FMT, c->id, n,
-                STR_ARG(p.xids[0]));
-    xa_recover_done(&p);
-    return n == 0;
-}
-
-/* The server's present end, with no XA transaction prepared before it and ended behind it: its rows would
- * stand in front of the stream, and the copy could not tell whether it has them. Where XA transactions come
- * and go, there is soon a moment without any. */
-static bool present_point(StreamCtl *c, Conn *conn, Flavor flavor, StreamPoint *out, Err *err)
-{
-    enum { TRIES = 20 };
-    for (unsigned i = 0;; i++) {
-        bool ok = no_xa_open(c, conn, err) && server_current_point(conn, flavor, out, err) &&
-                  no_xa_open(c, conn, err);
-        if (ok || err->code != ERR_SOURCE_XA_OPEN || i == TRIES) return ok;
-        err_clear(err);
-        point_done(out);
-        *out = (StreamPoint){0};
-    }
-}
-
-/* Where the task file says the stream begins; the server's present end when it does not. */
-static bool first_point(StreamCtl *c, StreamPoint *out, Err *err)
-{
-    /* With a copy of the rows there is only one start: now. As in DM, meta counts in mode incremental alone.
-     */
-    static const StartPoint now = {0};
-    const StartPoint *start = c->load ? &now : &c->config->start;
-    Conn *conn = NULL;
-    Flavor flavor = FLAVOR_UNKNOWN;
-    *out = (StreamPoint){0};
-    if (!stream_connect(c, &conn, err)) return false;
-    bool ok = server_detect_flavor(conn, &flavor, err);
-    if (ok && c->config->flavor != FLAVOR_UNKNOWN && flavor != c->config->flavor)
-        ok = err_set(err, ERR_CONFIG_VALUE, "source %s: flavor says %s, the server is %s", c->id,
-                     flavor_name(c->config->flavor), flavor_name(flavor));
-    if (ok && !start->set) {
-        ok = present_point(c, conn, flavor, out, err);
-        if (ok && !c->config->enable_gtid) {
-            gtidset_free(out->gtids);
-            out->gtids = NULL;
-        }
-    } else if (ok) {
-        out->flavor = flavor;
-        if (start->binlog_name.len) point_set_file(out, start->binlog_name, start->binlog_pos);
-        if (c->config->enable_gtid && start->binlog_gtid.len)
-            ok = gtidset_parse(flavor, start->binlog_gtid, &out->gtids, err) ||
-                 err_wrap(err, "source %s", c->id);
-        else if (c->config->enable_gtid)
-            ok = gtids_of_position(c, conn, out, err);
-        ok = ok && server_identity(conn, flavor, &out->server, err);
-    }
-    if (ok && c->config->enable_gtid && !out->gtids) out->gtids = gtidset_new(flavor);
-    conn_close(conn);
-    return ok;
-}
-
 static bool write_first_floor(Pipeline *p, StreamCtl *c, Err *err)
 {
-    StreamPoint at;
-    if (!first_point(c, &at, err)) {
-        point_done(&at);
-        return false;
-    }
-    c->has_floor = checkpoint_first_floor(p, str_of(c->id), &at, err);
+    StreamPoint at = {0};
+    Conn *conn = NULL;
+    if (!stream_connect(c, &conn, err)) return false;
+    bool ok = catalog_start_point(p->catalog, c->index, conn, &at, err);
+    conn_close(conn);
+    c->has_floor = ok && checkpoint_first_floor(p, str_of(c->id), &at, err);
     point_done(&at);
     return c->has_floor;
 }

@@ -157,7 +157,7 @@ static bool gtid_event(Assembler *a, const FormatDescription *fmt, const RawEven
         return err_set_remedy(err, ERR_SOURCE_SETTING,
                               "set gtid_mode=ON on the source, or follow it by file:position",
                               "a transaction without GTID in a stream that is followed by GTID");
-    if (!e.anonymous && !check_gtid(a, &e.gtid, err)) return false;
+    if (!e.anonymous && !a->opts.only_statements && !check_gtid(a, &e.gtid, err)) return false;
     bool maria = ev->header.type == EVENT_MARIADB_GTID;
     group_begin(a, maria && !e.standalone ? GROUP_OPEN : GROUP_GTID);
     a->group.has_gtid = !e.anonymous;
@@ -225,9 +225,29 @@ static void format_event(Assembler *a, const RawEvent *ev)
     group_drop(a);
 }
 
+/* All that who looks for statements alone has to see. */
+static bool is_statement_event(const RawEvent *ev)
+{
+    switch ((EventType)ev->header.type) {
+    case EVENT_QUERY:
+    case EVENT_QUERY_COMPRESSED:
+    case EVENT_EXECUTE_LOAD_QUERY:
+    case EVENT_XID:
+    case EVENT_GTID:
+    case EVENT_ANONYMOUS_GTID:
+    case EVENT_GTID_TAGGED:
+    case EVENT_MARIADB_GTID:
+    case EVENT_XA_PREPARE:
+    case EVENT_FORMAT_DESCRIPTION:
+    case EVENT_TRANSACTION_PAYLOAD: return true;
+    default: return false;
+    }
+}
+
 /* Every type has its line: the compiler asks for a new one when the table of types grows. */
 bool assemble_switch(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
 {
+    if (a->opts.only_statements && !is_statement_event(ev)) return true;
     switch ((EventType)ev->header.type) {
     case EVENT_TABLE_MAP: return assemble_table_map(a, fmt, ev, err);
     case EVENT_WRITE_ROWS_V0:

@@ -88,6 +88,8 @@ typedef struct AssembleOpts {
     const char *server;    /* identity of the connected server, for positions' identities */
     Flavor flavor;
     bool use_gtid;             /* identities by GTID; false: file:end position */
+    bool only_statements;      /* for looking through a stretch: rows, XA and statement-format changes are
+                                  passed over, and what may change routed tables only tells hooks.ddl */
     const AppliedSet *applied; /* NULL: nothing above the floor is done */
     const char *spill_dir;
     uint64_t spill_bytes, split_rows;

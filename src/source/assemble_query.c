@@ -92,8 +92,9 @@ static TxnId own_id(const Stmt *s)
                    .server = a->server_interned};
 }
 
-/* Somebody follows schema changes: what it does to routed tables is theirs to say. */
-static bool follow_ddl(Stmt *s, bool of_database, Err *err)
+/* Somebody follows schema changes: what it does to routed tables is theirs to say. hit: what is known is the
+ * one name that was found. */
+static bool follow(Stmt *s, bool of_database, bool hit, Err *err)
 {
     const AssembleHooks *h = &s->a->opts.hooks;
     DdlEvent e = {.query = s->q,
@@ -102,10 +103,15 @@ static bool follow_ddl(Stmt *s, bool of_database, Err *err)
                   .timestamp = s->ev->header.timestamp,
                   .server_version = s->fmt->server_version,
                   .what = s->scan.what,
-                  .tables = s->scan.tables,
-                  .n_tables = s->scan.n_tables,
+                  .tables = hit ? &s->hit : s->scan.tables,
+                  .n_tables = hit ? 1 : s->scan.n_tables,
                   .of_database = of_database};
     return h->ddl(h->ctx, s->a->opts.source, &e, err);
+}
+
+static bool follow_ddl(Stmt *s, bool of_database, Err *err)
+{
+    return follow(s, of_database, false, err);
 }
 
 static bool tables_policy(Stmt *s, Err *err)
@@ -115,7 +121,7 @@ static bool tables_policy(Stmt *s, Err *err)
     const AssembleHooks *h = &s->a->opts.hooks;
     for (size_t i = 0; i < n; i++) {
         if (!table_routed(s, s->scan.tables[i])) continue;
-        if (h->ddl && !s->odd_charset) return follow_ddl(s, false, err);
+        if (h->ddl && (!s->odd_charset || s->a->opts.only_statements)) return follow_ddl(s, false, err);
         /* A table cannot have gone without a DROP or RENAME, which stops: so it is made here, empty, or
          * nothing happens. Its definition is looked at when its first rows come. */
         if (s->scan.action != STMT_ACTION_CREATE || strcmp(s->scan.what, "CREATE TABLE") != 0)
@@ -148,11 +154,11 @@ static bool unknown_policy(Stmt *s, Err *err)
     Str sql = s->q->sql, schema = s->q->schema;
     if (s->scan.unreadable && schema_routed(s, schema)) {
         s->hit = (TableName){.schema = schema};
-        return refuse_ddl(s, err);
+        return s->a->opts.only_statements ? follow(s, true, true, err) : refuse_ddl(s, err);
     }
     if (!stmt_each_name(sql, schema, false, name_passes, s) ||
         (s->scan.unreadable && !stmt_each_name(sql, schema, true, name_passes, s)))
-        return refuse_ddl(s, err);
+        return s->a->opts.only_statements ? follow(s, false, true, err) : refuse_ddl(s, err);
     assemble_note(s->a, "a statement that is not understood names no routed table", shown(s->q->sql));
     return true;
 }
@@ -174,6 +180,7 @@ static bool qualified_passes(void *ctx, TableName name, bool qualified)
 static bool dml_policy(Stmt *s, Err *err)
 {
     Str text = shown(s->q->sql);
+    if (s->a->opts.only_statements) return true; /* no definition is changed by it */
     if (s->scan.n_tables == 1 && is_system_schema(s->scan.tables[0].schema)) return true;
     if (schema_routed(s, s->q->schema)) {
         return err_set(err, ERR_SOURCE_STATEMENT, "in database `" STR_FMT "`: " STR_FMT,

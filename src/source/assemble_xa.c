@@ -132,6 +132,7 @@ static void note_step(Assembler *a, XaStep step, Str xid)
 
 bool xa_start(Assembler *a, Err *err)
 {
+    if (a->opts.only_statements) return true;
     if (!ready(a, err)) return false;
     a->group.xa = true;
     return xa_begin(a->xa, err);
@@ -171,6 +172,7 @@ bool assemble_xa_prepare(Assembler *a, const FormatDescription *fmt, const RawEv
     StrBuf xid CLEANUP(sb_done) = {0};
     bool one_phase;
     if (!event_xa_prepare(ev->body, &one_phase, &xid, err)) return false;
+    if (a->opts.only_statements) return group_commit(a, ev, err);
     if (!a->group.xa)
         return err_set(err, ERR_SOURCE_PROTOCOL, "XA PREPARE of %s, of which no XA START was read", xid.ptr);
     if (one_phase) return commit_own(a, fmt, ev, err);
@@ -225,6 +227,10 @@ bool assemble_xa_statement(Assembler *a, const FormatDescription *fmt, const Raw
     XaVerb verb = parse_statement(sql, &xid);
     if (verb == XA_OTHER)
         return err_set(err, ERR_SOURCE_XA, "a statement that cannot be read: " STR_FMT, STR_ARG(sql));
+    if (a->opts.only_statements) {
+        group_begin(a, GROUP_OPEN);
+        return verb == XA_START || verb == XA_END || group_commit(a, ev, err);
+    }
     if (!ready(a, err)) return false;
     switch (verb) {
     case XA_START:
