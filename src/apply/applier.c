@@ -68,12 +68,12 @@ static bool is_harmless(Str number)
 }
 
 /* In strict mode a row that is stored as it is raises no warning: any other one refuses the statement. */
-static bool check_warnings(Applier *a, unsigned warnings, Err *err)
+static bool check_warnings(Conn *c, unsigned warnings, Err *err)
 {
     if (!warnings) return true;
     Rows rows = {0};
     unsigned seen = 0;
-    if (!conn_query(a->conn, STR("SHOW WARNINGS"), &rows, err)) return false;
+    if (!conn_query(c, STR("SHOW WARNINGS"), &rows, err)) return false;
     for (Str v[3]; rows_next(&rows, v); seen++)
         if (!is_harmless(v[1]))
             err_set(err, ERR_DB_VALUE,
@@ -94,7 +94,12 @@ bool applier_fits_packet(const Applier *a, size_t bytes, Err *err)
 
 bool applier_check_rows(Applier *a, uint64_t expected, uint64_t affected, unsigned warnings, Err *err)
 {
-    if (!check_warnings(a, warnings, err)) return false;
+    return applier_check_answer(a->conn, expected, affected, warnings, err);
+}
+
+bool applier_check_answer(Conn *c, uint64_t expected, uint64_t affected, unsigned warnings, Err *err)
+{
+    if (!check_warnings(c, warnings, err)) return false;
     if (affected == expected) return true;
     if (affected > expected)
         return err_set(err, ERR_APPLY_TARGET,
@@ -265,7 +270,7 @@ static bool send(Applier *a, SqlStatement *s, Err *err)
         unsigned warnings = 0;
         atomic_fetch_add(&a->n_statements, 1);
         if (!conn_exec_warn(a->conn, sb_view(&s->sql), NULL, &warnings, err)) return false;
-        return check_warnings(a, warnings, err);
+        return check_warnings(a->conn, warnings, err);
     }
     return applier_exec_rows(a, sb_view(&s->sql), rows, err);
 }
@@ -334,7 +339,7 @@ static bool send_updates(Applier *a, size_t n, Err *err)
     atomic_fetch_add(&a->n_statements, n);
     if (!conn_exec_multi(a->conn, sb_view(&a->text), affected, UPDATES_A_TRIP, &done, &warnings, err))
         return false;
-    if (!check_warnings(a, warnings, err)) return false;
+    if (!check_warnings(a->conn, warnings, err)) return false;
     for (size_t i = 0; i < done; i++)
         if (affected[i] != 1)
             return err_set(err, ERR_APPLY_MISSED, "a statement met %llu rows",

@@ -67,6 +67,9 @@ NODISCARD bool applier_fits_packet(const Applier *a, size_t bytes, Err *err);
 /* What a statement of `expected` rows has come to: warnings and counts as for applier_exec_rows. */
 NODISCARD bool applier_check_rows(Applier *a, uint64_t expected, uint64_t affected, unsigned warnings,
                                   Err *err);
+/* The same of any connection's statement. */
+NODISCARD bool applier_check_answer(Conn *c, uint64_t expected, uint64_t affected, unsigned warnings,
+                                    Err *err);
 /* Connects when needed and opens the fenced transaction. */
 NODISCARD bool applier_begin(Applier *a, Err *err);
 /* Writes the applied row for these and commits. On success commit_seq has moved. */

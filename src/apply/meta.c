@@ -49,6 +49,12 @@ static const struct {
     {"sm_parked",
      "task VARCHAR(128) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL,"
      " parked_table VARCHAR(64) NOT NULL, PRIMARY KEY (task, target_schema, target_table)"},
+    {"sm_decision",
+     "task VARCHAR(128) NOT NULL, n BIGINT UNSIGNED NOT NULL, target_schema VARCHAR(64) NOT NULL,"
+     " target_table VARCHAR(64) NOT NULL, decision VARCHAR(10) NOT NULL, about BIGINT UNSIGNED NOT NULL,"
+     " source VARCHAR(64) NOT NULL, source_schema VARCHAR(64) NOT NULL, source_table VARCHAR(64) NOT NULL,"
+     " renames LONGTEXT NOT NULL, decided_by VARCHAR(255) NOT NULL, decided DATETIME NOT NULL,"
+     " PRIMARY KEY (task, n)"},
     {"sm_missed",
      "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, task VARCHAR(128) NOT NULL,"
      " stream VARCHAR(64) NOT NULL, source_transaction VARCHAR(255) NOT NULL, row_no BIGINT UNSIGNED NOT "

@@ -5,7 +5,8 @@
  * outcome sm_floor     one row a stream: everything up to here is done, and the counters of exactly that
  *   sm_chunk     one row a chunk of copied rows: its range, and the point its rows are true to
  *   sm_ddl       one row a statement that changes a target: the journal of target_ddl.h
- *   sm_parked    one row a target with on-collision: conflict-table: where its parked rows stand
+ *   sm_parked    one row a target with another on-collision than stop: where its parked rows stand
+ *   sm_decision  one row a decision of an operator about a parked row: what, by whom, when
  *   sm_missed    UPDATEs and DELETEs that met no row (on-missing-row: record), with both images
  * Functions take a session from session_open; one thread each. */
 #ifndef SM_APPLY_META_H

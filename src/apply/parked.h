@@ -1,20 +1,23 @@
-/* Rows that lost a collision: on-collision: conflict-table.
+/* Rows that lost a collision: on-collision: conflict-table, keep-first, keep-newest.
  *
- * Each target under this policy has a table beside it in the meta schema with the same columns, without its
- * unique keys: what stands there is parked. sm_parked says which table belongs to which target. The
- * bookkeeping columns are sm_id, sm_source, sm_schema, sm_table (whose row it is) and sm_since.
+ * Each target under these policies has a table beside it in the meta schema with the same columns, without
+ * its unique keys: what stands there is parked. sm_parked says which table belongs to which target. The
+ * bookkeeping columns are sm_id, sm_source, sm_schema, sm_table (whose row it is), sm_since, and what an
+ * operator has decided about it: sm_decided (number), sm_pinned, sm_renamed. A second table has two rows for
+ * each decision in force (sm_side): the keys of its row as the shard has them, and as they are written; it is
+ * the first one's name with sm_decided_ for sm_parked_.
  *
  * What holds whenever a transaction has committed:
  *  - every row of every shard stands in the target or is parked, never both;
- *  - a parked row shares a unique key with a row of the target that belongs to a shard of lower rank.
- * Rank is the order of the sources in the task, then the shard table's name. So who is in the target depends
- * on what the shards hold, not on what arrived first: by induction over the ranks, a row is in the target
- * exactly when no row of lower rank that is in the target shares a key with it.
+ *  - a parked row shares a unique key with a row of the target of lower rank (parked_rank.h).
+ * So who is in the target depends on what the shards hold and what operators have decided, not on what
+ * arrived first: by induction over the ranks, a row is in the target exactly when no row of lower rank that
+ * is in the target shares a key with it.
  *
  * How it holds while appliers run side by side:
- *  - A transaction that takes a row of the target away, or changes its keys, looks for rows parked on these
- * keys and settles them in itself, lowest rank first. What settling puts in may put others out; those have a
- * higher rank, so it ends.
+ *  - A transaction that takes a row of the target away, or changes its keys or rank, looks for rows parked on
+ * these keys and settles them in itself, lowest rank first. What settling puts in may put others out; those
+ * have a higher rank, so it ends.
  *  - Whoever decides that a row stays parked holds a lock on the row that keeps it out. Whoever takes a row
  * away looks for parked rows after that. One of the two waits for the other (or a deadlock makes one try
  * again).
@@ -24,7 +27,10 @@
  * at.
  *  - A batch looks for parked rows behind its last statement and before its COMMIT, when it has freed keys.
  * Until a row has been parked for the first time it need not look: the first one shares its key, and so its
- * place in the order, with the row that it lost to. */
+ * place in the order, with the row that it lost to.
+ *  - While there are decisions, it looks whether one of its rows has a key of a decided row, on either side:
+ * the shard's, then the row stands under another one; the written one, then another row of the shard may have
+ * been met. */
 #ifndef SM_APPLY_PARKED_H
 #define SM_APPLY_PARKED_H
 
@@ -42,19 +48,30 @@ typedef struct ParkedWorld {
     void *ctx;
 } ParkedWorld;
 
-/* Lives as long as its target. Immutable but for the last three. */
+/* The bookkeeping columns of a parked row. */
+#define PARKED_BOOKKEEPING "sm_id,sm_source,sm_schema,sm_table,sm_since,sm_decided,sm_pinned,sm_renamed"
+
+/* Lives as long as its target. Immutable but for the last four. */
 typedef struct ParkedTarget ParkedTarget;
 struct ParkedTarget {
     Arena arena;
     const Target *target;
     ParkedWorld world;
     Str table;            /* `meta`.`sm_parked_…` */
+    Str decided_table;    /* `meta`.`sm_decided_…` */
     Str columns;          /* `a`,`b`: all columns of the target that are written */
     Str prefixed;         /* t.`a`,t.`b` */
     uint32_t *provenance; /* columns of the target */
     uint32_t n_provenance;
     Str provenance_list; /* t.`shard` */
-    _Atomic bool ever;   /* there is, or was in this run, a parked row; set before the first one is */
+    uint32_t
+        *key_columns; /* columns of unique keys that a decision may rename: no provenance, not computed */
+    uint32_t n_key_columns;
+    uint32_t order_column;  /* whose values rank the rows; NO_COLUMN: the shards' order alone */
+    bool newest_wins;       /* the highest value of it, not the lowest */
+    Str order_value;        /* t.`updated_at`, or NULL */
+    _Atomic bool decisions; /* there are, or were in this run; set before the first one is written */
+    _Atomic bool ever;      /* there is, or was in this run, a parked row; set before the first one is */
     _Atomic uint64_t next_id;
     _Atomic int64_t n_rows; /* parked now, as committed */
 };
@@ -64,6 +81,8 @@ typedef struct ParkedOpts {
     const Target *target;
     const Str *provenance; /* names of the target's columns */
     uint32_t n_provenance;
+    Str order_column; /* name; empty: the shards' order alone */
+    bool newest_wins;
     ParkedWorld world;
 } ParkedOpts;
 
@@ -74,6 +93,50 @@ NODISCARD bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *opts, Pa
 void parked_free(ParkedTarget *p);
 /* Reads what is parked: once this process alone writes there. */
 NODISCARD bool parked_load(Conn *c, ParkedTarget *p, Err *err);
+
+/* -- what operators decide (docs/adr/0031) -- */
+
+typedef enum ParkedVerb {
+    PARKED_KEEP,   /* the parked row takes its keys and keeps them */
+    PARKED_SWAP,   /* the same, against an earlier decision for the row in its place */
+    PARKED_RENAME, /* it gets other keys in the target */
+    PARKED_UNDO,   /* a decision ends */
+} ParkedVerb;
+/* "keep", … False: no such verb. */
+bool parked_verb_of(Str name, ParkedVerb *out);
+
+typedef struct ParkedRename {
+    Str column, value; /* of the target; as text */
+} ParkedRename;
+
+typedef struct ParkedDecision {
+    ParkedVerb verb;
+    uint64_t id; /* of the parked row; PARKED_UNDO: the decision's number */
+    const ParkedRename *renames;
+    size_t n_renames;
+    Str by;
+    bool preview; /* rolled back: what would happen */
+} ParkedDecision;
+
+typedef struct ParkedDecideOpts {
+    const MetaTask *meta;
+    uint64_t epoch;
+    ParkedTarget *parked;
+    ParkedDecision decision;
+} ParkedDecideOpts;
+
+typedef struct ParkedOutcome {
+    uint64_t number; /* 0: it did not come so far */
+    int64_t rows;    /* parked more than before */
+} ParkedOutcome;
+
+/* Decides in one transaction of its own, beside the appliers. words: what it does. ERR_PARKED_DECISION: it
+ * cannot hold, or does not apply; ERR_DB_RETRY: another try may pass; ERR_DB_LOST with a number: the commit's
+ * outcome is not known, ask parked_was_decided on a new connection. Blocks. One at a time. */
+NODISCARD bool parked_decide(Conn *c, const Dialect *d, const ParkedDecideOpts *o, ParkedOutcome *out,
+                             StrBuf *words, Err *err);
+NODISCARD bool parked_was_decided(Conn *c, const Dialect *d, const ParkedDecideOpts *o,
+                                  const ParkedOutcome *outcome, bool *yes, Err *err);
 
 /* How many rows are parked beside a target, whoever runs; 0 where the task parks none. */
 NODISCARD bool parked_count(Conn *c, const MetaTask *m, TableName target, uint64_t *n, Err *err);

@@ -1,15 +1,18 @@
 /* The table beside a target. */
 #include <stdlib.h>
 #include "apply/meta_sql.h"
-#include "apply/parked.h"
+#include "apply/parked_impl.h"
+#include "base/clock.h"
 #include "db/schema_read.h"
 #include "track/schema_json.h"
 #include "base/poison.h"
 
+#define BEGAN_MS INT64_C(1767225600000) /* 2026-01-01 */
+
 static bool refuse(const Target *t, const char *why, const char *remedy, Err *err)
 {
     return err_set_remedy(err, ERR_NOT_SUPPORTED, remedy,
-                          "target " STR_FMT ": on-collision: conflict-table: %s", STR_ARG(t->sql_name), why);
+                          "target " STR_FMT ": on-collision other than stop: %s", STR_ARG(t->sql_name), why);
 }
 
 /* Rows are compared by the server's own equality of columns, and wait for keys of whole columns. */
@@ -41,30 +44,36 @@ static ColumnDef own_column(const char *name, const char *data_type, const char 
     return c;
 }
 
+/* What stands beside a target: two tables, told apart by their own columns and keys. */
+typedef struct Beside {
+    const ColumnDef *own;
+    uint32_t n_own;
+    uint32_t primary;  /* the first so many of them are the primary key */
+    uint32_t index_on; /* this one has an index; NO_COLUMN: none */
+} Beside;
+
 /* The target's columns and its unique keys as ordinary indexes, then the bookkeeping. */
-static bool create_table(Conn *c, const Dialect *d, const Target *t, TableName name, Err *err)
+static bool create_table(Conn *c, const Dialect *d, const Target *t, const Beside *b, TableName name,
+                         Err *err)
 {
-    enum { OWN = 5 };
-    const ColumnDef own[OWN] = {own_column("sm_id", "bigint", "bigint unsigned", 0),
-                                own_column("sm_source", "varchar", "varchar(64)", 64),
-                                own_column("sm_schema", "varchar", "varchar(64)", 64),
-                                own_column("sm_table", "varchar", "varchar(64)", 64),
-                                own_column("sm_since", "datetime", "datetime", 0)};
     TableSchema *s = schema_copy(t->schema);
-    ColumnDef *columns = arena_array(&s->arena, ColumnDef, s->n_columns + OWN);
-    KeyDef *keys = arena_array(&s->arena, KeyDef, s->n_keys + 1);
-    KeyPart *id = arena_new(&s->arena, KeyPart);
+    ColumnDef *columns = arena_array(&s->arena, ColumnDef, s->n_columns + b->n_own);
+    KeyDef *keys = arena_array(&s->arena, KeyDef, s->n_keys + 2);
+    KeyPart *parts = arena_array(&s->arena, KeyPart, b->n_own);
     uint32_t n_keys = 0;
     memcpy(columns, s->columns, s->n_columns * sizeof *columns);
-    memcpy(columns + s->n_columns, own, sizeof own);
-    columns[s->n_columns].is_unsigned = true;
-    id->column = s->n_columns;
+    memcpy(columns + s->n_columns, b->own, b->n_own * sizeof *columns);
+    for (uint32_t i = 0; i < b->n_own; i++)
+        parts[i].column = s->n_columns + i;
     keys[n_keys++] = (KeyDef){.name = STR("PRIMARY"),
                               .primary = true,
                               .unique = true,
                               .index_type = STR("BTREE"),
-                              .parts = id,
-                              .n_parts = 1};
+                              .parts = parts,
+                              .n_parts = b->primary};
+    if (b->index_on != NO_COLUMN)
+        keys[n_keys++] = (KeyDef){
+            .name = STR("sm_own"), .index_type = STR("BTREE"), .parts = parts + b->index_on, .n_parts = 1};
     for (uint32_t k = 0; k < s->n_keys; k++) {
         if (!s->keys[k].unique) continue;
         keys[n_keys] = s->keys[k];
@@ -73,7 +82,7 @@ static bool create_table(Conn *c, const Dialect *d, const Target *t, TableName n
         n_keys++;
     }
     s->columns = columns;
-    s->n_columns += OWN;
+    s->n_columns += b->n_own;
     s->keys = keys;
     s->n_keys = n_keys;
     s->n_checks = 0;
@@ -90,6 +99,12 @@ static bool create_table(Conn *c, const Dialect *d, const Target *t, TableName n
 
 static bool same_columns(const Target *t, const TableSchema *parked, Err *err)
 {
+    if (schema_column(parked, STR("sm_decided")) == UINT32_MAX &&
+        schema_column(parked, STR("sm_side")) == UINT32_MAX)
+        return err_set_remedy(err, ERR_NOT_SUPPORTED, "drop it when it is empty; it is made anew",
+                              "table " STR_FMT "." STR_FMT
+                              ", where losers of collisions are parked, was made by an earlier version",
+                              STR_ARG(parked->name.schema), STR_ARG(parked->name.table));
     for (uint32_t i = 0; i < t->schema->n_columns; i++) {
         const ColumnDef *a = &t->schema->columns[i];
         uint32_t at = schema_column(parked, a->name);
@@ -167,6 +182,21 @@ static void add_list(StrBuf *out, const char *prefix, Str column)
     sb_ident(out, column);
 }
 
+/* Columns of unique keys that may get another value: no provenance, nothing that the server computes. */
+static void find_key_columns(ParkedTarget *p, const Target *t)
+{
+    const TableSchema *s = t->schema;
+    p->key_columns = arena_array(&p->arena, uint32_t, s->n_columns + 1);
+    for (uint32_t c = 0; c < s->n_columns; c++) {
+        bool in_key = false;
+        for (uint32_t k = 0; k < t->n_keys; k++)
+            for (uint32_t i = 0; parked_counts_key(&t->keys[k]) && i < t->keys[k].n_parts; i++)
+                in_key |= t->keys[k].parts[i].column == c;
+        if (in_key && !s->columns[c].generated && !parked_is_provenance(p, c))
+            p->key_columns[p->n_key_columns++] = c;
+    }
+}
+
 static void column_lists(ParkedTarget *p, const ParkedOpts *o)
 {
     StrBuf plain = {0}, prefixed = {0}, provenance = {0};
@@ -184,9 +214,79 @@ static void column_lists(ParkedTarget *p, const ParkedOpts *o)
     p->columns = arena_str(&p->arena, sb_view(&plain));
     p->prefixed = arena_str(&p->arena, sb_view(&prefixed));
     p->provenance_list = arena_str(&p->arena, sb_view(&provenance));
+    find_key_columns(p, o->target);
     sb_done(&plain);
     sb_done(&prefixed);
     sb_done(&provenance);
+}
+
+/* Whose values rank the rows. */
+static bool order_column(ParkedTarget *p, const ParkedOpts *o, Err *err)
+{
+    p->order_column = NO_COLUMN;
+    p->order_value = STR("NULL");
+    if (!o->order_column.len) return true;
+    uint32_t at = schema_column(o->target->schema, o->order_column);
+    if (at == UINT32_MAX || !parked_can_order(&o->target->schema->columns[at]))
+        return err_set_remedy(err, ERR_KEY_STRATEGY,
+                              "name an integer, DATE, DATETIME or TIMESTAMP column that the shards write",
+                              "target " STR_FMT ": collision-column " STR_FMT " %s",
+                              STR_ARG(o->target->sql_name), STR_ARG(o->order_column),
+                              at == UINT32_MAX ? "is not there" : "has no values that can be ranked");
+    CLEANUP(sb_done) StrBuf value = {0};
+    add_list(&value, "t.", o->target->schema->columns[at].name);
+    p->order_column = at;
+    p->newest_wins = o->newest_wins;
+    p->order_value = arena_str(&p->arena, sb_view(&value));
+    return true;
+}
+
+/* One of the tables beside the target, made when it is not there. */
+static bool open_beside(Conn *c, const Dialect *d, const Target *t, const Beside *b, TableName name, Err *err)
+{
+    TableSchema *there = NULL;
+    bool ok = schema_read(c, name, &there, err);
+    if (ok && !there) ok = create_table(c, d, t, b, name, err) && schema_read(c, name, &there, err);
+    if (ok && !there)
+        ok = err_set(err, ERR_APPLY_META, "table " STR_FMT "." STR_FMT " cannot be read",
+                     STR_ARG(name.schema), STR_ARG(name.table));
+    ok = ok && same_columns(t, there, err);
+    schema_free(there);
+    return ok;
+}
+
+static bool open_tables(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTarget *p, Err *err)
+{
+    CLEANUP(sb_done) StrBuf id = {0};
+    CLEANUP(sb_done) StrBuf text = {0};
+    const ColumnDef parked[] = {own_column("sm_id", "bigint", "bigint unsigned", 0),
+                                own_column("sm_source", "varchar", "varchar(64)", 64),
+                                own_column("sm_schema", "varchar", "varchar(64)", 64),
+                                own_column("sm_table", "varchar", "varchar(64)", 64),
+                                own_column("sm_since", "datetime", "datetime", 0),
+                                own_column("sm_decided", "bigint", "bigint unsigned", 0),
+                                own_column("sm_pinned", "tinyint", "tinyint(1)", 0),
+                                own_column("sm_renamed", "tinyint", "tinyint(1)", 0)};
+    const ColumnDef decided[] = {parked[0], own_column("sm_side", "tinyint", "tinyint(1)", 0),
+                                 parked[1], parked[2],
+                                 parked[3], parked[4],
+                                 parked[6], parked[7]};
+    const Beside beside[] = {{parked, ARRAY_LEN(parked), 1, 5}, {decided, ARRAY_LEN(decided), 2, NO_COLUMN}};
+    const char *const prefixes[] = {"sm_parked_", "sm_decided_"};
+    Str *const names[] = {&p->table, &p->decided_table};
+    sb_str(&id, o->meta->task);
+    sb_ch(&id, '\n');
+    table_name_sql(o->target->name, &id);
+    for (size_t i = 0; i < ARRAY_LEN(beside); i++) {
+        TableName name = {o->meta->schema, arena_printf(&p->arena, "%s%016llx", prefixes[i],
+                                                        (unsigned long long)str_hash(sb_view(&id)))};
+        sb_clear(&text);
+        table_name_sql(name, &text);
+        *names[i] = arena_str(&p->arena, sb_view(&text));
+        if (!open_beside(c, d, o->target, &beside[i], name, err)) return false;
+        if (i == 0 && !register_table(c, o->meta, o->target, name, err)) return false;
+    }
+    return true;
 }
 
 bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTarget **out, Err *err)
@@ -197,27 +297,12 @@ bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTarget **
     for (uint32_t i = 0; i < o->n_provenance; i++)
         if (schema_column(t->schema, o->provenance[i]) == UINT32_MAX)
             return refuse(t, "a provenance column is not there", "see shardmerge route --ddl", err);
-    CLEANUP(sb_done) StrBuf id = {0};
-    sb_str(&id, o->meta->task);
-    sb_ch(&id, '\n');
-    table_name_sql(t->name, &id);
     ParkedTarget *p = mem_zalloc(sizeof *p);
     p->target = t;
     p->world = o->world;
-    TableName name = {o->meta->schema, arena_printf(&p->arena, "sm_parked_%016llx",
-                                                    (unsigned long long)str_hash(sb_view(&id)))};
-    CLEANUP(sb_done) StrBuf table = {0};
-    table_name_sql(name, &table);
-    p->table = arena_str(&p->arena, sb_view(&table));
     column_lists(p, o);
-    TableSchema *there = NULL;
-    bool ok = meta_create(c, o->meta, err) && schema_read(c, name, &there, err);
-    if (ok && !there) ok = create_table(c, d, t, name, err) && schema_read(c, name, &there, err);
-    if (ok && !there)
-        ok = err_set(err, ERR_APPLY_META, "table " STR_FMT " cannot be read", STR_ARG(p->table));
-    ok = ok && same_columns(t, there, err) && register_table(c, o->meta, t, name, err) &&
-         parked_load(c, p, err);
-    schema_free(there);
+    bool ok = order_column(p, o, err) && meta_create(c, o->meta, err) && open_tables(c, d, o, p, err) &&
+              parked_load(c, p, err);
     if (ok)
         *out = p;
     else
@@ -235,15 +320,20 @@ void parked_free(ParkedTarget *p)
 bool parked_load(Conn *c, ParkedTarget *p, Err *err)
 {
     Rows rows = {0};
-    Str v[2];
-    uint64_t n = 0, last = 0;
-    bool ok = conn_queryf(c, &rows, err, "SELECT COUNT(*), COALESCE(MAX(sm_id), 0) FROM " STR_FMT,
-                          STR_ARG(p->table));
-    ok = ok && rows_next(&rows, v) && meta_u64(v[0], &n, err) && meta_u64(v[1], &last, err);
+    Str v[3];
+    uint64_t n = 0, last = 0, decided = 0;
+    bool ok = conn_queryf(c, &rows, err,
+                          "SELECT COUNT(*), COALESCE(MAX(sm_id), 0), (SELECT COUNT(*) FROM " STR_FMT
+                          ") FROM " STR_FMT,
+                          STR_ARG(p->decided_table), STR_ARG(p->table));
+    ok = ok && rows_next(&rows, v) && meta_u64(v[0], &n, err) && meta_u64(v[1], &last, err) &&
+         meta_u64(v[2], &decided, err);
     rows_done(&rows);
     if (!ok) return false;
-    atomic_store(&p->ever, n > 0);
+    atomic_store(&p->decisions, decided > 0);
+    atomic_store(&p->ever, n > 0 || decided > 0);
     atomic_store(&p->n_rows, (int64_t)n);
-    atomic_store(&p->next_id, last + 1);
+    /* No number is given twice: an operator may still name a row that is parked no more. */
+    atomic_store(&p->next_id, MAX(last + 1, (uint64_t)MAX(clock_wall_ms() - BEGAN_MS, (int64_t)0)));
     return true;
 }

@@ -461,6 +461,25 @@ bool rowsql_same_key(const Binding *b, uint32_t k, const RowImage *x, const RowI
     return same;
 }
 
+bool rowsql_changes_column(const Binding *b, uint32_t target_column, const RowImage *before,
+                           const RowImage *after)
+{
+    uint32_t at = 0;
+    while (at < b->n_columns && b->columns[at].target_column != target_column)
+        at++;
+    if (at == b->n_columns) return false; /* the shard has no such column: it is the same in all its rows */
+    Fields fx, fy;
+    fields_of(&fx, b, before);
+    fields_of(&fy, b, after);
+    Field u = fx.all[at], v = fy.all[at];
+    bool same = v.state == FIELD_ABSENT ||
+                (u.state == v.state &&
+                 (u.state != FIELD_VALUE || (u.len == v.len && memcmp(u.ptr, v.ptr, u.len) == 0)));
+    fields_done(&fx);
+    fields_done(&fy);
+    return !same;
+}
+
 bool rowsql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y)
 {
     return b->target->row_key != NO_COLUMN && rowsql_same_key(b, b->target->row_key, x, y);

@@ -61,6 +61,9 @@ NODISCARD bool rowsql_image_json(const Binding *b, const RowImage *image, StrBuf
 /* Do two images of one binding have the same bytes in the columns of the target's key k (or of its row key)?
  * False when they cannot be compared. */
 bool rowsql_same_key(const Binding *b, uint32_t k, const RowImage *x, const RowImage *y);
+/* Does an UPDATE give that column of the target another value? Unsure, as without its old value: true. */
+bool rowsql_changes_column(const Binding *b, uint32_t target_column, const RowImage *before,
+                           const RowImage *after);
 bool rowsql_same_row_key(const Binding *b, const RowImage *x, const RowImage *y);
 /* WHERE condition (without WHERE) that finds rows with the unique key k of the image's row, for looking up
  * the holders of a key: on the target (names of target columns) or on a shard table (shard_names: the

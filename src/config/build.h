@@ -37,6 +37,8 @@ void tls_private_remove(Task *t);
 
 /* key_rules.c: `key`, `extract-*` and `drop-columns` of a routing rule. */
 void key_rule_build(Build *b, const Node *route, RouteRule *out);
+/* key_rules.c: the policy of this name; CONFLICT_STOP for stop and error. */
+ConflictPolicy conflict_policy_of(Str name);
 /* key_rules.c: column-mappings into the task. */
 void mappings_build(Build *b);
 /* The mapping of that name, or NULL. */

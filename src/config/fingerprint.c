@@ -126,6 +126,10 @@ static void key_line(Lines *l, Str id, const RouteRule *r)
         sb_c(&b, ref->map_zero ? "z" : "");
     }
     if (k->on_conflict) sb_printf(&b, " on-collision %d", (int)k->on_conflict);
+    if (k->conflict_column.len) {
+        sb_c(&b, " by ");
+        quoted(&b, k->conflict_column);
+    }
     if (k->no_foreign_keys) sb_c(&b, " without foreign keys");
     list_words(&b, "drop", r->drop_columns, r->n_drop_columns);
     line_add(l, &b);
@@ -197,7 +201,7 @@ static void order_line(Lines *l, const Task *t)
 {
     bool matters = false;
     for (size_t i = 0; i < t->n_routes; i++)
-        matters |= t->routes[i].key.on_conflict == CONFLICT_TABLE;
+        matters |= t->routes[i].key.on_conflict != CONFLICT_STOP;
     if (!matters) return;
     StrBuf b = {0};
     sb_c(&b, "conflict order:");

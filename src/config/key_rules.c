@@ -165,21 +165,60 @@ static void references_build(Build *b, const Node *map, KeyRule *key)
     }
 }
 
-static void conflict_build(Build *b, const Node *map, KeyRule *key)
+ConflictPolicy conflict_policy_of(Str name)
 {
-    Str policy = keys_str(SECTION_KEY, map, "on-collision");
-    ConfigPlace place = keys_place(map, "on-collision");
-    if (!policy.len || str_eqc(policy, "stop")) return;
-    if (!str_eqc(policy, "conflict-table")) {
-        problem_add(&b->problems, ERR_NOT_SUPPORTED, place, "use stop or conflict-table",
-                    "on-collision: " STR_FMT " is not supported yet", STR_ARG(policy));
-        return;
+    static const struct {
+        const char *name;
+        ConflictPolicy policy;
+    } names[] = {{"conflict-table", CONFLICT_TABLE},
+                 {"keep-first", CONFLICT_KEEP_FIRST},
+                 {"keep-newest", CONFLICT_KEEP_NEWEST}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eqc(name, names[i].name)) return names[i].policy;
+    return CONFLICT_STOP;
+}
+
+/* The rule's own word, else the task's. map may be NULL. */
+static Str own_or_task(Build *b, const Node *map, const char *key, ConfigPlace *place)
+{
+    Str own = map && node_get(map, key) ? keys_str(SECTION_KEY, map, key) : (Str){0};
+    if (own.len) {
+        *place = keys_place(map, key);
+        return own;
     }
-    key->on_conflict = CONFLICT_TABLE;
-    if (!key->n_provenance)
+    if (node_get(b->root, key)) *place = keys_place(b->root, key);
+    return keys_str(SECTION_TASK, b->root, key);
+}
+
+/* What the task says for all rules must hold for this one, too: a policy that does not is never passed over.
+ */
+static void conflict_build(Build *b, const Node *map, RouteRule *out)
+{
+    KeyRule *key = &out->key;
+    ConfigPlace place = key->place, column_place = key->place;
+    Str policy = own_or_task(b, map, "on-collision", &place);
+    Str column = own_or_task(b, map, "collision-column", &column_place);
+    key->on_conflict = conflict_policy_of(policy);
+    bool by_column = key->on_conflict == CONFLICT_KEEP_FIRST || key->on_conflict == CONFLICT_KEEP_NEWEST;
+    if (key->on_conflict != CONFLICT_STOP && !key->n_provenance)
         problem_add(&b->problems, ERR_CONFIG_MISSING, place,
-                    "add provenance: [{column: shard, value: \"${source}\"}]",
-                    "on-collision: conflict-table needs provenance columns: they say whose row a row is");
+                    "add provenance: [{column: shard, value: \"${source}\"}] to the rule's key, or "
+                    "on-collision: stop there",
+                    "on-collision: " STR_FMT " needs provenance columns in rule " STR_FMT
+                    ": they say whose row a row is",
+                    STR_ARG(policy), STR_ARG(out->name));
+    if (by_column && !column.len)
+        problem_add(&b->problems, ERR_CONFIG_MISSING, place,
+                    "add collision-column: created_at (or updated_at, version, …), or use conflict-table",
+                    "on-collision: " STR_FMT " needs collision-column in rule " STR_FMT
+                    ": which row arrives first is not the same after a restart, nor for rows that are copied",
+                    STR_ARG(policy), STR_ARG(out->name));
+    else if (by_column)
+        key->conflict_column = column;
+    else if (map && node_get(map, "collision-column"))
+        problem_add(&b->problems, ERR_CONFIG_VALUE, column_place,
+                    "remove it, or set on-collision to keep-first or keep-newest",
+                    "collision-column: on-collision: " STR_FMT " compares no column", STR_ARG(policy));
 }
 
 static void strategy_build(Build *b, const Node *map, RouteRule *out)
@@ -198,7 +237,6 @@ static void strategy_build(Build *b, const Node *map, RouteRule *out)
     if (key->strategy == KEY_STRATEGY_REMAP)
         problem_add(&b->problems, ERR_NOT_SUPPORTED, keys_place(map, "strategy"),
                     "use partition-id, stride or composite", "strategy: remap is not supported yet");
-    conflict_build(b, map, key);
     bool needs = key->strategy == KEY_STRATEGY_COMPOSITE || key->strategy == KEY_STRATEGY_PLAIN_INDEX;
     if (needs && !key->n_provenance)
         problem_add(&b->problems, ERR_CONFIG_MISSING, key->place,
@@ -220,6 +258,7 @@ void key_rule_build(Build *b, const Node *route, RouteRule *out)
                   PROVENANCE_SOURCE);
     provenance_build(b, map, out);
     if (map) strategy_build(b, map, out);
+    conflict_build(b, map, out);
     strs_build(b, route, "drop-columns", &out->drop_columns, &out->n_drop_columns);
 }
 

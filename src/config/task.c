@@ -73,11 +73,20 @@ static void policies_build(Build *b)
     const Section s = SECTION_TASK;
     b->task->on_missing_row =
         str_eq(keys_str(s, b->root, "on-missing-row"), STR("record")) ? MISS_RECORD : MISS_STOP;
-    Str policy = keys_str(s, b->root, "on-collision");
-    if (!str_eq(policy, STR("stop")) && !str_eq(policy, STR("error")))
-        problem_add(&b->problems, ERR_NOT_SUPPORTED, node_get(b->root, "on-collision")->place,
-                    "set it to stop, or remove it; conflict-table can be had in the key map of a rule",
-                    "on-collision: " STR_FMT " is not supported yet for the whole task", STR_ARG(policy));
+    b->task->on_collision = conflict_policy_of(keys_str(s, b->root, "on-collision"));
+}
+
+/* Behind the rules. */
+static void collision_column_check(Build *b)
+{
+    ConflictPolicy all = b->task->on_collision;
+    if (!keys_str(SECTION_TASK, b->root, "collision-column").len) return;
+    if (all == CONFLICT_KEEP_FIRST || all == CONFLICT_KEEP_NEWEST) return;
+    for (size_t i = 0; i < b->task->n_routes; i++)
+        if (b->task->routes[i].key.conflict_column.len) return;
+    problem_add(&b->problems, ERR_CONFIG_VALUE, keys_place(b->root, "collision-column"),
+                "remove it, or set on-collision to keep-first or keep-newest",
+                "collision-column: on-collision compares no column");
 }
 
 static void limits_build(Build *b)
@@ -134,6 +143,7 @@ static void task_build(Build *b)
     state_dir_build(b);
     target_build(b);
     rules_build(b);
+    collision_column_check(b);
     build_require(b, b->root, "mysql-instances", STR(""));
     sources_collect(b);
     instances_build(b);

@@ -106,6 +106,7 @@ typedef struct Task {
     uint64_t spill_bytes; /* a transaction larger than this goes to a file until it is committed; default 8
                            * MiB, at most a quarter of memory_limit */
     MissPolicy on_missing_row;   /* default stop */
+    ConflictPolicy on_collision; /* of rules that say nothing; default stop */
     unsigned collision_grace_ms; /* default 5000 */
     bool allow_keyless_tables;   /* default false */
     bool create_tables;          /* default true: a missing target is created when all shards agree */

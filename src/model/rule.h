@@ -78,8 +78,10 @@ typedef struct PartitionRule {
 
 /* What happens to a row whose key another shard's row has. */
 typedef enum ConflictPolicy {
-    CONFLICT_STOP,  /* its source stops */
-    CONFLICT_TABLE, /* the row of the shard that stands later in the task is parked */
+    CONFLICT_STOP,        /* its source stops */
+    CONFLICT_TABLE,       /* the row of the shard that stands later in the task is parked */
+    CONFLICT_KEEP_FIRST,  /* the row with the higher value in a column is */
+    CONFLICT_KEEP_NEWEST, /* the row with the lower value is */
 } ConflictPolicy;
 
 /* `key` of a routing rule; {0} when it has none. */
@@ -97,6 +99,7 @@ typedef struct KeyRule {
     ReferenceRule *references;
     size_t n_references;
     ConflictPolicy on_conflict;
+    Str conflict_column; /* CONFLICT_KEEP_*: whose values are compared, of the target */
     bool no_foreign_keys; /* do not look for references in the shards' foreign keys */
     ConfigPlace place;
 } KeyRule;

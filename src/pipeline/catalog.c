@@ -317,15 +317,17 @@ static Str world_source(void *ctx, uint32_t source)
 static bool park_losers(Catalog *c, TargetWork *w, Target *t, Err *err)
 {
     PolicyMember *members;
-    bool park = false;
+    PolicyAnswer policy;
     size_t n = policy_members(c, t, &members);
-    bool ok = policy_check(c->opts.task, t, members, n, &park, err);
-    if (ok && park && !t->parked) {
+    bool ok = policy_check(c->opts.task, t, members, n, &policy, err);
+    if (ok && policy.policy != CONFLICT_STOP && !t->parked) {
         const MemberKeys *keys = members[0].keys;
         MetaTask meta = {.schema = c->opts.task->meta_schema, .task = c->opts.task->name};
         ParkedOpts opts = {.meta = &meta,
                            .target = t,
                            .n_provenance = keys->n_constants,
+                           .order_column = policy.column,
+                           .newest_wins = policy.policy == CONFLICT_KEEP_NEWEST,
                            .world = {world_owner, world_rank, world_source, c}};
         Str *names = mem_zalloc((keys->n_constants + 1) * sizeof *names);
         for (uint32_t i = 0; i < keys->n_constants; i++)

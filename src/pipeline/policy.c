@@ -56,29 +56,51 @@ static bool clash(const Task *task, const Target *t, const Member *a, const Memb
     return err_set(err, ERR_KEY_STRATEGY, "target " STR_FMT ": %s: %s", STR_ARG(t->sql_name), text.ptr, why);
 }
 
-bool policy_check(const Task *task, const Target *t, const PolicyMember *members, size_t n, bool *park,
+/* The policy for the whole task holds for rules; a table that no rule routes has no provenance. */
+static bool covered_by_task(const Task *task, const Target *t, const PolicyMember *members, size_t n,
+                            Err *err)
+{
+    if (task->on_collision == CONFLICT_STOP || n < 2) return true;
+    for (size_t i = 0; i < n; i++)
+        if (members[i].keys && !members[i].keys->rule)
+            return clash(task, t, members[i].member, members[i ? 0 : 1].member,
+                         "the task's on-collision asks for provenance, and no rule gives it to the first "
+                         "table: route it by a rule",
+                         err);
+    return true;
+}
+
+static Str column_of(const MemberKeys *k)
+{
+    return k->rule ? k->rule->key.conflict_column : (Str){0};
+}
+
+bool policy_check(const Task *task, const Target *t, const PolicyMember *members, size_t n, PolicyAnswer *out,
                   Err *err)
 {
     const PolicyMember *first = NULL;
-    *park = false;
+    *out = (PolicyAnswer){0};
+    if (!covered_by_task(task, t, members, n, err)) return false;
     for (size_t i = 0; i < n; i++) {
         const PolicyMember *m = &members[i];
         if (!m->keys) continue;
         if (!first) {
             first = m;
-            *park = policy_of(m->keys) == CONFLICT_TABLE;
+            out->policy = policy_of(m->keys);
+            out->column = column_of(m->keys);
             continue;
         }
         if (policy_of(m->keys) != policy_of(first->keys))
             return clash(task, t, first->member, m->member, "their rules differ in on-collision", err);
-        if (!*park) continue;
+        if (!str_ieq(column_of(m->keys), out->column))
+            return clash(task, t, first->member, m->member, "their rules differ in collision-column", err);
+        if (out->policy == CONFLICT_STOP) continue;
         if (!same_columns(first->keys, m->keys))
             return clash(task, t, first->member, m->member, "their provenance columns differ", err);
         for (size_t j = 0; j < i; j++)
             if (members[j].keys && same_provenance(t, members[j].keys, m->keys))
                 return clash(task, t, members[j].member, m->member,
-                             "on-collision: conflict-table: their provenance columns have the same values",
-                             err);
+                             "on-collision: their provenance columns have the same values", err);
     }
     return true;
 }

@@ -11,10 +11,14 @@ typedef struct PolicyMember {
     const MemberKeys *keys; /* NULL: not resolved yet; such members are left out */
 } PolicyMember;
 
-/* Do all members say the same, and can their rows be told apart by their provenance? *park: losers are
- * parked. ERR_KEY_STRATEGY names two shard tables. */
+typedef struct PolicyAnswer {
+    ConflictPolicy policy; /* of all members; losers are parked under all but CONFLICT_STOP */
+    Str column;            /* CONFLICT_KEEP_*: of the target, whose values rank the rows */
+} PolicyAnswer;
+/* Do all members say the same, and can their rows be told apart by their provenance? ERR_KEY_STRATEGY names
+ * two shard tables. */
 NODISCARD bool policy_check(const Task *task, const Target *t, const PolicyMember *members, size_t n,
-                            bool *park, Err *err);
+                            PolicyAnswer *out, Err *err);
 /* The member whose provenance these texts are; NULL: none. values: one for each provenance column. */
 const Member *policy_owner(const Target *t, const PolicyMember *members, size_t n, const Str *values);
 /* ParkedWorld's answers from a task. */

@@ -372,7 +372,7 @@ def test_rows_of_nobody_stop(scenario):
 
 @pytest.mark.parametrize("key,code", [
     ({"strategy": "error", "on-collision": "conflict-table"}, "CONFIG_MISSING"),
-    ({**KEY, "on-collision": "keep-first"}, "NOT_SUPPORTED"), ({**KEY, "on-collision": "keep-newest"}, "NOT_SUPPORTED"),
+    ({**KEY, "on-collision": "keep-first"}, "CONFIG_MISSING"), ({**KEY, "on-collision": "keep-newest"}, "CONFIG_MISSING"),
     ({**KEY, "provenance": [{"column": "shard", "value": "all"}]}, "KEY_STRATEGY"),
 ])
 def test_what_cannot_be_sound_is_refused(scenario, key, code):

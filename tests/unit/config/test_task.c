@@ -67,10 +67,65 @@ START_TEST(own_keys)
     ck_assert_uint_eq(l.task->spill_bytes, 2u << 20);
     ck_refused(&l, LEAST "memory-limit: 8MiB\nspill-bytes: 8MiB\n", ERR_CONFIG_VALUE,
                "quarter of memory-limit");
-    ck_refused(&l, LEAST "on-collision: conflict-table\n", ERR_NOT_SUPPORTED, "not supported yet");
-    ck_refused(&l, LEAST "on-collision: conflict-table\n", ERR_NOT_SUPPORTED, "in the key map of a rule");
     ck_refused(&l, LEAST "on-missing-row: ignore\n", ERR_CONFIG_VALUE, "stop or record");
     ck_refused(&l, LEAST "retry-max: 0\n", ERR_CONFIG_VALUE, "at least 1");
+    load_done(&l);
+}
+END_TEST
+
+#define PROVENANCE "provenance: [{column: shard, value: '${source}'}]"
+
+/* The policy of the one rule: its own word, else the task's. */
+START_TEST(collisions)
+{
+    static const struct {
+        const char *task, *rule;
+        ConflictPolicy policy;
+        const char *column;
+        ErrCode code; /* 0: it loads */
+        const char *words;
+    } cases[] = {
+        {"", "", CONFLICT_STOP, "", 0, NULL},
+        {"on-collision: error\n", "", CONFLICT_STOP, "", 0, NULL},
+        {"", ", key: {on-collision: conflict-table, " PROVENANCE "}", CONFLICT_TABLE, "", 0, NULL},
+        {"on-collision: conflict-table\n", ", key: {" PROVENANCE "}", CONFLICT_TABLE, "", 0, NULL},
+        {"on-collision: conflict-table\n", "", 0, "", ERR_CONFIG_MISSING, "provenance columns in rule r"},
+        {"on-collision: conflict-table\n", ", key: {on-collision: stop}", CONFLICT_STOP, "", 0, NULL},
+        {"on-collision: conflict-table\n",
+         ", key: {on-collision: keep-first, collision-column: a, " PROVENANCE "}", CONFLICT_KEEP_FIRST, "a",
+         0, NULL},
+        {"on-collision: keep-newest\ncollision-column: b\n", ", key: {" PROVENANCE "}", CONFLICT_KEEP_NEWEST,
+         "b", 0, NULL},
+        {"on-collision: keep-newest\ncollision-column: b\n", ", key: {collision-column: c, " PROVENANCE "}",
+         CONFLICT_KEEP_NEWEST, "c", 0, NULL},
+        {"on-collision: keep-newest\ncollision-column: b\n",
+         ", key: {on-collision: conflict-table, " PROVENANCE "}", CONFLICT_TABLE, "", 0, NULL},
+        {"collision-column: b\n", ", key: {on-collision: keep-first, " PROVENANCE "}", CONFLICT_KEEP_FIRST,
+         "b", 0, NULL},
+        {"on-collision: keep-newest\n", ", key: {" PROVENANCE "}", 0, "", ERR_CONFIG_MISSING,
+         "needs collision-column in rule r"},
+        {"", ", key: {on-collision: keep-first, " PROVENANCE "}", 0, "", ERR_CONFIG_MISSING, "arrives first"},
+        {"", ", key: {collision-column: a, " PROVENANCE "}", 0, "", ERR_CONFIG_VALUE, "compares no column"},
+        {"collision-column: b\n", "", 0, "", ERR_CONFIG_VALUE, "compares no column"},
+    };
+    Load l;
+    load_init(&l);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(sb_done) StrBuf text = {0};
+        sb_printf(&text,
+                  HEAD TARGET INSTANCE
+                  "    route-rules: [r]\n" SOURCE
+                  "%sroutes: {r: {schema-pattern: s, table-pattern: t, target-schema: m, "
+                  "target-table: t%s}}\n",
+                  cases[i].task, cases[i].rule);
+        if (cases[i].code) {
+            ck_refused(&l, text.ptr, cases[i].code, cases[i].words);
+            continue;
+        }
+        ck_loads(&l, text.ptr);
+        ck_assert_int_eq(l.task->routes[0].key.on_conflict, cases[i].policy);
+        ck_str(l.task->routes[0].key.conflict_column, cases[i].column);
+    }
     load_done(&l);
 }
 END_TEST
@@ -682,6 +737,7 @@ static Suite *task_suite(void)
     tcase_set_timeout(c, 30);
     tcase_add_test(c, defaults);
     tcase_add_test(c, own_keys);
+    tcase_add_test(c, collisions);
     tcase_add_test(c, modes);
     tcase_add_test(c, accepted_keys);
     tcase_add_test(c, passwords);

@@ -48,16 +48,16 @@ static void setup(Shards *s, ConflictPolicy policy)
 
 static bool park_of(Shards *s, const char *refused)
 {
-    bool park = false;
+    PolicyAnswer answer;
     Err err = {0};
-    bool ok = policy_check(&s->task, s->w->target, s->list, s->n, &park, &err);
+    bool ok = policy_check(&s->task, s->w->target, s->list, s->n, &answer, &err);
     ck_assert_msg(ok == !refused, "%s", err.message ? err.message : "not refused");
     if (refused) {
         ck_assert_int_eq(err.code, ERR_KEY_STRATEGY);
         ck_assert_msg(strstr(err.message, refused), "%s", err.message);
     }
     err_clear(&err);
-    return park;
+    return answer.policy != CONFLICT_STOP;
 }
 
 START_TEST(members_agree)
@@ -90,8 +90,25 @@ START_TEST(rules_differ)
     s.keys[0].rule = &other;
     s.keys[1].n_constants = 1;
     park_of(&s, "their provenance columns differ");
+    RouteRule first = other, newest = other;
+    first.key.on_conflict = newest.key.on_conflict = CONFLICT_KEEP_NEWEST;
+    first.key.conflict_column = STR("a");
+    newest.key.conflict_column = STR("A");
+    s.keys[0].rule = &first;
+    s.keys[1] = s.keys[0];
+    s.keys[1].constants = s.constants[1];
+    s.constants[1][1].value = STR("7");
+    s.keys[1].rule = &newest;
+    ck_assert(park_of(&s, NULL));
+    newest.key.conflict_column = STR("b");
+    park_of(&s, "their rules differ in collision-column");
     s.keys[1].rule = NULL; /* a table without a rule stops */
     park_of(&s, "their rules differ");
+    s.task.on_collision = CONFLICT_TABLE; /* which is not what the task says */
+    park_of(&s, "no rule gives it to the first table");
+    s.n = 1;
+    s.keys[0].rule = NULL; /* alone it meets nobody */
+    ck_assert(!park_of(&s, NULL));
     world_free(s.w);
 }
 END_TEST
