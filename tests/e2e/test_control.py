@@ -101,7 +101,7 @@ def test_pause_and_resume_one_source(scenario):
     assert (2, 2) not in s.rows("t"), "a paused source went on"
     s.runner.stop()
     s.start()
-    s.runner.wait_for("the pause to outlive a restart", lambda st: st["sources"][0]["state"] == "paused-by-user")
+    s.runner.wait_for("the pause to outlive a restart", lambda st: st["running"] and st["sources"][0]["state"] == "paused-by-user")
     assert s.runner.verb("resume", "--source", "s1").returncode == 0
     s.runner.wait_caught_up()
     assert s.rows("t") == [(1, 1), (2, 2), (3, 3)]

@@ -171,7 +171,7 @@ class RandomTable:
     def _expression(self, c: Column, names: bool) -> str:
         q = f"`{c.name}`"
         return {"plain": f"CAST({q} AS CHAR)", "float": f"CAST({q} AS DOUBLE)", "double": q, "bytes": f"LOWER(HEX({q}))", "text": f"LOWER(HEX({q}))",
-                "member": f"CAST({q} AS CHAR)" if names else f"CAST({q} + 0 AS UNSIGNED)", "bit": f"CAST({q} AS UNSIGNED)", "json": f"CAST({q} AS CHAR)"}[c.kind]
+                "member": f"CAST({q} AS CHAR)" if names else f"{q} & 18446744073709551615", "bit": f"CAST({q} AS UNSIGNED)", "json": f"CAST({q} AS CHAR)"}[c.kind]
 
     def differences(self, state: dict, names: bool = True) -> str:
         """"" when the rows replayed from events (id → column → value as printed) are what the server selects. names: the

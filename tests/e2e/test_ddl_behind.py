@@ -1,0 +1,82 @@
+"""What lies behind a lock: it may be much, and may wait long. Memory stays bounded, and nothing else waits."""
+import os
+import time
+
+import pytest
+
+MEGABYTES = 5000 if os.environ.get("SHARDMERGE_HUGE_FILE") else 250
+T = {"t": "(id BIGINT PRIMARY KEY, v INT, w MEDIUMBLOB)", "other": "(id BIGINT PRIMARY KEY, v INT)"}
+
+
+def make(scenario, mode, flavor, **task):
+    s = scenario.make_plain(T, (flavor, flavor), flavor, task={"shard-mode": mode, **task})
+    s.start()
+    s.runner.wait_for("streaming", lambda st: st["sources"] and all(x["state"] == "streaming" for x in st["sources"]))
+    return s
+
+
+def wait_value(s, sql, want, timeout=60):
+    end = time.monotonic() + timeout
+    while (got := s.downstream.value(sql)) != want:
+        assert time.monotonic() < end, f"{sql}: {got}, not {want}\n{s.runner.log_tail()}"
+        time.sleep(0.05)
+
+
+def sums(server, table):
+    return server.query(f"SELECT COUNT(*), SUM(id), SUM(v), SUM(CRC32(w)) FROM {table}")[0]
+
+
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_a_lock_with_much_behind_it(scenario, flavor):
+    """One shard alters and writes on for as much as MEGABYTES; its other table keeps flowing, and memory does not grow with what waits."""
+    s = make(scenario, "pessimistic", flavor)
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1, 'before')", "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7")
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (1000001, 1, 'before')")
+    chunk = 0
+    for chunk in range(1, MEGABYTES // 10 + 1):
+        s.shard_run(1, f"INSERT INTO {{s}}.t (id, v, w) SELECT {chunk} * 100 + n, {chunk}, REPEAT(UNHEX(SHA2({chunk} * 100 + n, 256)), 31250) FROM (SELECT 0 n"
+                       f"{''.join(f' UNION SELECT {i}' for i in range(1, 10))}) x",
+                    f"UPDATE {{s}}.t SET v = v + 1 WHERE id = {chunk} * 100 + 3", f"DELETE FROM {{s}}.t WHERE id = {chunk} * 100 + 4",
+                    f"INSERT INTO {{s}}.other VALUES ({chunk}, {chunk})")
+    wait_value(s, f"SELECT COUNT(*) FROM `{s.target}`.other", chunk)
+    wait_value(s, f"SELECT COUNT(*) FROM `{s.target}`.t", 2)
+    status = s.runner.status()
+    assert not status["caught_up"], "caught up, while rows are held"
+    held = s.runner.rss_peak_kb() / 1024
+    s.runner.kill9()
+    s.runner.start()
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7", "INSERT INTO {s}.t VALUES (1000002, 2, 'after', 8)")
+    s.runner.wait_caught_up(60 + MEGABYTES)
+    written = s.runner.rss_peak_kb() / 1024
+    for shard, low, high in ((s.shards[0], 0, 1000000), (s.shards[1], 1000001, 2000000)):
+        mine = sums(shard.server, f"`{shard.schema}`.t")
+        assert sums(s.downstream, f"(SELECT * FROM `{s.target}`.t WHERE id BETWEEN {low} AND {high}) y") == mine
+    assert held < 200 and written < 400, f"{held:.0f} MB while held, {written:.0f} MB when it was written"
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("mode", ["pessimistic", "optimistic"])
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_the_targets_change_takes_long(scenario, flavor, mode):
+    """Somebody reads the target for seconds, and its ALTER waits for them: the members' rows wait, the other table's do not."""
+    s = make(scenario, mode, flavor)
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1, 'before')")
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (11, 1, 'before')")
+    s.runner.wait_caught_up()
+    reader = s.downstream.connect(autocommit=False)
+    with reader.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM `{s.target}`.t")
+        for n in (1, 2):
+            s.shard_run(n, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7", f"INSERT INTO {{s}}.t VALUES ({n}02, 2, 'after', {n})")
+        s.runner.wait_for("the target's change waits", lambda st: "target.changes" in s.runner.log(), 30)
+        for i in range(40):
+            s.shard_run(1 + i % 2, f"INSERT INTO {{s}}.other VALUES ({i}, {i})", f"INSERT INTO {{s}}.t VALUES ({i}000, 3, 'late', 9)")
+            time.sleep(0.1)
+        wait_value(s, f"SELECT COUNT(*) FROM `{s.target}`.other", 40)
+        assert s.downstream.value(f"SELECT COUNT(*) FROM `{s.target}`.t") == 2, "rows were written while the target changed"
+    reader.commit()
+    reader.close()
+    s.runner.wait_caught_up()
+    want = sorted(r for shard in s.shards for r in shard.server.query(f"SELECT * FROM `{shard.schema}`.t"))
+    assert list(s.rows("t")) == want
+    s.runner.stop()
