@@ -1,6 +1,7 @@
 #include "apply/applier.h"
 #include <stdlib.h>
 #include "apply/applier_internal.h"
+#include "apply/remap.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/fault.h"
@@ -36,6 +37,7 @@ void applier_free(Applier *a)
     free(a->parked);
     free(a->pending);
     free(a->work);
+    free(a->mapping);
     free(a);
 }
 
@@ -135,6 +137,27 @@ static void disconnect(Applier *a)
     conn_close(a->conn);
     a->conn = NULL;
     atomic_store(&a->connected, false);
+}
+
+static bool needs_ids(const Txn *t)
+{
+    for (size_t i = 0; !t->has_ids && i < t->n_ops; i++)
+        if (t->ops[i].binding->n_mapped) return true;
+    return false;
+}
+
+bool applier_map_ids(Applier *a, const ApplyOutcome *work, size_t n, Err *err)
+{
+    size_t wanting = 0;
+    a->began = false;
+    if (n > a->mapping_cap) {
+        a->mapping_cap = n * 2;
+        a->mapping = mem_realloc(a->mapping, a->mapping_cap * sizeof(Txn *));
+    }
+    for (size_t i = 0; i < n; i++)
+        if (needs_ids(work[i].txn)) a->mapping[wanting++] = work[i].txn;
+    return !wanting ||
+           (connect(a, err) && remap_resolve(a->opts.remap, a->conn, &a->dialect, a->mapping, wanting, err));
 }
 
 bool applier_begin(Applier *a, Err *err)
@@ -516,12 +539,13 @@ static bool run_batch(Applier *a)
     a->text_only = false;
     for (;;) {
         Err err = {0};
-        if (!build(a)) {
+        bool ok = applier_map_ids(a, a->work, a->n_work, &err); /* the batch copies images */
+        if (ok && !build(a)) {
             finish_work(a, false);
             return true;
         }
         a->bulk_used = false;
-        bool ok = run_batch_once(a, &err);
+        ok = ok && run_batch_once(a, &err);
         ApplyVerdict v = ok ? APPLY_COMMITTED : applier_after_error(a, &err);
         if (v == APPLY_REFUSED && try_as_text(a, &err)) {
             log_error(LOGEV_APPLIER_TEXT, &err, LOG_U("applier", a->opts.index));

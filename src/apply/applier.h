@@ -49,6 +49,7 @@ typedef struct ApplierOpts {
     size_t batch_rows;  /* rows a batch gathers; a source transaction is never cut */
     size_t batch_bytes;
     size_t statement_rows, statement_bytes;
+    struct Remap *remap; /* new ids; shared by all appliers */
     bool record_missing; /* on-missing-row: record */
     unsigned retry_max_s;
     ApplyHooks hooks;

@@ -37,6 +37,8 @@ struct Applier {
     size_t n_pending, pending_cap;
     ApplyOutcome *work; /* the batch in hand, in order */
     size_t n_work, work_cap;
+    Txn **mapping; /* those whose rows need new ids */
+    size_t mapping_cap;
     Batch batch;
     SqlStatement statement, lock;
     BulkStatement bulks[BULK_STATEMENTS];
@@ -70,6 +72,8 @@ NODISCARD bool applier_check_rows(Applier *a, uint64_t expected, uint64_t affect
 /* The same of any connection's statement. */
 NODISCARD bool applier_check_answer(Conn *c, uint64_t expected, uint64_t affected, unsigned warnings,
                                     Err *err);
+/* Gives the rows of these the new ids that they need, before the transaction that writes them. */
+NODISCARD bool applier_map_ids(Applier *a, const ApplyOutcome *work, size_t n, Err *err);
 /* Connects when needed and opens the fenced transaction. */
 NODISCARD bool applier_begin(Applier *a, Err *err);
 /* Writes the applied row for these and commits. On success commit_seq has moved. */

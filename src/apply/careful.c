@@ -123,7 +123,7 @@ static bool attempt(Applier *a, Plan *p, Err *err)
         p->work[i].txn->counts.missed = 0;
         p->work[i].txn->counts.parked = 0;
     }
-    if (!applier_begin(a, err)) return false;
+    if (!applier_map_ids(a, p->work, p->n_work, err) || !applier_begin(a, err)) return false;
     for (size_t i = 0; i < p->n_ops; i++) {
         if (apply_one(a, p, i, err)) continue;
         p->failed_at = i;

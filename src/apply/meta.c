@@ -55,6 +55,15 @@ static const struct {
      " source VARCHAR(64) NOT NULL, source_schema VARCHAR(64) NOT NULL, source_table VARCHAR(64) NOT NULL,"
      " renames LONGTEXT NOT NULL, decided_by VARCHAR(255) NOT NULL, decided DATETIME NOT NULL,"
      " PRIMARY KEY (task, n)"},
+    {"sm_remap",
+     "task VARCHAR(128) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL,"
+     " map_table VARCHAR(64) NOT NULL, next_id BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL,"
+     " PRIMARY KEY (task, target_schema, target_table)"},
+    {"sm_remap_member",
+     "task VARCHAR(128) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL,"
+     " member INT UNSIGNED NOT NULL, source VARCHAR(64) NOT NULL, source_schema VARCHAR(64) NOT NULL,"
+     " source_table VARCHAR(64) NOT NULL, PRIMARY KEY (task, target_schema, target_table, member),"
+     " UNIQUE KEY shard (task, target_schema, target_table, source, source_schema, source_table)"},
     {"sm_missed",
      "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, task VARCHAR(128) NOT NULL,"
      " stream VARCHAR(64) NOT NULL, source_transaction VARCHAR(255) NOT NULL, row_no BIGINT UNSIGNED NOT "

@@ -7,6 +7,8 @@
  *   sm_ddl       one row a statement that changes a target: the journal of target_ddl.h
  *   sm_parked    one row a target with another on-collision than stop: where its parked rows stand
  *   sm_decision  one row a decision of an operator about a parked row: what, by whom, when
+ *   sm_remap     one row a target with new ids: where its map stands, and the next id (remap.h)
+ *   sm_remap_member  the shard tables by their numbers in the maps
  *   sm_missed    UPDATEs and DELETEs that met no row (on-missing-row: record), with both images
  * Functions take a session from session_open; one thread each. */
 #ifndef SM_APPLY_META_H

@@ -113,8 +113,19 @@ void rowbulk_sql(const Target *target, const Shape *shape, StrBuf *out)
     sb_ch(out, ')');
 }
 
+static bool add_new_id(StrBuf *out, const BoundColumn *c, Field f, Err *err)
+{
+    uint64_t id;
+    CHECK(f.len == sizeof id, "a new id");
+    memcpy(&id, f.ptr, sizeof id);
+    if (id > c->rewrite->high) return err_set(err, ERR_KEY_RANGE, "a new id beyond its column's type");
+    bulk_put_u64(out, id);
+    return true;
+}
+
 static bool add_int(StrBuf *out, const BoundColumn *c, Field f, Err *err)
 {
+    if (UNLIKELY(c->rewrite && c->rewrite->space)) return add_new_id(out, c, f, err);
     uint64_t v = (uint64_t)value_int(&c->codec, f);
     if (UNLIKELY(c->rewrite)) {
         bool negative = !c->codec.is_unsigned && (int64_t)v < 0;
@@ -216,6 +227,12 @@ bool rowbulk_add(StrBuf *out, const RowBulk *r, const RowImage *image, Err *err)
         *fields = b->n_columns <= FEW_COLUMNS ? few : mem_alloc(b->n_columns * sizeof *fields);
     bool ok = true;
     row_fields(b->map, image->present, image->bytes, fields);
+    for (uint32_t i = 0; i < b->n_mapped; i++) {
+        Field *id = &fields[b->mapped[i]];
+        CHECK(image->ids, "the new ids are known before a row is written");
+        if (id->state == FIELD_VALUE)
+            *id = (Field){(const uint8_t *)&image->ids[i], sizeof image->ids[i], FIELD_VALUE};
+    }
     for (uint32_t i = 0; ok && i < r->n; i++) {
         uint32_t at = r->parts[i].from;
         Field f = at < b->n_columns ? fields[at] : b->constants[at - b->n_columns];

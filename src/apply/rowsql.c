@@ -15,14 +15,26 @@ typedef struct Fields {
     Field *all;
 } Fields;
 
-/* The image's fields, then the constants of the shard table. */
-static void fields_of(Fields *f, const Binding *b, const RowImage *image)
+/* The image's fields as the shard wrote them, then the constants of the shard table. */
+static void fields_raw(Fields *f, const Binding *b, const RowImage *image)
 {
     uint32_t n = b->n_columns + b->n_constants;
     f->all = n <= FEW_COLUMNS ? f->few : mem_alloc(n * sizeof(Field));
     row_fields(b->map, image->present, image->bytes, f->all);
     for (uint32_t i = 0; i < b->n_constants; i++)
         f->all[b->n_columns + i] = b->constants[i];
+}
+
+/* The same, with the new ids in the place of mapped ones. */
+static void fields_of(Fields *f, const Binding *b, const RowImage *image)
+{
+    fields_raw(f, b, image);
+    for (uint32_t i = 0; i < b->n_mapped; i++) {
+        Field *id = &f->all[b->mapped[i]];
+        if (id->state != FIELD_VALUE) continue;
+        CHECK(image->ids, "the new ids are known before a row is written");
+        *id = (Field){(const uint8_t *)&image->ids[i], sizeof image->ids[i], FIELD_VALUE};
+    }
 }
 
 static void fields_done(Fields *f)
@@ -35,11 +47,30 @@ static bool in_row(const Binding *b, uint32_t i, const Fields *f)
     return f->all[i].state != FIELD_ABSENT && b->columns[i].target_column != NO_COLUMN;
 }
 
+/* A new id, by fields_of. */
+static bool remapped(StrBuf *out, const Binding *b, uint32_t column, Field f, Err *err)
+{
+    const BoundColumn *c = &b->columns[column];
+    uint64_t id = 0;
+    CHECK(f.len == sizeof id, "a new id");
+    memcpy(&id, f.ptr, sizeof id);
+    if (id <= c->rewrite->high) {
+        sb_u64(out, id);
+        return true;
+    }
+    return err_set_remedy(
+        err, ERR_KEY_RANGE, "give the target's column a wider type (BIGINT), and resume",
+        STR_FMT "." STR_FMT ", column %s: a new id is beyond the column's type in target " STR_FMT " (%llu)",
+        STR_ARG(b->member->name.schema), STR_ARG(b->member->name.table), c->sql_name.ptr,
+        STR_ARG(b->target->sql_name), (unsigned long long)c->rewrite->high);
+}
+
 /* An id as the target has it. */
 static bool rewritten(StrBuf *out, const Binding *b, uint32_t column, Field f, Err *err)
 {
     const BoundColumn *c = &b->columns[column];
     const KeyRewrite *r = c->rewrite;
+    if (r->space) return remapped(out, b, column, f, err);
     uint64_t v = (uint64_t)value_int(&c->codec, f);
     bool negative = !c->codec.is_unsigned && (int64_t)v < 0;
     if (key_rewrite(r, &negative, &v)) {
@@ -386,7 +417,7 @@ bool rowsql_next_converted(const Binding *b, const RowImage *image, uint32_t *at
     Fields f;
     Err ignored = {0};
     bool found = false;
-    fields_of(&f, b, image);
+    fields_raw(&f, b, image);
     for (; !found && *at < b->n_columns; ++*at) {
         if (b->columns[*at].codec.text != TEXT_OTHER || f.all[*at].state != FIELD_VALUE) continue;
         sb_clear(out);
@@ -409,7 +440,7 @@ void rowsql_key_names(const Target *t, StrBuf *out)
 bool rowsql_image_json(const Binding *b, const RowImage *image, StrBuf *out, Err *err)
 {
     Fields f;
-    fields_of(&f, b, image);
+    fields_raw(&f, b, image);
     json_t *o = json_object();
     StrBuf text = {0};
     bool ok = true;
@@ -444,8 +475,8 @@ bool rowsql_same_key(const Binding *b, uint32_t k, const RowImage *x, const RowI
     const TargetKey *key = &b->target->keys[k];
     const uint32_t *columns = b->key_columns[k];
     Fields fx, fy;
-    fields_of(&fx, b, x);
-    fields_of(&fy, b, y);
+    fields_raw(&fx, b, x);
+    fields_raw(&fy, b, y);
     bool same = true;
     for (uint32_t p = 0; same && p < key->n_parts; p++) {
         if (columns[p] == NO_COLUMN) {

@@ -234,9 +234,6 @@ static void strategy_build(Build *b, const Node *map, RouteRule *out)
     strs_build(b, map, "plain-keys", &key->plain_keys, &key->n_plain_keys);
     references_build(b, map, key);
     if (key->strategy == KEY_STRATEGY_STRIDE) build_require(b, map, "shards", STR("key"));
-    if (key->strategy == KEY_STRATEGY_REMAP)
-        problem_add(&b->problems, ERR_NOT_SUPPORTED, keys_place(map, "strategy"),
-                    "use partition-id, stride or composite", "strategy: remap is not supported yet");
     bool needs = key->strategy == KEY_STRATEGY_COMPOSITE || key->strategy == KEY_STRATEGY_PLAIN_INDEX;
     if (needs && !key->n_provenance)
         problem_add(&b->problems, ERR_CONFIG_MISSING, key->place,

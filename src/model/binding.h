@@ -65,15 +65,25 @@ typedef struct Shape {
     Str column_list;   /* (`a`,`b`) */
 } Shape;
 
+/* The ids of one shard table under the strategy remap: each has one new id in the target, for ever
+ * (apply/remap.h). Immutable; lives as long as the process; equal ids are the same space. */
+typedef struct KeySpace {
+    uint32_t id; /* dense, from 0, process-wide */
+    Str source;
+    TableName shard, target;
+    Str column; /* of the ids, in the target */
+} KeySpace;
+
 /* How an id of a shard becomes the target's: id × multiply + add, for ids from low to high. Different shards
  * have different shares of the target's numbers, so that no two ids meet; ids outside would leave the share
- * and are refused. */
+ * and are refused. With a space the new id stands in a map instead, and high bounds the new id. */
 typedef struct KeyRewrite {
     uint64_t multiply, add;
     int64_t low;
     uint64_t high;
     bool keep_zero;       /* a reference whose 0 means "none" */
     const char *strategy; /* for messages */
+    const KeySpace *space; /* remap; NULL: computed */
 } KeyRewrite;
 
 typedef struct BoundColumn {
@@ -116,10 +126,12 @@ typedef struct Binding {
     Shape *full_shape;               /* all written columns */
     const struct KeyPlan *key_plans; /* one per target key, then the source key's; track/keyplan.h */
     uint32_t n_key_plans;
+    const uint32_t *mapped; /* map columns whose ids have a space, ascending */
+    uint32_t n_mapped;
 } Binding;
 
 /* Applies r to a value as it stands in an image (two's complement in 64 bits, negative says how to read
- * them). False: outside low … high; nothing is changed then. */
+ * them). False: outside low … high; nothing is changed then. Not for a rewriting with a space. */
 bool key_rewrite(const KeyRewrite *r, bool *negative, uint64_t *value);
 
 #endif

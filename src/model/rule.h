@@ -32,7 +32,7 @@ typedef enum KeyStrategy {
     KEY_STRATEGY_STRIDE,       /* id × number of shards + number of the shard */
     KEY_STRATEGY_COMPOSITE,    /* provenance columns join the keys */
     KEY_STRATEGY_PLAIN_INDEX,  /* unique keys become ordinary indexes; rows are found with the provenance */
-    KEY_STRATEGY_REMAP,        /* new ids with a durable map: not built yet */
+    KEY_STRATEGY_REMAP,        /* new ids, by a durable map */
 } KeyStrategy;
 
 typedef enum ProvenanceKind {

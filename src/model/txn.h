@@ -14,6 +14,8 @@ typedef struct RowImage {
     Str bytes;
     const uint8_t *present; /* bitmap over the map's columns, one bit each, LSB first; arena */
     bool full;              /* every column is present */
+    /* new ids of the binding's mapped columns, one each (0: no value); set by the applier; arena */
+    const uint64_t *ids;
 } RowImage;
 
 typedef struct RowOp {
@@ -104,6 +106,7 @@ typedef struct Txn {
     Str xid; /* of that XA transaction: X'…',X'…',format as the servers print it; arena */
     RowOp *ops;
     size_t n_ops;
+    bool has_ids; /* the images' ids are set; the applier's */
     uint64_t *keys; /* write set: hashes of all ops, before and after */
     size_t n_keys;
     TxnTarget *targets; /* distinct */

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include "apply/parked.h"
+#include "apply/remap.h"
 #include "base/err_json.h"
 #include "db/schema_read.h"
 #include "db/server.h"
@@ -256,7 +257,13 @@ static bool highest_id(Finish *f, FinishTarget *t, Err *err)
     sb_c(&sql, " WHERE ");
     sb_ident(&sql, t->column);
     sb_c(&sql, " > 0");
-    return scalar_u64(f->conn, sb_view(&sql), &t->highest, err);
+    if (!scalar_u64(f->conn, sb_view(&sql), &t->highest, err)) return false;
+    /* A row that refers to one that is gone, or never came, holds an id that the target does not. */
+    MetaTask meta = {.schema = f->task->meta_schema, .task = f->task->name};
+    uint64_t next = 0;
+    if (!remap_next_id(f->conn, &meta, t->name, &next, err)) return false;
+    if (next) t->highest = MAX(t->highest, next - 1);
+    return true;
 }
 
 static bool judge_target(Finish *f, FinishTarget *t, const TableSchema *s, Err *err)

@@ -34,7 +34,7 @@ typedef struct CensusVerdict {
     Str why;
 } CensusVerdict;
 
-enum { CENSUS_VERDICTS = 5 };
+enum { CENSUS_VERDICTS = 6 };
 
 typedef struct CensusTarget {
     uint32_t target; /* of the plan */

@@ -91,6 +91,21 @@ static void judge_rewriting(CensusTarget *t, double bound, bool negative_too, St
                  : fits;
 }
 
+/* New ids: as many as there ever are rows, whatever the old ones look like. */
+static void judge_remap(CensusTarget *t, CensusVerdict *v)
+{
+    double rate = 0;
+    for (size_t i = 0; i < t->n_shards; i++)
+        rate += t->shards[i].ids_per_second;
+    v->fits = t->id.len && other_collisions(t) <= 0;
+    v->seconds_left = !v->fits ? 0 : rate > 0 ? ldexp(1, 63) / rate : INFINITY;
+    v->why =
+        !t->id.len ? STR("there is no integer id column")
+        : other_collisions(t) > 0
+            ? STR("another unique key has values in more than one shard, which no id mends")
+            : STR("new ids, one after the other; a map of as many rows as there are ids stands downstream");
+}
+
 void census_judge(CensusTarget *t, const KeyRule *rule, bool target_is_tidb, Arena *arena)
 {
     PartitionRule widths = {.instance_bits = 4, .schema_bits = 7, .table_bits = 8};
@@ -115,10 +130,11 @@ void census_judge(CensusTarget *t, const KeyRule *rule, bool target_is_tidb, Are
         v[i].why = i == KEY_STRATEGY_COMPOSITE ? STR("ids stay; every unique key is unique within its shard")
                                                : STR("ids stay; nothing is unique downstream");
     }
+    judge_remap(t, &v[KEY_STRATEGY_REMAP]);
     const double enough = (double)YEAR_S * YEARS_ENOUGH;
     KeyStrategy first = target_is_tidb ? KEY_STRATEGY_PARTITION_ID : KEY_STRATEGY_STRIDE;
     KeyStrategy second = target_is_tidb ? KEY_STRATEGY_STRIDE : KEY_STRATEGY_PARTITION_ID;
-    KeyStrategy order[] = {KEY_STRATEGY_ERROR, first, second};
+    KeyStrategy order[] = {KEY_STRATEGY_ERROR, first, second, KEY_STRATEGY_REMAP}; /* cheap ones first */
     t->recommended = KEY_STRATEGY_COMPOSITE;
     for (size_t i = 0; i < ARRAY_LEN(order); i++)
         if (v[order[i]].fits && v[order[i]].seconds_left >= enough) {

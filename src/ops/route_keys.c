@@ -96,7 +96,7 @@ void route_keys_resolve(const RoutePlan *plan, const Str *source_ids, TableSchem
         const RouteEntry *e = &plan->entries[i];
         if (e->target == ROUTE_NO_TARGET || !shards[i]) continue;
         Context ctx = {plan, shards, e->source};
-        KeyWorld world = {plan->routers[e->source], number, schema, next_shard, &ctx};
+        KeyWorld world = {plan->routers[e->source], number, schema, next_shard, NULL, &ctx};
         Err err = {0};
         if (keys_resolve(&world, e->table, &e->answer, shards[i], arena, &out->keys[i], &err)) continue;
         out->keys[i] = NULL;

@@ -185,11 +185,36 @@ static bool key_next_shard(void *ctx, TableName target, size_t *iter, TableName 
     return false;
 }
 
+static Str space_text(Arena *a, Str s)
+{
+    return s.len ? arena_str(a, s) : (Str){0};
+}
+
+static const KeySpace *key_space(void *ctx, const KeySpace *like)
+{
+    Catalog *c = ((const KeyContext *)ctx)->c;
+    CLEANUP(sb_done) StrBuf key = {0};
+    sb_printf(&key, STR_FMT "\n", STR_ARG(like->source));
+    table_name_sql(like->shard, &key);
+    table_name_sql(like->target, &key);
+    KeySpace *s = map_get(&c->spaces, sb_view(&key));
+    if (s) return s;
+    s = arena_new(&c->arena, KeySpace);
+    *s = (KeySpace){
+        .id = (uint32_t)c->spaces.count,
+        .source = space_text(&c->arena, like->source),
+        .shard = {space_text(&c->arena, like->shard.schema), space_text(&c->arena, like->shard.table)},
+        .target = {space_text(&c->arena, like->target.schema), space_text(&c->arena, like->target.table)},
+        .column = space_text(&c->arena, like->column)};
+    map_put(&c->spaces, sb_view(&key), s);
+    return s;
+}
+
 bool catalog_resolve_keys(Catalog *c, CatalogMember *m, Err *err)
 {
     if (m->keys) return true;
     KeyContext ctx = {c, m->m.source};
-    KeyWorld world = {c->plan->routers[m->m.source], key_number, key_schema, key_next_shard, &ctx};
+    KeyWorld world = {c->plan->routers[m->m.source], key_number, key_schema, key_next_shard, key_space, &ctx};
     RouteAnswer *answer = arena_new(&c->arena, RouteAnswer);
     router_table(world.router, m->m.name, &c->arena, answer);
     return keys_resolve(&world, m->m.name, answer, m->schema, &c->arena, &m->keys, err) ||
@@ -554,6 +579,7 @@ void catalog_free(Catalog *c)
     map_done(&c->targets);
     map_done(&c->members);
     map_done(&c->bindings);
+    map_done(&c->spaces);
     arena_done(&c->arena);
     free(c->target_list);
     free(c->flavors);

@@ -50,6 +50,7 @@ struct Catalog {
     CatalogMember *member_list;
     uint32_t n_members;
     Map bindings; /* member, table map body → Binding */
+    Map spaces;   /* source, shard table, target → KeySpace */
     Arena arena;  /* members, copied table maps */
 };
 

@@ -2,6 +2,7 @@
 #include "pipeline/pipeline.h"
 #include <stdlib.h>
 #include "apply/parked.h"
+#include "apply/remap.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/err_json.h"
@@ -277,6 +278,7 @@ static bool keep_old_rows(Pipeline *p, const MetaStart *start, Err *err)
 
 static void make_appliers(Pipeline *p, const uint64_t *commit_seqs)
 {
+    p->remap = remap_new(&p->meta_task, p->epoch);
     p->appliers = mem_zalloc(p->n_appliers * sizeof *p->appliers);
     p->applier_threads = mem_zalloc(p->n_appliers * sizeof *p->applier_threads);
     for (uint32_t i = 0; i < p->n_appliers; i++) {
@@ -290,6 +292,7 @@ static void make_appliers(Pipeline *p, const uint64_t *commit_seqs)
                          .batch_bytes = BATCH_BYTES,
                          .statement_rows = STATEMENT_ROWS,
                          .statement_bytes = STATEMENT_BYTES,
+                         .remap = p->remap,
                          .record_missing = p->task->on_missing_row == MISS_RECORD,
                          .retry_max_s = p->task->retry_max_seconds,
                          .hooks = {.ctx = p,
@@ -723,6 +726,7 @@ void pipeline_free(Pipeline *p)
     CHECK(!p->threads_run, "pipeline_wait comes first");
     for (uint32_t i = 0; p->appliers && i < p->n_appliers; i++)
         applier_free(p->appliers[i]);
+    remap_free(p->remap);
     for (uint32_t i = 0; i < p->n_streams; i++)
         stream_ctl_done(&p->streams[i]);
     merge_free(p->merge);

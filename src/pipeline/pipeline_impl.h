@@ -93,6 +93,7 @@ struct Pipeline {
     Applier **appliers;
     pthread_t *applier_threads;
     uint32_t n_appliers;
+    struct Remap *remap; /* the appliers' */
     pthread_t dispatcher, coordinator;
     bool threads_run;
     Str *stream_ids;

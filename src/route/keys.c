@@ -126,11 +126,15 @@ typedef struct Resolver {
     Arena *arena;
 } Resolver;
 
+static bool rewrites_ids(KeyStrategy s)
+{
+    return s == KEY_STRATEGY_PARTITION_ID || s == KEY_STRATEGY_STRIDE || s == KEY_STRATEGY_REMAP;
+}
+
 static bool rewrites(const RouteAnswer *a)
 {
     if (a->mapping) return true;
-    return a->rule && (a->rule->key.strategy == KEY_STRATEGY_PARTITION_ID ||
-                       a->rule->key.strategy == KEY_STRATEGY_STRIDE);
+    return a->rule && rewrites_ids(a->rule->key.strategy);
 }
 
 static bool instance_of(const Resolver *r, const KeyRule *key, uint64_t *number, bool *has, Err *err)
@@ -147,6 +151,28 @@ static bool instance_of(const Resolver *r, const KeyRule *key, uint64_t *number,
                           "partition-id: `instances` has no number for source " STR_FMT, STR_ARG(source));
 }
 
+/* Any id may have a new one; which, the map says. */
+static void remap_rewrite(const Resolver *r, const Subject *s, KeyRewrite *out)
+{
+    const KeyRule *key = &s->answer->rule->key;
+    Str column = key->column.len || !s->schema ? key->column : keys_id_column(key, s->schema);
+    KeySpace like = {.source = router_source_id(r->w->router),
+                     .shard = s->shard,
+                     .target = s->answer->target,
+                     .column = column};
+    const KeySpace *space = r->w->space ? r->w->space(r->w->ctx, &like) : NULL;
+    if (!space) {
+        KeySpace *own = arena_new(r->arena, KeySpace);
+        *own = like;
+        space = own;
+    }
+    *out = (KeyRewrite){.multiply = 1,
+                        .low = INT64_MIN,
+                        .high = INT64_MAX,
+                        .strategy = keys_strategy_name(KEY_STRATEGY_REMAP),
+                        .space = space};
+}
+
 /* The share of the subject's own ids. */
 static bool own_rewrite(const Resolver *r, const Subject *s, KeyRewrite *out, Err *err)
 {
@@ -158,6 +184,10 @@ static bool own_rewrite(const Resolver *r, const Subject *s, KeyRewrite *out, Er
     uint64_t instance = 0;
     uint32_t number = 0;
     bool has = false;
+    if (key->strategy == KEY_STRATEGY_REMAP) {
+        remap_rewrite(r, s, out);
+        return true;
+    }
     if (key->strategy == KEY_STRATEGY_STRIDE)
         return r->w->number(r->w->ctx, s->shard, a->target, &number, err) &&
                keys_stride(key->shards, number, out, err);
@@ -339,8 +369,7 @@ static bool rule_usable(const Subject *s, Err *err)
     const RouteAnswer *a = s->answer;
     const KeyRule *key = a->rule ? &a->rule->key : NULL;
     if (a->mapping && !column_usable(s, a->mapping->column, "source-column", err)) return false;
-    if (a->mapping && key &&
-        (key->strategy == KEY_STRATEGY_PARTITION_ID || key->strategy == KEY_STRATEGY_STRIDE))
+    if (a->mapping && key && rewrites_ids(key->strategy))
         return err_set_remedy(err, ERR_KEY_STRATEGY, "keep one of the two",
                               STR_FMT "." STR_FMT
                                       " has a column mapping and a key strategy that rewrites ids",
@@ -348,15 +377,12 @@ static bool rule_usable(const Subject *s, Err *err)
     if (!key) return true;
     for (size_t i = 0; i < key->n_references; i++)
         if (!column_usable(s, key->references[i].column, "reference", err)) return false;
-    if (key->strategy == KEY_STRATEGY_REMAP)
-        return err_set_remedy(err, ERR_NOT_SUPPORTED, "use partition-id, stride or composite",
-                              "key strategy remap is not supported yet");
     bool needs_provenance =
         key->strategy == KEY_STRATEGY_COMPOSITE || key->strategy == KEY_STRATEGY_PLAIN_INDEX;
     if (needs_provenance && !key->n_provenance)
         return err_set_remedy(err, ERR_KEY_STRATEGY, "add `provenance` to the key map",
                               "key strategy %s has no provenance columns", keys_strategy_name(key->strategy));
-    if (key->strategy != KEY_STRATEGY_PARTITION_ID && key->strategy != KEY_STRATEGY_STRIDE) return true;
+    if (!rewrites_ids(key->strategy)) return true;
     Str id = keys_id_column(key, s->schema);
     if (id.len) return column_usable(s, id, "column", err);
     return err_set_remedy(err, ERR_KEY_STRATEGY, "name the column of the ids with `column`",
@@ -418,14 +444,31 @@ static bool same_provenance(const MemberKeys *a, const MemberKeys *b)
     return true;
 }
 
+/* New ids are told apart by their map alone: a column must hold ids of one map in every row of the target. */
+static bool same_maps(const MemberKeys *a, const MemberKeys *b)
+{
+    for (uint32_t i = 0; i < a->n_columns; i++) {
+        const KeySpace *x = a->columns[i].rewrite.space, *y = NULL;
+        for (uint32_t j = 0; x && j < b->n_columns; j++)
+            if (str_ieq(a->columns[i].column, b->columns[j].column)) y = b->columns[j].rewrite.space;
+        if (x && (!y || !table_name_eq(x->target, y->target))) return false;
+    }
+    return true;
+}
+
 const char *keys_clash(const MemberKeys *a, const MemberKeys *b)
 {
     if (a->strategy != b->strategy) return "their rules have different key strategies";
+    if (!same_maps(a, b) || !same_maps(b, a))
+        return "a column holds remapped ids of one target in one of them, and none or another's in the "
+               "other: "
+               "declare the reference for both";
     bool by_provenance = a->strategy == KEY_STRATEGY_COMPOSITE || a->strategy == KEY_STRATEGY_PLAIN_INDEX;
     if (by_provenance) return same_provenance(a, b) ? "their provenance columns have the same values" : NULL;
     if (a->own == NO_COLUMN || b->own == NO_COLUMN) return NULL;
     const KeyRewrite *x = &a->columns[a->own].rewrite, *y = &b->columns[b->own].rewrite;
     if (!str_ieq(a->columns[a->own].column, b->columns[b->own].column)) return "their id columns differ";
+    if (x->space) return NULL; /* each has its own entries */
     if (x->multiply != y->multiply || x->high != y->high) return "their ids are packed with different widths";
     return x->add == y->add ? "their ids would get the same share of the target's" : NULL;
 }

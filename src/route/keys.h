@@ -40,11 +40,14 @@ typedef struct KeyWorld {
     const TableSchema *(*schema)(void *ctx, TableName shard);
     /* Walks the shard tables of the source that go into a target; *iter begins with 0; false at the end. */
     bool (*next_shard)(void *ctx, TableName target, size_t *iter, TableName *out);
+    /* The space of these ids, one for the whole process; `like` lacks its id, its strings are the caller's.
+     * NULL: any copy will do (nothing is written). */
+    const KeySpace *(*space)(void *ctx, const KeySpace *like);
     void *ctx;
 } KeyWorld;
 
 /* Decides for one shard table. answer: its route (MATCHED or UNMATCHED); in arena, and it must outlive the
- * outcome. ERR_KEY_STRATEGY names rule, table and what to change; ERR_NOT_SUPPORTED for `remap`. */
+ * outcome. ERR_KEY_STRATEGY names rule, table and what to change; ERR_NOT_SUPPORTED: ids that are no integers. */
 NODISCARD bool keys_resolve(const KeyWorld *w, TableName shard, const RouteAnswer *answer,
                             const TableSchema *schema, Arena *arena, MemberKeys **out, Err *err);
 

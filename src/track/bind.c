@@ -364,6 +364,8 @@ static void columns_fill(OwnedBinding *o, const MemberKeys *keys, const BindFeed
     b->n_constants = keys ? keys->n_constants : 0;
     b->columns = arena_array(&o->arena, BoundColumn, b->n_columns + most);
     uint32_t *feeder = arena_array(&o->arena, uint32_t, b->target->schema->n_columns); /* map column + 1 */
+    uint32_t *mapped = arena_array(&o->arena, uint32_t, (keys ? keys->n_columns : 0) + 1);
+    b->mapped = mapped;
     for (uint32_t i = 0; i < b->n_columns; i++) {
         BoundColumn *c = &b->columns[i];
         c->target_column = NO_COLUMN;
@@ -385,6 +387,7 @@ static void columns_fill(OwnedBinding *o, const MemberKeys *keys, const BindFeed
         const KeyColumn *k = keys_column(keys, s->name);
         if (!k) continue;
         c->rewrite = key_fit_rewrite(t, &k->rewrite, &o->arena);
+        if (c->rewrite->space) mapped[b->n_mapped++] = i;
         c->default_differs = true; /* the shard's default is rewritten as well */
     }
     constants_fill(o, keys, feeder);

@@ -94,6 +94,7 @@ static bool rewritten_ok(const KeyFit *f, const KeyColumn *k, Err *err)
     const ColumnDef *t = &f->target->schema->columns[at];
     uint32_t from = schema_column(f->schema, k->column);
     if (is_bigint(t) && !t->generated) return true;
+    if (k->rewrite.space && keys_is_integer(t->data_type) && !t->generated) return true; /* small numbers */
     StrBuf sql = {0};
     begin_alter(f, &sql);
     sb_c(&sql, " MODIFY COLUMN ");
@@ -102,17 +103,34 @@ static bool rewritten_ok(const KeyFit *f, const KeyColumn *k, Err *err)
     if (t->is_unsigned) sb_c(&sql, " UNSIGNED");
     if (from != UINT32_MAX) sb_c(&sql, f->schema->columns[from].not_null ? " NOT NULL" : " NULL");
     err_set_remedy(err, ERR_TRACK_TARGET, sql.ptr,
-                   "target " STR_FMT ", column `" STR_FMT "` is " STR_FMT ": ids rewritten by %s need BIGINT",
+                   "target " STR_FMT ", column `" STR_FMT "` is " STR_FMT ": ids rewritten by %s need %s",
                    STR_ARG(f->target->sql_name), STR_ARG(t->name), STR_ARG(t->column_type),
-                   k->rewrite.strategy);
+                   k->rewrite.strategy, k->rewrite.space ? "an integer" : "BIGINT");
     sb_done(&sql);
     return false;
+}
+
+/* The highest number of an integer column. */
+static uint64_t type_limit(const ColumnDef *t)
+{
+    static const struct {
+        const char *type;
+        unsigned bits;
+    } types[] = {{"tinyint", 8}, {"smallint", 16}, {"mediumint", 24}, {"int", 32}};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (str_ieq(t->data_type, str_of(types[i].type)))
+            return UINT64_MAX >> (64 - types[i].bits + (t->is_unsigned ? 0 : 1));
+    return t->is_unsigned ? UINT64_MAX : (uint64_t)INT64_MAX;
 }
 
 const KeyRewrite *key_fit_rewrite(const ColumnDef *t, const KeyRewrite *r, Arena *arena)
 {
     KeyRewrite *out = arena_new(arena, KeyRewrite);
     *out = *r;
+    if (r->space) {
+        out->high = MIN(type_limit(t), (uint64_t)INT64_MAX);
+        return out;
+    }
     __int128 lowest = t->is_unsigned ? 0 : (__int128)INT64_MIN;
     __int128 highest = t->is_unsigned ? (__int128)UINT64_MAX : (__int128)INT64_MAX;
     __int128 multiply = (__int128)r->multiply, add = (__int128)r->add;

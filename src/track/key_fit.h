@@ -20,7 +20,7 @@ NODISCARD bool key_fit_check(const KeyFit *f, Err *err);
 /* The value of a provenance column as if a row image held it: bytes in arena, and how they are read. t has
  * passed key_fit_check. */
 void key_fit_constant(const ColumnDef *t, Str value, Arena *arena, ColumnCodec *codec, Field *field);
-/* The rewriting, narrowed to what the target's BIGINT can hold; in arena. */
+/* The rewriting, narrowed to what the target's column can hold; in arena. */
 const KeyRewrite *key_fit_rewrite(const ColumnDef *t, const KeyRewrite *r, Arena *arena);
 
 #endif

@@ -188,12 +188,12 @@ void keyed_words(const MemberKeys *keys, const TableSchema *keyed, CreateOpts *o
         if (primary) opts->primary_words = " /*T![clustered_index] CLUSTERED */";
         break;
     case KEY_STRATEGY_STRIDE: /* ids of all shards grow at one end */
+    case KEY_STRATEGY_REMAP:
     case KEY_STRATEGY_PLAIN_INDEX:
         if (primary) opts->primary_words = " /*T![clustered_index] NONCLUSTERED */";
         opts->table_words = " /*T! SHARD_ROW_ID_BITS=4 PRE_SPLIT_REGIONS=4 */";
         break;
-    case KEY_STRATEGY_ERROR:
-    case KEY_STRATEGY_REMAP: break;
+    case KEY_STRATEGY_ERROR: break;
     }
 }
 
@@ -213,6 +213,7 @@ static void tidb_advice(const MemberKeys *keys, StrBuf *out)
             provenance_name(keys));
         break;
     case KEY_STRATEGY_STRIDE:
+    case KEY_STRATEGY_REMAP:
         sb_c(out, "TiDB: ids of all shards grow together at one end: the primary key is NONCLUSTERED and row "
                   "ids are "
                   "spread (SHARD_ROW_ID_BITS); its index still has a hot end while all shards insert\n");
@@ -226,8 +227,7 @@ static void tidb_advice(const MemberKeys *keys, StrBuf *out)
             out,
             "TiDB: each shard has a range of ids of its own, so that its writes go to a region of its own\n");
         break;
-    case KEY_STRATEGY_ERROR:
-    case KEY_STRATEGY_REMAP: break;
+    case KEY_STRATEGY_ERROR: break;
     }
     sb_c(out,
          "TiDB: for ids given by the merged table itself after cut-over, choose before the load: "
@@ -243,6 +243,9 @@ void keyed_advice(const MemberKeys *keys, const TableSchema *keyed, const Create
     if (!opts->target_is_tidb && keys->strategy == KEY_STRATEGY_COMPOSITE)
         sb_c(out,
              "the provenance columns stand last in the keys, so that look-ups by id alone still use them\n");
+    if (keys->strategy == KEY_STRATEGY_REMAP)
+        sb_c(out,
+             "which id each row had on its shard stands in the map that sm_remap in the meta schema names\n");
     if (keys->own != NO_COLUMN)
         sb_c(out, "AUTO_INCREMENT stays off while the shards feed the table; at cut-over its next value must "
                   "be above "

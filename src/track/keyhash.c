@@ -132,6 +132,16 @@ static void put_decimal(KeyBytes *out, const char *digits, unsigned n_int, unsig
     bytes_put(out, text, n);
 }
 
+/* A new id that a map gives is equal exactly where the shard table and its id are: both are put instead, so
+ * that nobody is asked here. 0 that stays 0 is of no shard table. */
+static bool put_rewritten(const KeyRewrite *r, bool *negative, uint64_t *v, KeyBytes *out)
+{
+    if (!r->space) return key_rewrite(r, negative, v);
+    bool stays = r->keep_zero && *v == 0;
+    bytes_put_number(out, stays ? 0 : (uint64_t)r->space->id + 1, true);
+    return true;
+}
+
 static PartOutcome put_number(const KeyPlanPart *p, const ColumnCodec *c, Field f, KeyBytes *out)
 {
     uint64_t v = 0;
@@ -141,7 +151,7 @@ static PartOutcome put_number(const KeyPlanPart *p, const ColumnCodec *c, Field 
     switch (p->canon) {
     case KEY_CANON_INT:
         if (int_value(c, f, &v, &negative) != PART_DONE) return PART_UNKNOWN;
-        if (UNLIKELY(p->rewrite) && !key_rewrite(p->rewrite, &negative, &v)) return PART_UNKNOWN;
+        if (UNLIKELY(p->rewrite) && !put_rewritten(p->rewrite, &negative, &v, out)) return PART_UNKNOWN;
         bytes_put_number(out, v, negative);
         return PART_DONE;
     case KEY_CANON_DECIMAL:
