@@ -103,6 +103,9 @@ typedef struct TargetDdlRow {
 NODISCARD bool target_ddl_history(Conn *c, const MetaTask *m, size_t limit, Arena *arena, TargetDdlRow **out,
                                   size_t *n, Err *err);
 
+/* What leads from one fingerprint to the other, in words. Pure. */
+void target_ddl_change(Str before, Str after, StrBuf *out);
+
 typedef struct TargetDdlPending {
     uint64_t job;
     TableName target;

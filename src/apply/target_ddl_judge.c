@@ -107,6 +107,17 @@ void ddl_difference(Str have, Str want, StrBuf *out)
     sb_str(out, sb_view(&words));
 }
 
+void target_ddl_change(Str before, Str after, StrBuf *out)
+{
+    CLEANUP(sb_done) StrBuf words = {0};
+    unsigned lines = 0;
+    lines_missing(before, after, "no more", &lines, &words);
+    lines_missing(after, before, "now", &lines, &words);
+    if (lines > WORDS_LINES) sb_printf(&words, "; and %u more", lines - WORDS_LINES);
+    if (!lines && !str_eq(before, after)) sb_c(&words, "columns or keys in another order");
+    sb_str(out, sb_view(&words));
+}
+
 #define RETRY "shardmerge locks TASK.yaml --decide retry"
 
 static void put_place(const TargetDdlRow *row, StrBuf *out)

@@ -18,7 +18,9 @@
 #include "ops/live.h"
 #include "ops/options.h"
 #include "ops/remote_verbs.h"
+#include "ops/ddl_verb.h"
 #include "ops/route_verb.h"
+#include "ops/schema_verb.h"
 #include "ops/run_verb.h"
 #include "base/poison.h"
 
@@ -79,7 +81,9 @@ static bool is_offline(const CliOpts *opts)
     case VERB_CONFLICTS:
     case VERB_FINISH:
     case VERB_EVENTS: return false;
+    case VERB_DDL: return false;
     case VERB_ROUTE: return opts->tables != NULL;
+    case VERB_SCHEMA: return !opts->set_file;
     default: return true; /* they talk to the running task, or to its folder */
     }
 }
@@ -117,6 +121,8 @@ static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
         status = events_verb(task, opts, err);
         break;
     case VERB_LOCKS: status = locks_verb(dir.ptr, opts, out, err); break;
+    case VERB_SCHEMA: status = schema_verb(task, dir.ptr, opts, out, err); break;
+    case VERB_DDL: status = ddl_verb(task, opts, out, err); break;
     case VERB_CHECK: status = check_verb(task, &(CheckOpts){.json = opts->json}, out, err); break;
     case VERB_ROUTE:
         status = route_verb(task,

@@ -126,7 +126,8 @@ static bool takes_several(CliVerb v)
 
 static bool set_source(CliOpts *o, const char *value, Err *err)
 {
-    if (o->verb != VERB_PAUSE && o->verb != VERB_RESUME && o->verb != VERB_STOP && o->verb != VERB_EVENTS) {
+    if (o->verb != VERB_PAUSE && o->verb != VERB_RESUME && o->verb != VERB_STOP && o->verb != VERB_EVENTS &&
+        o->verb != VERB_LOCKS && o->verb != VERB_SCHEMA) {
         add_source_file(o, value);
         return true;
     }
@@ -174,6 +175,7 @@ static bool set_option(CliOpts *o, OptId id, const char *value, Err *err)
     case OPT_FORCE: return o->force = true;
     case OPT_TARGET: o->target = value; return true;
     case OPT_DECIDE: o->decision = value; return true;
+    case OPT_SET: o->set_file = value; return true;
     case OPT_TABLES: o->tables = value; return true;
     case OPT_UNTIL:
         if (o->verb == VERB_EVENTS) {

@@ -23,6 +23,7 @@ typedef struct CliOpts {
     const char *source_id;         /* NULL: all */
     const char *state_dir;         /* NULL: the task file's */
     const char *target, *decision; /* locks; NULL: not given */
+    const char *set_file;          /* schema; NULL: not given */
     const char *tables;
     const char **table_patterns; /* events; owned array of argv's strings */
     size_t n_table_patterns;

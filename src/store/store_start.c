@@ -71,3 +71,26 @@ bool store_start_put(Store *s, const StoreStart *start, const StoreDefinition *d
 {
     return store_leave(s, put(store_enter(s), start, definitions, n, err));
 }
+
+static bool definition(sqlite3 *db, uint64_t member_no, Arena *arena, StoreDefinition *out, bool *found,
+                       Err *err)
+{
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    const Bind key[] = {BIND_I(member_no), {.kind = BIND_END}};
+    if (!sql_begin(db,
+                   "SELECT definition, why FROM schema_version WHERE member_no = ? "
+                   "ORDER BY version_no DESC LIMIT 1",
+                   key, &stmt, err) ||
+        !sql_step(stmt, found, err))
+        return false;
+    if (*found)
+        *out = (StoreDefinition){.member_no = member_no,
+                                 .schema_json = arena_str(arena, sql_text(stmt, 0)),
+                                 .why = arena_str(arena, sql_text(stmt, 1))};
+    return true;
+}
+
+bool store_definition(Store *s, uint64_t member_no, Arena *arena, StoreDefinition *out, bool *found, Err *err)
+{
+    return store_leave(s, definition(store_enter(s), member_no, arena, out, found, err));
+}

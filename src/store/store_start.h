@@ -23,6 +23,10 @@ NODISCARD bool store_start_forget(Store *s, Str source_id, Err *err);
 NODISCARD bool store_start_put(Store *s, const StoreStart *start, const StoreDefinition *definitions,
                                size_t n, Err *err);
 
+/* The newest definition of a member; strings in arena. */
+NODISCARD bool store_definition(Store *s, uint64_t member_no, Arena *arena, StoreDefinition *out, bool *found,
+                                Err *err);
+
 /* A definition that an operator has given counts as `why` begins with this. */
 #define STORE_WHY_SET "set by "
 

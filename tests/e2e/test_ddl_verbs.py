@@ -1,0 +1,104 @@
+"""What an operator asks about schema changes: schema, ddl, locks; and the definition of a table where its stream begins."""
+import json
+
+import pytest
+from harness.sm import has_code
+
+FLAVORS = ["mariadb", "mysql"]
+
+
+def make(scenario, flavors, tables, **extra):
+    return scenario.make_plain(tables, flavors, flavors[0], task={"shard-mode": "pessimistic", **extra})
+
+
+def running(s):
+    s.start()
+    s.runner.wait_for("streaming", lambda st: st["sources"] and all(x["state"] == "streaming" for x in st["sources"]))
+
+
+def answer(s, *args, status=0):
+    done = s.runner.verb(*args, "--json")
+    assert done.returncode == status, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_schema_is_given_where_the_stream_begins(scenario, flavor, tmp_path):
+    """The source stops before a row of an unknown shape; the definition is checked, set, and the row is right."""
+    s = make(scenario, (flavor,), {"t": "(id BIGINT PRIMARY KEY, a INT, b INT)"}, **{"shard-mode": "optimistic"})
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 10, 20)", "ALTER TABLE {s}.t DROP COLUMN a", "ALTER TABLE {s}.t ADD COLUMN a INT",
+                "INSERT INTO {s}.t (id, a, b) VALUES (2, 11, 22)")
+    s.start()
+    s.runner.wait_error("s1", "TRACK_START")
+    name = f"{s.shards[0].schema}.t"
+    right, wrong = tmp_path / "right.sql", tmp_path / "wrong.sql"
+    engine = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=" + s.shards[0].server.query(
+        f"SELECT TABLE_COLLATION FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{s.shards[0].schema}'")[0][0]
+    right.write_text(f"CREATE TABLE t (id BIGINT PRIMARY KEY, a INT, b INT) {engine};\n")
+    wrong.write_text(f"CREATE TABLE t (id BIGINT PRIMARY KEY, a INT, b BIGINT) {engine}")
+    give = ("schema", "--source", "s1", "--table", name, "--set")
+    busy = s.runner.verb(*give, str(right), "--yes")
+    assert busy.returncode != 0 and has_code(busy.stderr, "STORE_LOCKED"), busy.stderr
+    s.runner.stop()
+    bad = s.runner.verb(*give, str(wrong), "--yes")
+    assert bad.returncode == 1 and "bigint" in bad.stdout and "nothing was changed" in bad.stdout, bad.stdout + bad.stderr
+    only = s.runner.verb(*give, str(right))
+    assert only.returncode == 0 and "DROP COLUMN a" in only.stdout and "with --yes" in only.stdout, only.stdout + only.stderr
+    assert answer(s, "schema", "--source", "s1")[0]["versions"] == []
+    done = answer(s, *give, str(right), "--yes")
+    assert done["shown"] and done["set"], done
+    running(s)
+    s.runner.wait_caught_up(60)
+    shard = s.shards[0]
+    assert list(s.rows("t", "id, a, b")) == sorted(shard.server.query(f"SELECT id, a, b FROM `{shard.schema}`.t"))
+    assert s.rows("t", "id, b")[0] == (1, 20)
+    versions = answer(s, "schema", "--table", name)[0]["versions"]
+    assert [v["number"] for v in versions] == [0, 1, 2] and versions[0]["why"].startswith("set by "), versions
+    assert "DROP COLUMN a" in versions[1]["statement"] and "`a`" not in versions[1]["definition"] and "`a`" in versions[2]["definition"]
+    assert versions[1]["from"], "where it holds from"
+    late = s.runner.verb("schema", "--table", name)
+    assert late.returncode == 0 and "version 2" in late.stdout and "CREATE TABLE" in late.stdout, late.stdout
+    s.runner.stop()
+    late = s.runner.verb(*give, str(right), "--yes")
+    assert late.returncode == 2 and "history" in late.stderr, late.stderr
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_journal_and_locks_tell_what_happened(scenario, flavor):
+    s = make(scenario, (flavor, flavor), {"t": "(id BIGINT PRIMARY KEY, v INT)", "u": "(id BIGINT PRIMARY KEY, v INT)"})
+    running(s)
+    none = s.runner.verb("ddl")
+    assert none.returncode == 0 and "no statement" in none.stdout, none.stdout + none.stderr
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT", "INSERT INTO {s}.t VALUES (1, 1, 1)")
+    s.runner.wait_for("the lock", lambda st: any(t["lock"] for t in st["targets"]))
+    locks = s.runner.verb("locks", "--target", f"{s.target}.t", "--json")
+    assert locks.returncode == 1, locks.stdout
+    lock = json.loads(locks.stdout)[0]
+    assert lock["state"] == "waiting" and {m["state"] for m in lock["members"]} == {"held", "behind"}, lock
+    held = next(m for m in lock["members"] if m["state"] == "held")
+    assert "n" in held["difference"] and "ALTER TABLE" in lock["ddl"][0]
+    shown = s.runner.verb("locks", "--decide", "release", "--source", "s1", "--table", f"{s.shards[0].schema}.t")
+    assert shown.returncode == 0 and "with --yes" in shown.stdout, shown.stdout + shown.stderr
+    assert answer(s, "ddl") == []
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT", "INSERT INTO {s}.t VALUES (2, 2, 2)")
+    s.runner.wait_caught_up(60)
+    rows = answer(s, "ddl", "--target", f"{s.target}.t")
+    assert [r["state"] for r in rows] == ["done"] and "ADD COLUMN" in rows[0]["statement"] and "`n`" in rows[0]["statement"], rows
+    assert "n" in rows[0]["change"] and rows[0]["ended"] and rows[0]["error"] is None and rows[0]["attempts"] == 1
+    assert answer(s, "ddl", "--target", f"{s.target}.u") == []
+    # two shards that collide under a new unique key: the target refuses, and says it everywhere
+    s.shard_run(1, "INSERT INTO {s}.u VALUES (1, 5)", "ALTER TABLE {s}.u ADD UNIQUE KEY uv (v)")
+    s.shard_run(2, "INSERT INTO {s}.u VALUES (2, 5)", "ALTER TABLE {s}.u ADD UNIQUE KEY uv (v)")
+    s.runner.wait_for("the refusal", lambda st: any(t["lock"] and t["lock"]["state"] == "operator" for t in st["targets"]), 60)
+    failed = answer(s, "ddl", "--target", f"{s.target}.u", status=1)
+    assert failed[0]["state"] == "failed" and "uv" in failed[0]["error"], failed
+    words = s.runner.verb("ddl", "--limit", "1")
+    assert words.returncode == 1 and "--decide retry" in words.stdout and "failed" in words.stdout, words.stdout
+    s.shard_run(2, "UPDATE {s}.u SET v = 6 WHERE id = 2")
+    s.downstream.run(f"UPDATE `{s.target}`.u SET v = 6 WHERE id = 2")
+    retry = s.runner.verb("locks", "--target", f"{s.target}.u", "--decide", "retry", "--yes")
+    assert retry.returncode == 0, retry.stdout + retry.stderr
+    s.runner.wait_for("no lock", lambda st: not any(t["lock"] for t in st["targets"]), 60)
+    assert answer(s, "ddl", "--target", f"{s.target}.u", "--limit", "1", status=0)[0]["state"] == "done"
+    s.runner.stop()
+    assert answer(s, "ddl", "--limit", "1")[0]["state"] == "done", "without a process, too"
