@@ -99,6 +99,15 @@ static bool take_out_plain(Settle *s, const RowOp *op, uint64_t *id, Err *err)
     return true;
 }
 
+/* The rank of the operation's row, which is parked as `id` now. */
+static bool rank_now(Settle *s, const RowOp *op, uint64_t id, ParkedRank *out, Err *err)
+{
+    const Member *m = op->binding->member;
+    if (s->p->order_column != NO_COLUMN || atomic_load(&s->p->decisions)) return settle_rank(s, id, out, err);
+    *out = (ParkedRank){.source = m->source, .schema = m->name.schema, .table = m->name.table};
+    return true;
+}
+
 /* The row of the before image leaves the target for the other side. Who waited for its keys are candidates.
  */
 static bool take_out(Settle *s, const RowOp *op, Found *f, Err *err)
@@ -106,13 +115,13 @@ static bool take_out(Settle *s, const RowOp *op, Found *f, Err *err)
     ParkedRank left;
     bool ok = f->decided.number ? decided_take_out(s, &f->decided, err) : take_out_plain(s, op, &f->id, err);
     if (f->decided.number) f->id = f->decided.id;
-    return ok && settle_rank(s, f->id, &left, err) && settle_add_waiting(s, f->id, &left, err);
+    return ok && rank_now(s, op, f->id, &left, err) && settle_add_waiting(s, f->id, &left, err);
 }
 
-static bool add_itself(Settle *s, uint64_t id, Err *err)
+static bool add_itself(Settle *s, const RowOp *op, uint64_t id, Err *err)
 {
     ParkedRank rank;
-    if (!settle_rank(s, id, &rank, err)) return false;
+    if (!rank_now(s, op, id, &rank, err)) return false;
     settle_add(s, id, &rank);
     return true;
 }
@@ -128,7 +137,7 @@ static bool slow_insert(Settle *s, const RowOp *op, uint64_t *id, Err *err)
     if (!rowsql_insert_more(&s->sql, op, &more, err) || !settle_run(s, 1, err)) return false;
     s->rows++;
     if (atomic_load(&s->p->decisions) && !decided_own_is_free(s, *id, NULL, err)) return false;
-    return add_itself(s, *id, err);
+    return add_itself(s, op, *id, err);
 }
 
 static bool slow_update(Settle *s, const RowOp *op, Found *f, Err *err)
@@ -145,7 +154,7 @@ static bool slow_update(Settle *s, const RowOp *op, Found *f, Err *err)
         if (d->number && !decided_after_update(s, d, err)) return false;
         if (d->number && !decided_own_is_free(s, f->id, d, err)) return false;
     }
-    return add_itself(s, f->id, err);
+    return add_itself(s, op, f->id, err);
 }
 
 static bool slow_change(Settle *s, const RowOp *op, uint64_t *id, Err *err)

@@ -167,11 +167,19 @@ static bool meet_pinned(Decide *x, const Holder *h, Err *err)
         return refuse(x, "decide swap, or undo that decision", err,
                       "row %llu cannot be kept: decision %llu keeps the row in its place",
                       (unsigned long long)x->what->id, (unsigned long long)h->rank.decided);
-    if (!decided_get(&x->s, h->rank.decided, &d, err)) return false;
-    d.pinned = false;
     sb_printf(x->words, "decision %llu, which kept the row in its place, ends\n",
-              (unsigned long long)d.number);
-    return d.renamed ? decided_mark(&x->s, &d, err) : decided_forget(&x->s, &d, err);
+              (unsigned long long)h->rank.decided);
+    /* Out of the target and back by its own rank: others may have waited for it, and rank between the two. */
+    ParkedRank left, now;
+    Settle *s = &x->s;
+    if (!decided_get(s, h->rank.decided, &d, err) || !decided_take_out(s, &d, err) ||
+        !settle_rank(s, d.id, &left, err) || !settle_add_waiting(s, d.id, &left, err))
+        return false;
+    d.pinned = false;
+    if (!(d.renamed ? decided_mark(s, &d, err) : decided_forget(s, &d, err))) return false;
+    if (!settle_rank(s, d.id, &now, err)) return false;
+    settle_add(s, d.id, &now);
+    return true;
 }
 
 static bool meet_holders(Decide *x, Err *err)
@@ -201,9 +209,10 @@ static bool keep(Decide *x, Err *err)
     sb_printf(x->words, "row %llu", (unsigned long long)x->what->id);
     put_row(x, x->words);
     sb_c(x->words, " takes its keys, and keeps them until its shard deletes it\n");
-    if (!meet_holders(x, err) || !begin_decision(x, err)) return false;
+    if (!begin_decision(x, err)) return false;
     x->d.pinned = true;
-    if (!decided_mark(&x->s, &x->d, err) || !settle_row(x, x->what->id, err)) return false;
+    if (!decided_mark(&x->s, &x->d, err) || !meet_holders(x, err) || !settle_row(x, x->what->id, err))
+        return false;
     if (!settle_is_parked(&x->s, x->what->id)) return true;
     return refuse(x, see, err, "row %llu would not stay in the target", (unsigned long long)x->what->id);
 }
@@ -295,7 +304,7 @@ static bool still_taken(Decide *x, Err *err)
         if (!parked_counts_key(&x->s.t->keys[k])) continue;
         if (!settle_holder(&x->s, x->what->id, k, &h, &found, err)) return false;
         if (found)
-            return refuse(x, "rename that as well (--set may be given several times)", err,
+            return refuse(x, "rename that as well (--value may be given several times)", err,
                           "row %llu would stay parked: key `" STR_FMT "` is taken, too",
                           (unsigned long long)x->what->id, STR_ARG(x->s.t->keys[k].name));
     }
@@ -330,7 +339,7 @@ static bool rename_row(Decide *x, Err *err)
         return refuse(x, "undo that decision first", err, "row %llu was renamed by decision %llu",
                       (unsigned long long)x->what->id, (unsigned long long)x->rank.decided);
     if (!x->what->n_renames)
-        return refuse(x, "add --set COLUMN=VALUE", err, "no column is named that gets another value");
+        return refuse(x, "add --value COLUMN=VALUE", err, "no column is named that gets another value");
     sb_printf(x->words, "row %llu", (unsigned long long)x->what->id);
     put_row(x, x->words);
     sb_c(x->words, " gets other keys in the target, until its shard gives it others or deletes it\n");

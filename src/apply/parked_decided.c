@@ -99,6 +99,22 @@ static void from_row(Settle *s, uint64_t number)
     settle_same_row(s, &s->sql, "d", "t");
 }
 
+/* "DELETE FROM target WHERE `id`=(SELECT `id` FROM decided WHERE …) AND …" by row key and provenance. */
+static void delete_row(Settle *s, uint64_t number)
+{
+    const TargetKey *key = &s->t->keys[s->t->row_key];
+    sb_clear(&s->sql);
+    sb_printf(&s->sql, "DELETE FROM " STR_FMT " WHERE ", STR_ARG(s->t->sql_name));
+    for (uint32_t i = 0; i < key->n_parts + s->p->n_provenance; i++) {
+        uint32_t column = i < key->n_parts ? key->parts[i].column : s->p->provenance[i - key->n_parts];
+        CLEANUP(sb_done) StrBuf name = {0};
+        sb_ident(&name, s->t->schema->columns[column].name);
+        sb_printf(&s->sql, "%s%s=(SELECT %s FROM " STR_FMT " WHERE sm_id=%llu AND sm_side=%d)",
+                  i ? " AND " : "", name.ptr, name.ptr, STR_ARG(s->p->decided_table),
+                  (unsigned long long)number, SIDE_WRITTEN);
+    }
+}
+
 bool decided_take_out(Settle *s, Decided *d, Err *err)
 {
     d->id = settle_new_id(s);
@@ -108,9 +124,7 @@ bool decided_take_out(Settle *s, Decided *d, Err *err)
               STR_ARG(s->p->prefixed));
     from_row(s, d->number);
     if (!settle_run(s, 1, err)) return false;
-    sb_clear(&s->sql);
-    sb_c(&s->sql, "DELETE t");
-    from_row(s, d->number);
+    delete_row(s, d->number);
     if (!settle_run(s, 1, err)) return false;
     s->rows++;
     d->parked = true;

@@ -231,11 +231,13 @@ bool settle_holder(Settle *s, uint64_t id, uint32_t k, Holder *out, bool *found,
     return true;
 }
 
-static void tell(Settle *s, const char *what, Str source, Str schema, Str table)
+static void tell(Settle *s, const char *what, const ParkedRank *r)
 {
+    const ParkedWorld *w = &s->p->world;
     if (!s->moves) return;
     sb_printf(s->moves, "  %s: a row of source " STR_FMT ", table " STR_FMT "." STR_FMT "\n", what,
-              STR_ARG(source), STR_ARG(schema), STR_ARG(table));
+              STR_ARG(r->source == UINT32_MAX ? STR("?") : w->source_id(w->ctx, r->source)),
+              STR_ARG(r->schema), STR_ARG(r->table));
 }
 
 /* The row of the target that key k of a parked row meets becomes a parked one. */
@@ -269,7 +271,7 @@ static bool put_out(Settle *s, uint64_t by, uint32_t k, const Holder *h, Err *er
     if (!settle_run(s, 1, err)) return false;
     s->rows++;
     if (FAULT("parked.put_out")) return err_set(err, ERR_DB_LOST, "fault parked.put_out");
-    tell(s, "leaves the target", source, h->rank.schema, h->rank.table);
+    tell(s, "leaves the target", &h->rank);
     /* Looked at again when its turn comes: should the other one stay out after all, it comes back. */
     settle_add(s, id, &h->rank);
     return settle_add_waiting(s, id, &h->rank, err);
@@ -283,8 +285,7 @@ static bool let_in(Settle *s, const Candidate *c, Err *err)
               STR_ARG(s->t->sql_name), STR_ARG(s->p->columns), STR_ARG(s->p->columns), STR_ARG(s->p->table),
               (unsigned long long)c->id);
     if (!settle_run(s, 1, err) || !settle_drop_parked(s, c->id, err)) return false;
-    tell(s, "is in the target", s->p->world.source_id(s->p->world.ctx, c->rank.source), c->rank.schema,
-         c->rank.table);
+    tell(s, "is in the target", &c->rank);
     return true;
 }
 

@@ -134,6 +134,10 @@ static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
                             out, err);
         break;
     case VERB_CONFLICTS:
+        if (opts->decision) {
+            status = conflicts_decide(dir.ptr, opts, out, err);
+            break;
+        }
         status = conflicts_verb(task,
                                 &(ConflictsOpts){.json = opts->json,
                                                  .show = opts->show,

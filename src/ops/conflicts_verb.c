@@ -2,12 +2,14 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include "db/schema_read.h"
+#include "ops/control.h"
 #include "ops/json_out.h"
+#include "ops/remote_verbs.h"
 #include "ops/text_table.h"
 #include "pipeline/catalog.h"
 #include "base/poison.h"
 
-enum { ROWS_SHOWN = 100, OWN_COLUMNS = 5 };
+enum { ROWS_SHOWN = 100, OWN_COLUMNS = 6, DECISION_COLUMNS = 8, ANSWER_MS = 60 * 1000 };
 
 typedef struct Conflicts {
     const Task *task;
@@ -98,7 +100,7 @@ static bool add_rows(Conflicts *c, const TableSchema *s, Str parked_in, json_t *
     Str v[OWN_COLUMNS];
     uint64_t limit = c->opts->limit ? c->opts->limit : ROWS_SHOWN;
     if (!conn_queryf(c->conn, &rows, err,
-                     "SELECT sm_id, sm_source, sm_schema, sm_table, sm_since FROM " STR_FMT
+                     "SELECT sm_id, sm_source, sm_schema, sm_table, sm_since, sm_decided FROM " STR_FMT
                      " ORDER BY sm_id LIMIT %llu",
                      STR_ARG(parked_in), (unsigned long long)limit))
         return false;
@@ -109,11 +111,46 @@ static bool add_rows(Conflicts *c, const TableSchema *s, Str parked_in, json_t *
         json_t *row =
             json_pack("{s:I, s:o, s:o, s:o, s:o}", "id", (json_int_t)id, "source", text_json(v[1]), "schema",
                       text_json(v[2]), "table", text_json(v[3]), "since", text_json(v[4]));
+        uint64_t decided = 0;
+        if (str_to_u64(v[5], &decided) && decided)
+            json_object_set_new(row, "decision", json_integer((json_int_t)decided));
         json_array_append_new(list, row);
         if (c->opts->show) ok = add_images(c, s, parked_in, id, row, err);
     }
     rows_done(&rows);
     return ok;
+}
+
+/* Decisions in force about rows of the target; `beside` is the table of its parked rows. */
+static bool add_decisions(Conflicts *c, Str beside, json_t *list, Err *err)
+{
+    static const char parked[] = "sm_parked_";
+    CLEANUP(sb_done) StrBuf sql = {0};
+    CLEANUP(sb_done) StrBuf name = {0};
+    Rows rows = {0};
+    if (beside.len < sizeof parked) return true;
+    sb_c(&name, "sm_decided_");
+    sb_add(&name, beside.ptr + sizeof parked - 1, beside.len - (sizeof parked - 1));
+    sb_c(&sql, "SELECT d.sm_id, d.sm_source, d.sm_schema, d.sm_table, d.sm_since, d.sm_pinned, d.sm_renamed, "
+               "(SELECT x.decided_by FROM ");
+    table_name_sql((TableName){c->task->meta_schema, STR("sm_decision")}, &sql);
+    sb_c(&sql, " x WHERE x.n = d.sm_id AND x.task = ");
+    sb_quoted(&sql, c->task->name);
+    sb_c(&sql, ") FROM ");
+    table_name_sql((TableName){c->task->meta_schema, sb_view(&name)}, &sql);
+    sb_c(&sql, " d WHERE d.sm_side = 0 ORDER BY d.sm_id");
+    if (!conn_query(c->conn, sb_view(&sql), &rows, err)) return false;
+    for (Str v[DECISION_COLUMNS]; rows_next(&rows, v);) {
+        uint64_t id = 0;
+        if (!str_to_u64(v[0], &id)) continue;
+        json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "decision",
+                                              (json_int_t)id, "source", text_json(v[1]), "schema",
+                                              text_json(v[2]), "table", text_json(v[3]), "since",
+                                              text_json(v[4]), "kept", str_eqc(v[5], "1"), "renamed",
+                                              str_eqc(v[6], "1"), "by", text_json(v[7])));
+    }
+    rows_done(&rows);
+    return true;
 }
 
 static bool add_target(Conflicts *c, TableName name, Str table, Err *err)
@@ -129,13 +166,13 @@ static bool add_target(Conflicts *c, TableName name, Str table, Err *err)
     if (ok && count) ok = str_to_u64(str_of(count), &n) || err_set(err, ERR_BUG, "a count cannot be read");
     free(count);
     if (ok) {
-        json_t *rows = json_array();
+        json_t *rows = json_array(), *decisions = json_array();
         json_array_append_new(c->targets,
-                              json_pack("{s:o, s:o, s:s, s:I, s:o}", "schema", text_json(name.schema),
+                              json_pack("{s:o, s:o, s:s, s:I, s:o, s:o}", "schema", text_json(name.schema),
                                         "table", text_json(name.table), "parked_in", in.ptr, "parked",
-                                        (json_int_t)n, "rows", rows));
+                                        (json_int_t)n, "rows", rows, "decisions", decisions));
         c->parked += n;
-        if (s) ok = add_rows(c, s, sb_view(&in), rows, err);
+        if (s) ok = add_rows(c, s, sb_view(&in), rows, err) && add_decisions(c, table, decisions, err);
     }
     schema_free(s);
     return ok;
@@ -202,6 +239,24 @@ static void put_rows(const Conflicts *c, const json_t *target, StrBuf *out)
     }
 }
 
+static void put_decisions(const json_t *target, StrBuf *out)
+{
+    size_t i;
+    const json_t *d;
+    json_array_foreach(json_object_get(target, "decisions"), i, d)
+    {
+        bool kept = json_is_true(json_object_get(d, "kept"));
+        bool renamed = json_is_true(json_object_get(d, "renamed"));
+        sb_printf(out,
+                  "  decision %lld by " STR_FMT " at " STR_FMT ": a row of source " STR_FMT ", table " STR_FMT
+                  "." STR_FMT " is %s%s%s\n",
+                  json_integer_value(json_object_get(d, "decision")), STR_ARG(str_in(d, "by")),
+                  STR_ARG(str_in(d, "since")), STR_ARG(str_in(d, "source")), STR_ARG(str_in(d, "schema")),
+                  STR_ARG(str_in(d, "table")), kept ? "kept" : "", kept && renamed ? " and " : "",
+                  renamed ? "renamed" : "");
+    }
+}
+
 static void put_human(const Conflicts *c, StrBuf *out)
 {
     size_t i;
@@ -219,10 +274,13 @@ static void put_human(const Conflicts *c, StrBuf *out)
         sb_ch(out, '\n');
         put_rows(c, t, out);
         if (n > json_array_size(json_object_get(t, "rows"))) sb_c(out, "  … (--limit shows more)\n");
+        put_decisions(t, out);
     }
     if (c->parked)
-        sb_c(out,
-             "a row comes in by itself when its key is free: change or delete one of the two on its shard\n");
+        sb_c(
+            out,
+            "a row comes in by itself when its key is free: change or delete one of the two on its shard, or "
+            "decide: --decide keep|swap|rename --id N\n");
 }
 
 static void put_json(const Conflicts *c, StrBuf *out)
@@ -252,4 +310,28 @@ int conflicts_verb(const Task *task, const ConflictsOpts *opts, StrBuf *out, Err
     json_decref(c.targets);
     arena_done(&c.arena);
     return status;
+}
+
+int conflicts_decide(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
+{
+    ControlCall call = {.dir = dir, .timeout_ms = ANSWER_MS};
+    CLEANUP(sb_done) StrBuf by = {0};
+    json_t *reply = NULL, *set = json_array();
+    who_asks(&by);
+    for (size_t i = 0; i < opts->n_values; i++)
+        json_array_append_new(set, json_string(opts->values[i]));
+    json_t *request = json_pack("{s:s, s:s, s:s?, s:I, s:o, s:s, s:b}", "verb", "conflict", "decision",
+                                opts->decision, "target", opts->target, "id", (json_int_t)opts->id, "set",
+                                set, "by", by.ptr, "preview", !opts->yes);
+    if (!request) return err_set(err, ERR_USAGE, "--value and --target take UTF-8 text"), err_exit_status(err);
+    bool ok = control_call(&call, request, &reply, err);
+    json_decref(request);
+    if (!ok) return err_exit_status(err);
+    if (opts->json)
+        json_out(reply, out);
+    else
+        sb_printf(out, STR_FMT "%s", STR_ARG(str_in(reply, "words")),
+                  opts->yes ? "done\n" : "this is what would happen; with --yes it does\n");
+    json_decref(reply);
+    return 0;
 }

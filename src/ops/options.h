@@ -22,8 +22,11 @@ typedef struct CliOpts {
     size_t n_source_files;
     const char *source_id;         /* NULL: all */
     const char *state_dir;         /* NULL: the task file's */
-    const char *target, *decision; /* locks; NULL: not given */
+    const char *target, *decision; /* locks, conflicts; NULL: not given */
     const char *set_file;          /* schema; NULL: not given */
+    uint64_t id;                   /* conflicts; 0: not given */
+    const char **values;           /* conflicts; owned array of argv's strings */
+    size_t n_values;
     const char *tables;
     const char **table_patterns; /* events; owned array of argv's strings */
     size_t n_table_patterns;

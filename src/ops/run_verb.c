@@ -117,6 +117,31 @@ static json_t *request_locks(Run *r, const json_t *request, bool decide, Err *er
     return reply;
 }
 
+/* About a parked row. NULL: *err tells. */
+static json_t *request_conflict(Run *r, const json_t *request, Err *err)
+{
+    Pipeline *p = pipeline_of(r);
+    if (!p) {
+        err_set(err, ERR_OPS_STARTING, "the task is starting");
+        return NULL;
+    }
+    const json_t *set = json_object_get(request, "set"), *one;
+    const char **texts = mem_zalloc((json_array_size(set) + 1) * sizeof *texts);
+    size_t i;
+    PipelineConflict c = {.decision = asked(request, "decision"),
+                          .target = asked(request, "target"),
+                          .id = (uint64_t)json_integer_value(json_object_get(request, "id")),
+                          .set = texts,
+                          .by = asked(request, "by"),
+                          .preview = !json_is_false(json_object_get(request, "preview"))};
+    json_array_foreach(set, i, one) if (json_is_string(one)) texts[c.n_set++] = json_string_value(one);
+    CLEANUP(sb_done) StrBuf words = {0};
+    bool ok = c.decision ? pipeline_conflict(p, &c, &words, err)
+                         : err_set(err, ERR_USAGE, "control socket: the request has no decision");
+    free(texts);
+    return ok ? json_pack("{s:b, s:s%}", "ok", 1, "words", words.ptr ? words.ptr : "", words.len) : NULL;
+}
+
 static json_t *handle_request(void *ctx, const json_t *request)
 {
     Run *r = ctx;
@@ -135,9 +160,13 @@ static json_t *handle_request(void *ctx, const json_t *request)
     } else if (!strcmp(verb, "locks") || !strcmp(verb, "decide")) {
         json_t *reply = request_locks(r, request, !strcmp(verb, "decide"), &err);
         if (reply) return reply;
+    } else if (!strcmp(verb, "conflict")) {
+        json_t *reply = request_conflict(r, request, &err);
+        if (reply) return reply;
     } else {
         err_set(&err, ERR_USAGE,
-                "control socket: no verb '%.64s'; there are status, pause, resume, stop, locks and decide",
+                "control socket: no verb '%.64s'; there are status, pause, resume, stop, locks, decide and "
+                "conflict",
                 verb);
     }
     if (err_is_set(&err)) return json_pack("{s:b, s:o}", "ok", 0, "error", err_to_json(&err));

@@ -51,4 +51,17 @@ typedef struct PipelineDecision {
 } PipelineDecision;
 NODISCARD bool pipeline_decide(Pipeline *p, const PipelineDecision *d, StrBuf *words, Err *err);
 
+/* An operator's decision about a row that lost a collision, exactly once; words: what it does, or (preview)
+ * would do. Any thread; blocks on the downstream. ERR_USAGE, ERR_PARKED_DECISION, ERR_DB_*. */
+typedef struct PipelineConflict {
+    const char *decision; /* keep, swap, rename, undo */
+    const char *target;   /* schema.table; NULL: the only one that parks */
+    uint64_t id;          /* of the parked row; undo: the decision's number */
+    const char **set;     /* rename: COLUMN=VALUE */
+    size_t n_set;
+    const char *by;
+    bool preview;
+} PipelineConflict;
+NODISCARD bool pipeline_conflict(Pipeline *p, const PipelineConflict *c, StrBuf *words, Err *err);
+
 #endif

@@ -128,6 +128,37 @@ START_TEST(a_row_into_a_table_with_more_columns)
 }
 END_TEST
 
+/* What may give a row another rank, and what cannot. */
+START_TEST(a_column_changes_or_does_not)
+{
+    enum { SHARD, ID, V };
+    static const uint8_t id_alone = 1;
+    Fixture f;
+    setup(&f);
+    RowImage same = image(1, 2), other = image(1, 3), key = image(1, 0), nothing = image(1, 2);
+    char null_v[] = {2, 1, 0, 0, 0};
+    nothing.bytes = (Str){null_v, sizeof null_v};
+    key.bytes.len = 5;
+    key.present = &id_alone;
+    key.full = false;
+    const struct {
+        uint32_t column;
+        const RowImage *before, *after;
+        bool changes;
+    } rows[] = {
+        {V, &same, &same, false},      {V, &same, &other, true},    {ID, &same, &other, false},
+        {V, &same, &key, false},       {V, &key, &other, true}, /* the old value is not known */
+        {V, &same, &nothing, true},    {V, &nothing, &other, true}, {V, &nothing, &nothing, false},
+        {SHARD, &same, &other, false}, /* the same in all rows of the shard table */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        ck_assert_msg(rowsql_changes_column(f.binding, rows[i].column, rows[i].before, rows[i].after) ==
+                          rows[i].changes,
+                      "row %zu", i);
+    teardown(&f);
+}
+END_TEST
+
 static Suite *parked_suite(void)
 {
     Suite *s = suite_create("parked");
@@ -135,6 +166,7 @@ static Suite *parked_suite(void)
     tcase_add_test(t, rows_are_found_with_their_provenance);
     tcase_add_test(t, many_rows_of_one_shard_table_go_together);
     tcase_add_test(t, a_row_into_a_table_with_more_columns);
+    tcase_add_test(t, a_column_changes_or_does_not);
     suite_add_tcase(s, t);
     return s;
 }

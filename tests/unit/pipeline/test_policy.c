@@ -67,8 +67,13 @@ START_TEST(members_agree)
     ck_assert(!park_of(&s, NULL)); /* none yet */
     add(&s, "a", "x", "1");
     add(&s, "b", "x", "2");
-    add(&s, "c", "X", "1"); /* other bytes, though the collation takes them for equal */
+    add(&s, "c", "y", "1");
     ck_assert(park_of(&s, NULL));
+    s.constants[2][0].value = STR("X"); /* other bytes, but the collation takes them for equal */
+    park_of(&s, "same values, by the column's collation");
+    s.constants[2][0].value = STR("\xc3\xa9"); /* unsure */
+    park_of(&s, "same values, by the column's collation");
+    s.constants[2][0].value = STR("y");
     add(&s, "d", "x ", "02"); /* CHAR is padded, numbers are numbers: as b */
     park_of(&s, "same values");
     s.list[3].keys = NULL; /* not resolved yet */
