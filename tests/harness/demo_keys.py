@@ -14,11 +14,13 @@ from harness.workload import Shard  # noqa: E402
 DDL = {"orders": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, customer VARCHAR(20) NOT NULL)",
        "items": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, order_id INT NOT NULL, what VARCHAR(20), KEY (order_id))",
        "mails": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, mail VARCHAR(40) NOT NULL, UNIQUE KEY (mail))",
+       "people": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, boss INT NULL, name VARCHAR(20) NOT NULL)",
        "names": "(name VARCHAR(20) NOT NULL PRIMARY KEY, score INT NOT NULL)"}
 SHARD = [{"column": "shard", "value": "${source}"}]
 STRIDE = {"strategy": "stride", "shards": 16}
 KEYS = {"orders": STRIDE, "items": {**STRIDE, "references": [{"column": "order_id", "table": "orders"}]},
         "mails": {"strategy": "composite", "provenance": SHARD},
+        "people": {"strategy": "remap", "references": [{"column": "boss", "table": "people"}]},
         "names": {"strategy": "error", "on-collision": "conflict-table", "provenance": SHARD}}
 
 
@@ -37,6 +39,7 @@ def play(s: Scenario) -> None:
     for n in (1, 2):
         s.shard_run(n, f"INSERT INTO {{s}}.orders (customer) VALUES ('ann of {n}'), ('bob of {n}')",
                     "INSERT INTO {s}.items (order_id, what) VALUES (1, 'pen'), (2, 'ink')", "INSERT INTO {s}.mails (mail) VALUES ('ann@example.org')",
+                    f"INSERT INTO {{s}}.people (id, boss, name) VALUES (1, 2, 'ann of {n}'), (2, NULL, 'boss of {n}')",
                     f"INSERT INTO {{s}}.names VALUES ('ann', {n}), ('only {n}', 0)")
     step("both shards count from 1; what the census says (without a strategy so far)")
     s.save()
@@ -65,6 +68,13 @@ def play(s: Scenario) -> None:
                                          f"WHERE o.customer LIKE '%of {n + 1}'"))
         good = good and there == here
         say(f"s{n + 1}: {len(there)} pairs on the shard, {len(here)} merged: " + (bold("equal") if there == here else f"DIFFERENT: {there} {here}"))
+    step("new ids: who had which one on its shard stands in the map, and every boss is still the boss")
+    (name,), = s.downstream.query(f"SELECT map_table FROM `{s.meta}`.sm_remap WHERE target_table = 'people'")
+    for row in s.downstream.query(f"SELECT m.source, i.old_id, i.new_id, p.name, b.name FROM `{s.meta}`.`{name}` i JOIN `{s.meta}`.sm_remap_member m "
+                                  f"ON m.member = i.member AND m.target_table = 'people' JOIN `{s.target}`.people p ON p.id = i.new_id "
+                                  f"LEFT JOIN `{s.target}`.people b ON b.id = p.boss ORDER BY i.new_id"):
+        say("  " + " | ".join(str(v) for v in row))
+        good = good and (row[4] is None or row[4] == row[3].replace("ann", "boss"))
     step("one name on both shards: the first shard's row is merged, the other is parked, and comes in when the name is free")
     print(s.runner.verb("conflicts", "--show").stdout)
     s.shard_run(2, "UPDATE {s}.names SET score = 22 WHERE name = 'ann'")

@@ -177,6 +177,39 @@ START_TEST(zero_of_a_reference)
 }
 END_TEST
 
+/* New ids are told apart by their map alone: a column must hold ids of one map in all shard tables of a
+ * target. */
+START_TEST(one_map_a_column)
+{
+    const KeySpace orders[] = {
+        {.id = 0, .source = STR("s1"), .shard = name("a", "orders"), .target = name("t", "orders")},
+        {.id = 1, .source = STR("s2"), .shard = name("b", "orders"), .target = name("t", "orders")}};
+    const KeySpace users = {
+        .id = 2, .source = STR("s2"), .shard = name("b", "users"), .target = name("t", "users")};
+    enum { OWN, PARENT, N };
+    const struct {
+        const KeySpace *a, *b; /* of `parent` */
+        bool clash;
+    } cases[] = {{&orders[0], &orders[1], false},
+                 {NULL, NULL, false},
+                 {&orders[0], NULL, true},
+                 {NULL, &orders[1], true},
+                 {&orders[0], &users, true}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        KeyColumn x[N] = {{.column = STR("id"), .rewrite = {.space = &orders[0]}},
+                          {.column = STR("parent"), .rewrite = {.multiply = 1, .space = cases[i].a}}};
+        KeyColumn y[N] = {{.column = STR("ID"), .rewrite = {.space = &orders[1]}},
+                          {.column = STR("parent"), .rewrite = {.multiply = 1, .space = cases[i].b}}};
+        MemberKeys a = {
+            .strategy = KEY_STRATEGY_REMAP, .columns = x, .n_columns = cases[i].a ? N : 1, .own = OWN};
+        MemberKeys b = {
+            .strategy = KEY_STRATEGY_REMAP, .columns = y, .n_columns = cases[i].b ? N : 1, .own = OWN};
+        ck_assert_msg((keys_clash(&a, &b) != NULL) == cases[i].clash, "case %zu", i);
+        ck_assert_msg((keys_clash(&b, &a) != NULL) == cases[i].clash, "case %zu", i);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("route/keys");
@@ -187,6 +220,7 @@ static Suite *suite(void)
     tcase_add_test(t, injective_exhaustive);
     tcase_add_test(t, injective_random);
     tcase_add_test(t, zero_of_a_reference);
+    tcase_add_test(t, one_map_a_column);
     suite_add_tcase(s, t);
     return s;
 }
