@@ -7,6 +7,51 @@ static Str required_str(Build *b, Section section, const Node *map, const char *
     return keys_str(section, map, key);
 }
 
+static LossPolicy loss_of(Str name)
+{
+    if (str_eqc(name, "ignore")) return LOSS_IGNORE;
+    if (str_eqc(name, "delete-shard-rows")) return LOSS_DELETE_ROWS;
+    if (str_eqc(name, "apply-when-all")) return LOSS_APPLY_WHEN_ALL;
+    return LOSS_HOLD;
+}
+
+/* Only rows that say whose they are can be deleted: by provenance, or by the share of ids that they are in. */
+static void delete_check(Build *b, const Node *map, const char *key, const KeyRule *k)
+{
+    bool tells = k->n_provenance || k->strategy == KEY_STRATEGY_PARTITION_ID ||
+                 k->strategy == KEY_STRATEGY_STRIDE;
+    if (!tells)
+        problem_add(&b->problems, ERR_CONFIG_MISSING, keys_place(map, key),
+                    "add key: {provenance: [{column: shard, value: \"${source}\"}]}, or use hold",
+                    "%s: delete-shard-rows needs provenance columns, or a key strategy that gives each shard "
+                    "ids of its own: they say whose row a row is",
+                    key);
+    if (k->on_conflict == CONFLICT_STOP) return;
+    problem_add(&b->problems, ERR_NOT_SUPPORTED, keys_place(map, key), "use hold, or on-collision: stop",
+                "%s: delete-shard-rows together with another on-collision than stop", key);
+}
+
+static void loss_build(Build *b, const Node *map, RouteRule *out)
+{
+    const struct {
+        const char *key;
+        LossPolicy *policy;
+    } keys[] = {{"on-drop", &out->loss.on_drop},
+                {"on-truncate", &out->loss.on_truncate},
+                {"on-drop-partition", &out->loss.on_drop_partition},
+                {"on-rename-out", &out->loss.on_rename_out}};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        *keys[i].policy = loss_of(keys_str(SECTION_ROUTE, map, keys[i].key));
+        if (*keys[i].policy == LOSS_HOLD) continue;
+        if (*keys[i].policy == LOSS_DELETE_ROWS) delete_check(b, map, keys[i].key, &out->key);
+        if (b->task->shard_mode == SHARD_MODE_NONE)
+            problem_add(&b->problems, ERR_CONFIG_MISSING, keys_place(map, keys[i].key),
+                        "set shard-mode: pessimistic (or optimistic), or remove it",
+                        "%s goes only with shard-mode: without it a source stops before such a statement",
+                        keys[i].key);
+    }
+}
+
 static void route_build(Build *b, const NodeEntry *e, RouteRule *out)
 {
     const Section s = SECTION_ROUTE;
@@ -22,6 +67,7 @@ static void route_build(Build *b, const NodeEntry *e, RouteRule *out)
                     "add table-pattern: \"*\" to send every table there, or remove target-table",
                     "target-table without table-pattern in " STR_FMT, STR_ARG(out->name));
     key_rule_build(b, map, out);
+    loss_build(b, map, out);
 }
 
 /* A map of keys stands under this name; an empty entry (name:) has no keys at all. */

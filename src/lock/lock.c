@@ -251,7 +251,7 @@ static void apply_policy(const Lock *l, LockMember *m, LockNode *n)
     case LOCK_STEP_SWAP: p = LOCK_POLICY_HOLD; break;
     }
     bool leaves = n->kind == LOCK_STEP_DROP || n->kind == LOCK_STEP_RENAME_OUT;
-    bool can_delete = l->opts.provenance && n->kind != LOCK_STEP_PARTITION;
+    bool can_delete = (l->opts.provenance || l->opts.can_delete) && n->kind != LOCK_STEP_PARTITION;
     if (p == LOCK_POLICY_DELETE_ROWS && !can_delete) p = LOCK_POLICY_HOLD;
     /* its rows live on elsewhere: nothing follows for the target from all having done so */
     if (p == LOCK_POLICY_APPLY_WHEN_ALL && n->kind == LOCK_STEP_RENAME_OUT) p = LOCK_POLICY_HOLD;
@@ -286,6 +286,8 @@ static bool on_step(Lock *l, const LockEvent *e, LockActions *out, Err *err)
                     .point = version_text(l->pool, e->point),
                     .step = version_keep_step(l->pool, e->step),
                     .kind = e->step_kind};
+    bool back = n->kind == LOCK_STEP_CREATE || n->kind == LOCK_STEP_RENAME;
+    if (back) m->leaving = false; /* it is there again before it has gone */
     apply_policy(l, m, n);
     lock_recompute(l, m, m->n_nodes - 1);
     if (!l->since_ms) l->since_ms = e->at_ms;

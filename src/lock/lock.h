@@ -87,6 +87,7 @@ typedef struct LockOpts {
     LockMode mode;
     bool strict;     /* optimistic: a step without a lossless join stops its member */
     bool provenance; /* target rows tell their shard: rows of one member can be deleted or refilled */
+    bool can_delete; /* the rows of one member can be deleted by a policy; provenance implies it */
     bool refill_own; /* with provenance: shards that filled a new column differently keep their own values */
     LockPolicy on_drop, on_truncate, on_partition, on_rename;
     LockRule broken; /* for the explorer; LOCK_RULE_NONE */

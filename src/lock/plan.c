@@ -332,12 +332,33 @@ static void present(const Lock *l, int32_t *accept)
         accept[i] = l->members[i].accepted;
 }
 
-/* The last node before one that waits for work or for the operator. */
+/* A table made anew has nothing of the old one: no row of that may be on its way any more. */
+static bool waits_for_rows(const LockNode *n)
+{
+    return n->step && !n->step->before && !n->written;
+}
+
+/* The node by which a member leaves that has not come back since; 0: none. Rows behind it are never written.
+ */
+static int32_t leaving_node(const LockMember *m)
+{
+    int32_t found = 0;
+    for (int32_t i = (int32_t)m->n_nodes - 1; m->leaving && i > MAX(m->accepted, 0); i--) {
+        LockStepKind kind = m->nodes[i].kind;
+        if (m->nodes[i].step && (kind == LOCK_STEP_CREATE || kind == LOCK_STEP_RENAME)) break;
+        if (kind == LOCK_STEP_DROP || kind == LOCK_STEP_RENAME_OUT) found = i;
+    }
+    return found;
+}
+
+/* The last node before one that waits for work, for the operator, or for rows of another table. */
 static int32_t limit_of(const LockMember *m)
 {
     if (m->gate != m->accepted) return m->accepted;
+    int32_t leaves = leaving_node(m);
     for (int32_t i = m->accepted + 1; i < (int32_t)m->n_nodes; i++)
-        if (m->nodes[i].hold || m->nodes[i].before) return i - 1;
+        if (m->nodes[i].hold || m->nodes[i].before || waits_for_rows(&m->nodes[i]) || (leaves && i == leaves))
+            return i - 1;
     return (int32_t)m->n_nodes - 1;
 }
 
@@ -594,8 +615,9 @@ static bool let_leave(Lock *l, LockActions *out)
 {
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *m = &l->members[i];
-        uint32_t last = m->n_nodes - 1;
-        if (!m->leaving || m->accepted != (int32_t)last || !m->nodes[last].written) continue;
+        int32_t at = leaving_node(m);
+        if (!at || m->accepted != at - 1 || m->gate != m->accepted) continue;
+        if (m->nodes[at].hold || m->nodes[at].before || !m->nodes[at].written) continue;
         lock_act(out, LOCK_ACT_GONE)->member = m->id;
         lock_remove_member(l, i);
         return true;

@@ -104,6 +104,19 @@ typedef struct KeyRule {
     ConfigPlace place;
 } KeyRule;
 
+/* What a shard table's loss of rows without row events means for the target. */
+typedef enum LossPolicy {
+    LOSS_HOLD,           /* the shard table waits for an operator */
+    LOSS_IGNORE,         /* the target keeps the rows */
+    LOSS_DELETE_ROWS,    /* its rows are deleted from the target */
+    LOSS_APPLY_WHEN_ALL, /* the target loses them when all shard tables have lost theirs alike */
+} LossPolicy;
+
+/* By what took the rows away. */
+typedef struct LossPolicies {
+    LossPolicy on_drop, on_truncate, on_drop_partition, on_rename_out;
+} LossPolicies;
+
 /* DM's route rule, 4.1. Targets may hold $1…$9 / ${name} of the regex captures. */
 typedef struct RouteRule {
     Str name;
@@ -113,6 +126,7 @@ typedef struct RouteRule {
     KeyRule key;
     Str *drop_columns; /* columns of the shards that the target does without */
     size_t n_drop_columns;
+    LossPolicies loss;
 } RouteRule;
 
 /* DM's column mapping with the expression "partition id", 7.2. */

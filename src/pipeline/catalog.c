@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "db/schema_read.h"
+#include "pipeline/loss.h"
 #include "pipeline/policy.h"
 #include "source/stream.h"
 #include "store/store_ddl.h"
@@ -99,7 +100,11 @@ bool catalog_add_member(Catalog *c, uint32_t source, TableName name, TableName t
                         .source = source,
                         .name = {arena_str(&c->arena, name.schema), arena_str(&c->arena, name.table)}};
         ok = store_member(c->opts.store, c->opts.task->sources[source].id, name, target, &m->number, err);
+        TableName origin = {0};
+        ok = ok && store_member_origin(c->opts.store, m->number, &c->arena, &origin, err);
         if (ok) {
+            m->now = m->m.name;
+            if (origin.table.len) m->m.name = origin;
             m->goes_to = (TableName){arena_str(&c->arena, target.schema), arena_str(&c->arena, target.table)};
             map_put(&c->members, sb_view(&key), m);
             m->next = c->member_list;
@@ -222,7 +227,7 @@ bool catalog_resolve_keys(Catalog *c, CatalogMember *m, Err *err)
 }
 
 /* No two shard tables of a target may have the same share of its keys. */
-static bool shares_differ(Catalog *c, const Target *t, const CatalogMember *m, Err *err)
+bool catalog_shares_differ(Catalog *c, const Target *t, const CatalogMember *m, Err *err)
 {
     for (const CatalogMember *other = c->member_list; other; other = other->next) {
         if (other == m || other->m.target != t || !other->keys) continue;
@@ -306,7 +311,7 @@ static bool create_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
 /* -- collisions -- */
 
 /* The target's members with their keys; *out is heap. */
-static size_t policy_members(Catalog *c, const Target *t, PolicyMember **out)
+size_t catalog_policy_members(Catalog *c, const Target *t, PolicyMember **out)
 {
     size_t n = 0;
     *out = mem_zalloc((c->n_members + 1) * sizeof **out);
@@ -321,7 +326,7 @@ static const Member *world_owner(void *ctx, const Target *t, const Str *provenan
     PolicyMember *members;
     (void)n;
     pthread_mutex_lock(&c->mutex);
-    size_t n_members = policy_members(c, t, &members);
+    size_t n_members = catalog_policy_members(c, t, &members);
     const Member *owner = policy_owner(t, members, n_members, provenance);
     free(members);
     pthread_mutex_unlock(&c->mutex);
@@ -343,7 +348,7 @@ static bool park_losers(Catalog *c, TargetWork *w, Target *t, Err *err)
 {
     PolicyMember *members;
     PolicyAnswer policy;
-    size_t n = policy_members(c, t, &members);
+    size_t n = catalog_policy_members(c, t, &members);
     bool ok = policy_check(c->opts.task, t, members, n, &policy, err);
     if (ok && policy.policy != CONFLICT_STOP && !t->parked) {
         const MemberKeys *keys = members[0].keys;
@@ -361,6 +366,16 @@ static bool park_losers(Catalog *c, TargetWork *w, Target *t, Err *err)
         ok = parked_open(w->conn, &w->dialect, &opts, &t->parked, err);
         free(names);
     }
+    free(members);
+    return ok;
+}
+
+static bool losses_agree(Catalog *c, const Target *t, Err *err)
+{
+    PolicyMember *members;
+    LossAnswer answer;
+    size_t n = catalog_policy_members(c, t, &members);
+    bool ok = loss_check(c->opts.task, t, members, n, &answer, err);
     free(members);
     return ok;
 }
@@ -395,14 +410,14 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
     for (size_t i = 0; i < n; i++) {
         BindOpts opts = bind_opts(c, members[i]->m.source, &w->dialect);
         opts.keys = members[i]->keys;
-        if (!shares_differ(c, t, members[i], err)) return false;
+        if (!catalog_shares_differ(c, t, members[i], err)) return false;
         bool locked = is_locked(c, name); /* its lock says what fits */
         if (!locked && !binding_check(members[i]->m.name, members[i]->schema, t, &opts, err))
             return err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[members[i]->m.source].id));
         if (!members[i]->m.target) t->n_members++;
         members[i]->m.target = t;
     }
-    return park_losers(c, w, t, err);
+    return park_losers(c, w, t, err) && losses_agree(c, t, err);
 }
 
 /* -- start -- */
@@ -686,19 +701,21 @@ static bool resolve(Catalog *c, uint32_t stream, const TableMap *map, const Stre
     bool ok = true;
     *binding = NULL;
     router_table(c->plan->routers[source], map->name, &scratch, &answer);
-    if (answer.outcome == ROUTE_AMBIGUOUS) {
+    const Member *bearer = c->ddl ? ddl_member_named(c->ddl, stream, map->name) : NULL;
+    if (answer.outcome == ROUTE_AMBIGUOUS && !bearer) {
         ok = err_set(err, ERR_ROUTE_AMBIGUOUS,
                      "table " STR_FMT "." STR_FMT " matches the rules " STR_FMT " and " STR_FMT,
                      STR_ARG(map->name.schema), STR_ARG(map->name.table), STR_ARG(answer.rule->name),
                      STR_ARG(answer.other->name));
-    } else if (answer.outcome != ROUTE_FILTERED) {
+    } else if (answer.outcome != ROUTE_FILTERED || bearer) {
         catalog_member_key(source, map->name, &key);
-        m = map_get(&c->members, sb_view(&key));
+        m = bearer ? (CatalogMember *)bearer : map_get(&c->members, sb_view(&key));
         bool sequence = false;
-        if (m && !m->m.target && c->ddl) catalog_adopt(c, m);
-        if (!m || !m->m.target)
+        if (m && !m->m.target && c->ddl) ok = catalog_adopt(c, m, err);
+        if (ok && (!m || !m->m.target))
             ok = is_sequence(c, source, map, &sequence, err) &&
-                 (sequence || late_member(c, source, map->name, answer.target, at, &m, err));
+                 (sequence || late_member(c, source, bearer ? m->now : map->name,
+                                          bearer ? m->goes_to : answer.target, at, &m, err));
         if (ok && !sequence) ok = bind_version(c, stream, m, map, &scratch, binding, err);
     }
     sb_done(&key);
@@ -788,15 +805,11 @@ static bool load_table(Catalog *c, CatalogMember *m, Err *err)
 
 bool catalog_load_table(Catalog *c, const Member *member, LoadTableInfo *out, Err *err)
 {
-    StrBuf key = {0};
-    catalog_member_key(member->source, member->name, &key);
+    CatalogMember *m = (CatalogMember *)member; /* it is made as a part of one */
     pthread_mutex_lock(&c->mutex);
-    CatalogMember *m = map_get(&c->members, sb_view(&key));
-    CHECK(m && &m->m == member, "the member is of this catalog");
     bool ok = load_table(c, m, err);
     if (ok) *out = (LoadTableInfo){.schema = m->schema, .map = m->load_map, .binding = m->load_binding};
     pthread_mutex_unlock(&c->mutex);
-    sb_done(&key);
     if (!ok)
         err_wrap(err, "source " STR_FMT ": table " STR_FMT "." STR_FMT,
                  STR_ARG(c->opts.task->sources[member->source].id), STR_ARG(member->name.schema),

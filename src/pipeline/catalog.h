@@ -84,6 +84,16 @@ NODISCARD bool catalog_made_table(Catalog *c, uint32_t source, TableName name, c
 /* A shard table is made with this definition. */
 NODISCARD bool catalog_new_member(Catalog *c, uint32_t source, TableName name, const TableSchema *schema,
                                   CatalogMemberInfo *out, Err *err);
+/* From here on the shard table is called so; who was called so before gets its old name. */
+void catalog_rename(Catalog *c, const Member *m, TableName name);
+/* Does a table of this name go to that target? */
+bool catalog_routes_to(Catalog *c, uint32_t source, TableName name, TableName target);
+struct LossAnswer;
+/* What the routes of a target say of rows that go without row events; nothing for one that is not known yet. */
+NODISCARD bool catalog_target_losses(Catalog *c, TableName target, struct LossAnswer *out, Err *err);
+/* The condition that exactly the member's rows in its target meet, and the order of a key to go by: "`a`,`b`" and "`a`"
+ * (order empty: none; first empty: not to be compared). ERR_KEY_STRATEGY. */
+NODISCARD bool catalog_rows_of(Catalog *c, const Member *m, StrBuf *where, StrBuf *order, StrBuf *first, Err *err);
 /* The live definition of a target; valid as long as the catalog. False: no such target. */
 bool catalog_target_live(Catalog *c, TableName name, const TableSchema **out);
 /* The target without what a key strategy made of it: then the definition that its first shard table had. */

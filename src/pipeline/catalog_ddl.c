@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "pipeline/catalog_impl.h"
+#include "pipeline/loss.h"
 #include "track/schema_json.h"
 #include "base/poison.h"
 
@@ -89,12 +90,112 @@ bool catalog_new_member(Catalog *c, uint32_t source, TableName name, const Table
     return ok;
 }
 
-void catalog_adopt(Catalog *c, CatalogMember *m)
+void catalog_rename(Catalog *c, const Member *member, TableName name)
+{
+    CatalogMember *m = (CatalogMember *)member;
+    StrBuf old = {0}, now = {0};
+    pthread_mutex_lock(&c->mutex);
+    if (!table_name_eq(m->now, name)) {
+        TableName was = m->now;
+        catalog_member_key(m->m.source, was, &old);
+        catalog_member_key(m->m.source, name, &now);
+        CatalogMember *other = map_take(&c->members, sb_view(&now));
+        map_take(&c->members, sb_view(&old));
+        m->now = (TableName){arena_str(&c->arena, name.schema), arena_str(&c->arena, name.table)};
+        map_put(&c->members, sb_view(&now), m);
+        if (other) {
+            other->now = was;
+            map_put(&c->members, sb_view(&old), other);
+        }
+    }
+    pthread_mutex_unlock(&c->mutex);
+    sb_done(&old);
+    sb_done(&now);
+}
+
+bool catalog_routes_to(Catalog *c, uint32_t source, TableName name, TableName target)
+{
+    Arena scratch = {0};
+    RouteAnswer answer;
+    router_table(c->plan->routers[source], name, &scratch, &answer);
+    bool same = answer.outcome != ROUTE_FILTERED && answer.outcome != ROUTE_AMBIGUOUS &&
+                table_name_eq(answer.target, target);
+    arena_done(&scratch);
+    return same;
+}
+
+bool catalog_adopt(Catalog *c, CatalogMember *m, Err *err)
 {
     Target *t = catalog_find_target(c, m->goes_to);
-    if (!t || !m->schema || !ddl_has_lock(c->ddl, &m->m)) return;
+    if (!t || !m->schema || !ddl_has_lock(c->ddl, &m->m)) return true;
+    if (!catalog_resolve_keys(c, m, err) || !catalog_shares_differ(c, t, m, err)) return false;
     m->m.target = t;
     t->n_members++;
+    return true;
+}
+
+/* -- rows that go -- */
+
+bool catalog_target_losses(Catalog *c, TableName target, LossAnswer *out, Err *err)
+{
+    PolicyMember *members;
+    *out = (LossAnswer){0};
+    pthread_mutex_lock(&c->mutex);
+    const Target *t = catalog_find_target(c, target);
+    bool ok = true;
+    if (t) {
+        size_t n = catalog_policy_members(c, t, &members);
+        ok = loss_check(c->opts.task, t, members, n, out, err);
+        free(members);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return ok;
+}
+
+/* All that have ever gone there, those that left too: their rows may be there still. */
+static bool others_differ(Catalog *c, const Target *t, Err *err)
+{
+    PolicyMember *members = mem_zalloc((c->n_members + 1) * sizeof *members);
+    size_t n = 0;
+    bool ok = true;
+    for (CatalogMember *m = c->member_list; ok && m; m = m->next) {
+        if (!table_name_eq(m->goes_to, t->name) || !m->schema) continue;
+        ok = catalog_resolve_keys(c, m, err);
+        members[n++] = (PolicyMember){&m->m, m->keys};
+    }
+    LossAnswer answer;
+    ok = ok && loss_check(c->opts.task, t, members, n, &answer, err);
+    if (ok && !answer.tells_rows)
+        ok = err_set(err, ERR_KEY_STRATEGY, "target " STR_FMT ": nothing tells the rows of its shards apart",
+                     STR_ARG(t->sql_name));
+    free(members);
+    return ok;
+}
+
+static void order_of(const Target *t, StrBuf *order, StrBuf *first)
+{
+    if (t->row_key == NO_COLUMN || t->keys[t->row_key].logical) return;
+    const TargetKey *k = &t->keys[t->row_key];
+    for (uint32_t i = 0; i < k->n_parts; i++) {
+        if (i) sb_ch(order, ',');
+        sb_ident(order, t->schema->columns[k->parts[i].column].name);
+    }
+    const ColumnDef *c = &t->schema->columns[k->parts[0].column];
+    if (keys_is_integer(c->data_type) || str_eqc(c->data_type, "char") || str_eqc(c->data_type, "varchar"))
+        sb_ident(first, c->name);
+}
+
+bool catalog_rows_of(Catalog *c, const Member *member, StrBuf *where, StrBuf *order, StrBuf *first, Err *err)
+{
+    CatalogMember *m = (CatalogMember *)member;
+    pthread_mutex_lock(&c->mutex);
+    const Target *t = catalog_find_target(c, m->goes_to);
+    bool ok = t != NULL || err_set(err, ERR_KEY_STRATEGY, "no target " STR_FMT "." STR_FMT,
+                                   STR_ARG(m->goes_to.schema), STR_ARG(m->goes_to.table));
+    ok = ok && others_differ(c, t, err) && catalog_resolve_keys(c, m, err) && loss_rows_of(t, m->keys, where, err);
+    if (ok) order_of(t, order, first);
+    pthread_mutex_unlock(&c->mutex);
+    return ok;
 }
 
 /* -- targets -- */

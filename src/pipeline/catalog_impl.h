@@ -15,6 +15,7 @@ typedef struct CatalogMember {
     uint64_t number;           /* durable identity in the store */
     const TableSchema *schema; /* as it was first known; changes since are the follower's */
     TableName goes_to;         /* the target */
+    TableName now;             /* what it is called; m.name is what it was first called */
     MemberKeys *keys;          /* what the key strategies make of it; resolved with the target */
     const TableMap *load_map;  /* of rows read by SELECT; made when first asked for */
     Binding *load_binding;
@@ -57,10 +58,15 @@ struct Catalog {
 /* -- catalog.c -- */
 NODISCARD bool catalog_source_connect(Catalog *c, uint32_t source, Conn **out, Err *err);
 /* mutex held: */
+/* The target's members with their keys; *out is heap. */
+struct PolicyMember;
+size_t catalog_policy_members(Catalog *c, const Target *t, struct PolicyMember **out);
 void catalog_member_key(uint32_t source, TableName name, StrBuf *out);
 NODISCARD bool catalog_add_member(Catalog *c, uint32_t source, TableName name, TableName target,
                                   CatalogMember **out, Err *err);
 NODISCARD bool catalog_resolve_keys(Catalog *c, CatalogMember *m, Err *err);
+/* No two shard tables of a target may have the same share of its keys. */
+NODISCARD bool catalog_shares_differ(Catalog *c, const Target *t, const CatalogMember *m, Err *err);
 Target *catalog_find_target(Catalog *c, TableName name);
 
 /* -- catalog_schema.c; mutex held, or nothing runs yet -- */
@@ -80,6 +86,6 @@ NODISCARD bool catalog_late_schema(Catalog *c, CatalogMember *m, Conn *conn, con
 
 /* -- catalog_ddl.c; mutex held -- */
 /* A member whose target has a lock goes into it by the lock's record. */
-void catalog_adopt(Catalog *c, CatalogMember *m);
+NODISCARD bool catalog_adopt(Catalog *c, CatalogMember *m, Err *err);
 
 #endif

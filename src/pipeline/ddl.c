@@ -33,6 +33,7 @@ void ddl_free(Ddl *d)
         for (size_t i = 0; i < m->n_steps; i++)
             ddl_step_done(m->steps[i]);
         free(m->steps);
+        point_done(&m->barrier);
     }
     for (uint32_t i = 0; i < d->n_sources; i++) {
         for (DdlFork *f = d->sources[i].forks, *next; f; f = next) {
@@ -46,6 +47,7 @@ void ddl_free(Ddl *d)
     }
     for (DdlTarget *t = d->targets; t; t = t->next) {
         ddl_job_done(&t->job);
+        ddl_work_done(t);
         lock_free(t->lock);
         version_pool_free(t->pool);
         arena_done(&t->pending_arena);
@@ -138,7 +140,7 @@ DdlFork *ddl_add_fork(Ddl *d, DdlMember *m, const StreamPoint *from, uint64_t ne
 DdlFork *ddl_open_fork(const Ddl *d, const DdlMember *m)
 {
     for (DdlFork *f = d->sources[m->source].forks; f; f = f->next)
-        if (f->member == m && !f->has_to) return f;
+        if (f->member == m && !f->has_to && !ddl_given_up(f)) return f;
     return NULL;
 }
 
@@ -250,6 +252,19 @@ static bool read_fork(Ddl *d, const StoreFork *t, Err *err)
 }
 
 /* Every live member: so that a lock that begins knows all of its target's. */
+static bool read_left(Ddl *d, Arena *arena, Err *err)
+{
+    uint64_t *left;
+    size_t n;
+    if (!store_left_members(d->p->store, arena, &left, &n, err)) return false;
+    for (DdlMember *m = d->members; m; m = m->next)
+        for (size_t i = 0; i < n; i++)
+            if (m->no == left[i]) ddl_has_left(d, m);
+    for (DdlMember *m = d->members; m; m = m->next)
+        if (!m->left) ddl_is_born(m);
+    return true;
+}
+
 static void live_member(void *ctx, const CatalogMemberInfo *info)
 {
     ddl_know_member(ctx, info->member, info->number, info->first, info->target);
@@ -270,6 +285,7 @@ bool ddl_open(Ddl *d, Err *err)
         ok = read_step(d, &steps[i], err);
     for (size_t i = 0; ok && i < n_forks; i++)
         ok = read_fork(d, &forks[i], err);
+    ok = ok && read_left(d, &arena, err);
     for (size_t i = 0; ok && i < n_locks; i++)
         ok = ddl_load_lock(d, &locks[i], err);
     for (uint32_t i = 0; ok && i < d->n_sources; i++) {

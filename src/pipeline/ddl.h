@@ -60,6 +60,11 @@ uint64_t ddl_generation(Ddl *d, uint32_t stream);
 NODISCARD bool ddl_filter(Ddl *d, Txn *t);
 void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at);
 
+/* Does a shard table bear this name (or lie in this schema) where the stream is now? */
+bool ddl_bears(Ddl *d, uint32_t stream, TableName name);
+bool ddl_bears_schema(Ddl *d, uint32_t stream, Str schema);
+/* Whose table it is; NULL: of nobody who has ever changed. The catalog's mutex may be held. */
+const Member *ddl_member_named(Ddl *d, uint32_t stream, TableName name);
 /* Does the member's target have a lock that knows it? The catalog's mutex is held. */
 bool ddl_has_lock(Ddl *d, const Member *m);
 /* What rows that the stream reads now look like, and where they go. */

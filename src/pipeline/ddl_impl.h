@@ -5,15 +5,20 @@
  *   ddl_step.c    a statement → a step of a shard table
  *   ddl_round.c   forks and the rounds that read them again
  *   ddl_lock.c    locks: events, actions, the jobs that change targets
+ *   ddl_work.c    work on rows that are in a target
+ *   ddl_rename.c  the names of shard tables, as each stream has come to know them
+ *   ddl_leave.c   members that leave their target, and come back
  *   ddl_json.c    for operators */
 #ifndef SM_PIPELINE_DDL_IMPL_H
 #define SM_PIPELINE_DDL_IMPL_H
 
 #include <stdatomic.h>
+#include "apply/row_delete.h"
 #include "apply/target_ddl.h"
 #include "ddl/parse.h"
 #include "lock/lock.h"
 #include "pipeline/ddl.h"
+#include "pipeline/loss.h"
 #include "pipeline/pipeline_impl.h"
 #include "store/store_ddl.h"
 #include "track/schema_apply.h"
@@ -53,6 +58,14 @@ typedef struct DdlMember {
     uint64_t cursor[2]; /* by kind of stream: the version of rows read now */
     struct DdlTarget *target;
     bool joined; /* the lock knows it */
+    /* It has left its target: no row of it is written any more. */
+    bool left;
+    uint64_t left_step;  /* … with this step; what it ran later was never told */
+    uint64_t left_round; /* its source's round at that moment: rows of it may be on the way there */
+    bool has_barrier;    /* likewise in the main stream, before this point */
+    StreamPoint barrier;
+    bool clean;        /* no row of it is on its way */
+    bool was_no_table; /* it was found on the server before it was read how it came to its name: it is another */
 } DdlMember;
 
 /* The target's statement, run by a thread of its own. */
@@ -63,10 +76,27 @@ typedef struct DdlJob {
     TargetDdlJob job;
     EmitPlan plan;
     TableSchema *before;
+    bool remade; /* the target had been dropped: somebody makes it again */
     Waker wake;
     Err err;
     TableSchema *after; /* as read when it was done */
 } DdlJob;
+
+/* Work on a member's rows, by a thread of its own. */
+typedef struct DdlWork {
+    struct DdlWork *next;
+    struct DdlTarget *target;
+    uint64_t member_no, number;
+    LockWork kind;
+    pthread_t thread;
+    bool running, ended, ok;
+    RowDeleteJob job;
+    StrBuf table, where, order, first; /* what it refers to */
+    Waker wake;
+    Err err;
+    uint64_t rows, total; /* of the last try, of all */
+    int64_t again_ms;
+} DdlWork;
 
 typedef struct DdlTarget {
     struct DdlTarget *next;
@@ -81,12 +111,15 @@ typedef struct DdlTarget {
     uint64_t pending_job; /* to be started; 0 none */
     LockAlter pending;    /* memory: pending_arena */
     Arena pending_arena;
+    DdlWork *work;   /* owed */
+    LossAnswer loss; /* the policies of its routes, once asked for */
     Str ask; /* what the operator is asked for; heap, or empty */
 } DdlTarget;
 
 typedef struct DdlSource {
     _Atomic uint64_t generation; /* of the answers given to its streams */
     _Atomic uint32_t n_forks;
+    _Atomic uint32_t n_left; /* members that have left */
     DdlFork *forks;
     uint64_t last_round, round; /* 0: none runs */
     RowCounts total;            /* of finished rounds */
@@ -158,6 +191,8 @@ bool ddl_look(Flavor flavor, const DdlEvent *e, DdlLook *out);
  */
 NODISCARD bool ddl_make_step(Flavor flavor, const TableSchema *before, TableName name, const DdlEvent *e,
                              SchemaStep **out, LockStepKind *kind, Err *err);
+/* A step that makes a table of this definition; NULL: err. */
+SchemaStep *ddl_creation(const TableSchema *made, TableName name, const DdlEvent *e, Err *err);
 const char *ddl_step_kind_name(LockStepKind k);
 bool ddl_step_kind_of(Str name, LockStepKind *out);
 
@@ -169,7 +204,61 @@ NODISCARD bool ddl_end_fork(Ddl *d, DdlFork *f, const StreamPoint *to, bool next
                             Err *err);
 NODISCARD bool ddl_begin_fork(Ddl *d, DdlMember *m, const StreamPoint *from, uint64_t needs, Err *err);
 
+/* -- ddl_rename.c; mutex held -- */
+/* The name after that step. */
+TableName ddl_name_at(const DdlMember *m, uint64_t number);
+/* Is the table dropped after that step? */
+bool ddl_gone_at(const DdlMember *m, uint64_t number);
+/* Whose table bears this name where the stream is now; NULL: nobody's that is known. */
+DdlMember *ddl_bearer(const Ddl *d, uint32_t stream, TableName name);
+bool ddl_creates(const DdlEvent *e); /* CREATE TABLE */
+/* What the step is when it gives the table another name. */
+void ddl_judge_rename(Ddl *d, const DdlMember *m, const DdlEvent *e, const SchemaStep *step,
+                      LockStepKind *what);
+/* The step just added gave the member its name: a member that bears it still was none. */
+NODISCARD bool ddl_take_name(Ddl *d, uint32_t stream, const DdlMember *m, const DdlEvent *e, Err *err);
+
+/* -- ddl_rename.c; mutex not held -- */
+typedef struct DdlRename {
+    TableName from, to;
+} DdlRename;
+enum { DDL_MOST_RENAMES = 256 };
+/* The tables of a RENAME TABLE with their last names; more than cap: UINT32_MAX. */
+uint32_t ddl_renames(const DdlEvent *e, DdlRename *out, uint32_t cap);
+/* The shard table of that name where the stream is now. *there: it exists, and takes part. */
+bool ddl_find(Ddl *d, uint32_t stream, TableName name, CatalogMemberInfo *out, bool *there);
+/* NULL: not a shard table yet. False: rows would come into a group that were never copied. */
+bool ddl_may_rename(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlRename *r);
+/* The source's shard tables in a database; heap. */
+CatalogMemberInfo *ddl_of_database(Ddl *d, uint32_t stream, Str schema, size_t *n);
+
+/* -- ddl_leave.c; mutex held -- */
+/* The statement that made its table, when that was read; NULL: the table was there. */
+const DdlStep *ddl_birth(const DdlMember *m);
+void ddl_is_born(DdlMember *m); /* the lock need not be told of that step */
+/* The lock has said so, and that is stored. */
+void ddl_leave(Ddl *d, DdlMember *m);
+/* As read from the state folder; nothing is on its way. */
+void ddl_has_left(Ddl *d, DdlMember *m);
+/* One whose table was made anew since: the step that made it, or NULL. */
+const DdlStep *ddl_step_back(const DdlMember *m);
+/* It is in again, beginning with that step. */
+void ddl_come_back(Ddl *d, DdlMember *m, const DdlStep *back);
+/* Does the fork belong to what was given up? */
+bool ddl_given_up(const DdlFork *f);
+/* Between two transactions of the main stream: rows of the member behind it were never delivered. */
+void ddl_set_barrier(DdlMember *m, const StreamPoint *at);
+/* Is no row on its way that was delivered before it left? *ask: the main stream's boundary has to say. */
+bool ddl_left_drained(Ddl *d, const DdlMember *m, bool *ask);
+
+/* -- ddl_work.c; coordinator -- */
+void ddl_owe_work(DdlTarget *t, const LockAction *a); /* mutex held */
+NODISCARD bool ddl_work_tick(Ddl *d, DdlTarget *t, Err *err);
+void ddl_work_wake(DdlTarget *t);
+void ddl_work_done(DdlTarget *t);
+
 /* -- ddl_lock.c -- */
+void ddl_ask(DdlTarget *t, Str words); /* the operator; empty: nothing; mutex held */
 NODISCARD bool ddl_locks_tick(Ddl *d, Err *err); /* not held */
 /* Takes the event to the lock, stores it, does what follows. Mutex held. */
 NODISCARD bool ddl_lock_event(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err);

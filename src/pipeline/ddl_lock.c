@@ -10,7 +10,7 @@
 
 /* -- actions -- */
 
-static void set_ask(DdlTarget *t, Str words)
+void ddl_ask(DdlTarget *t, Str words)
 {
     free((char *)t->ask.ptr);
     t->ask = words.len ? (Str){str_dup(words), words.len} : (Str){0};
@@ -54,25 +54,25 @@ static void act(Ddl *d, DdlTarget *t, const LockAction *a)
     case LOCK_ACT_OPEN:
     case LOCK_ACT_SHUT: break; /* the lock is asked where it matters */
     case LOCK_ACT_ALTER: keep_alter(t, a); break;
-    case LOCK_ACT_WORK:
-        log_write(LOGEV_LOCK_ASKS, LOG_STR("target", t->label),
-                  LOG_S("words",
-                        "work on rows that are there is not supported yet: decide with the locks command"));
-        break;
+    case LOCK_ACT_WORK: ddl_owe_work(t, a); break;
     case LOCK_ACT_STOP:
         log_write(LOGEV_LOCK_ASKS, LOG_STR("target", t->label), LOG_STR("words", a->words));
         stop_source(d, a->member, a->words);
         break;
     case LOCK_ACT_ASK:
-        set_ask(t, a->words);
+        ddl_ask(t, a->words);
         log_write(LOGEV_LOCK_ASKS, LOG_STR("target", t->label), LOG_STR("words", a->words));
         break;
     case LOCK_ACT_NOTE:
         log_write(LOGEV_LOCK_NOTE, LOG_STR("target", t->label), LOG_STR("words", a->words));
         break;
-    case LOCK_ACT_GONE: break;
+    case LOCK_ACT_GONE: {
+        DdlMember *m = member_of(d, a->member);
+        if (m) ddl_leave(d, m);
+        break;
+    }
     case LOCK_ACT_CLOSED:
-        set_ask(t, (Str){0});
+        ddl_ask(t, (Str){0});
         log_write(LOGEV_LOCK_CLOSED, LOG_STR("target", t->label));
         break;
     }
@@ -88,7 +88,23 @@ static void act_all(Ddl *d, DdlTarget *t, const LockActions *actions)
 
 /* -- the lock itself -- */
 
-static bool put_lock(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err)
+/* What is stored with the lock: an event that it took, and who has left by it. *left is heap. */
+static StoreLockNews news_of(const LockEvent *e, const LockActions *actions, uint64_t **left)
+{
+    StoreLockNews n = {0};
+    *left = mem_alloc((actions->n + 1) * sizeof **left);
+    for (uint32_t i = 0; i < actions->n; i++)
+        if (actions->list[i].kind == LOCK_ACT_GONE) (*left)[n.n_left++] = actions->list[i].member;
+    n.left = *left;
+    if (e && (e->kind == LOCK_EV_STEP || (e->kind == LOCK_EV_JOIN && e->number))) {
+        n.member_no = e->member;
+        n.number = e->number;
+    }
+    if (e && e->kind == LOCK_EV_JOIN) n.back = e->member;
+    return n;
+}
+
+static bool put_lock(Ddl *d, DdlTarget *t, const LockEvent *e, const LockActions *actions, Err *err)
 {
     StrBuf json = {0}, explained = {0};
     lock_to_json(t->lock, &json);
@@ -97,8 +113,10 @@ static bool put_lock(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err)
                      .state = str_of(lock_state_name(lock_state(t->lock))),
                      .lock_json = sb_view(&json),
                      .explained_json = sb_view(&explained)};
-    bool step = e && e->kind == LOCK_EV_STEP;
-    bool ok = store_lock_put(d->p->store, &row, step ? e->member : 0, step ? e->number : 0, err);
+    uint64_t *left;
+    StoreLockNews news = news_of(e, actions, &left);
+    bool ok = store_lock_put(d->p->store, &row, &news, err);
+    free(left);
     sb_done(&json);
     sb_done(&explained);
     return ok;
@@ -110,7 +128,7 @@ bool ddl_lock_event(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err)
     LockState before = lock_state(t->lock);
     Lock *kept = lock_clone(t->lock);
     bool ok = lock_step(t->lock, e, &actions, err);
-    ok = ok && put_lock(d, t, e, err);
+    ok = ok && put_lock(d, t, e, &actions, err);
     if (!ok) { /* as if it had not come */
         lock_free(t->lock);
         t->lock = kept;
@@ -127,11 +145,27 @@ bool ddl_lock_event(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err)
     return true;
 }
 
-static void lock_opts(const Ddl *d, LockOpts *out)
+static LockPolicy policy_of(LossPolicy p)
+{
+    switch (p) {
+    case LOSS_HOLD: return LOCK_POLICY_HOLD;
+    case LOSS_IGNORE: return LOCK_POLICY_IGNORE;
+    case LOSS_DELETE_ROWS: return LOCK_POLICY_DELETE_ROWS;
+    case LOSS_APPLY_WHEN_ALL: return LOCK_POLICY_APPLY_WHEN_ALL;
+    }
+    return LOCK_POLICY_HOLD;
+}
+
+static void lock_opts(const Ddl *d, const DdlTarget *t, LockOpts *out)
 {
     const Task *task = d->p->task;
     *out = (LockOpts){.mode = task->shard_mode == SHARD_MODE_OPTIMISTIC ? LOCK_OPTIMISTIC : LOCK_PESSIMISTIC,
-                      .strict = task->strict_optimistic};
+                      .strict = task->strict_optimistic,
+                      .can_delete = t->loss.tells_rows,
+                      .on_drop = policy_of(t->loss.policies.on_drop),
+                      .on_truncate = policy_of(t->loss.policies.on_truncate),
+                      .on_partition = policy_of(t->loss.policies.on_drop_partition),
+                      .on_rename = policy_of(t->loss.policies.on_rename_out)};
 }
 
 bool ddl_load_lock(Ddl *d, const StoreLock *l, Err *err)
@@ -139,7 +173,8 @@ bool ddl_load_lock(Ddl *d, const StoreLock *l, Err *err)
     DdlTarget *t = ddl_know_target(d, l->target);
     LockActions actions = {0};
     LockOpts opts;
-    lock_opts(d, &opts);
+    if (!catalog_target_losses(d->p->catalog, t->name, &t->loss, err)) return false;
+    lock_opts(d, t, &opts);
     t->pool = version_pool_new();
     if (!lock_from_json(t->pool, l->lock_json, &opts, &t->lock, err)) {
         t->lock = NULL;
@@ -159,9 +194,10 @@ static bool join_member(Ddl *d, DdlTarget *t, DdlMember *m, bool fresh, Err *err
 {
     LockEvent e = {.kind = LOCK_EV_JOIN,
                    .member = (uint32_t)m->no,
+                   .number = ddl_birth(m) ? ddl_birth(m)->number : 0,
                    .at_ms = clock_wall_ms(),
                    .name = m->label,
-                   .schema = m->first,
+                   .schema = ddl_birth(m) ? ddl_birth(m)->step->after : m->first,
                    .fresh = fresh};
     LockActions actions = {0};
     if (fresh) {
@@ -179,13 +215,13 @@ static bool begin_lock(Ddl *d, DdlTarget *t, Err *err)
 {
     LockActions actions = {0};
     LockOpts opts;
-    lock_opts(d, &opts);
+    lock_opts(d, t, &opts);
     t->pool = version_pool_new();
     t->lock = lock_new(t->pool, t->label, t->plain, &opts);
     bool ok = true;
     for (DdlMember *m = d->members; ok && m; m = m->next)
-        if (m->target == t) ok = join_member(d, t, m, false, err);
-    ok = ok && lock_begin(t->lock, &actions, err) && put_lock(d, t, NULL, err);
+        if (m->target == t && !m->left) ok = join_member(d, t, m, false, err);
+    ok = ok && lock_begin(t->lock, &actions, err) && put_lock(d, t, NULL, &actions, err);
     if (ok) {
         act_all(d, t, &actions);
         log_write(LOGEV_LOCK_STATE, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
@@ -201,6 +237,24 @@ static bool begin_lock(Ddl *d, DdlTarget *t, Err *err)
 }
 
 /* -- what is told -- */
+
+/* One that had left is in again from the step on that made its table anew, once nobody reads anything older
+ * again: the main stream's stored floor has come to that step. */
+static bool tell_back(Ddl *d, DdlMember *m, const StreamPoint *main, Err *err)
+{
+    const DdlStep *back = ddl_step_back(m);
+    if (!back || !m->target->lock || !point_reaches(main, &back->before)) return true;
+    LockEvent e = {.kind = LOCK_EV_JOIN,
+                   .member = (uint32_t)m->no,
+                   .number = back->number,
+                   .at_ms = clock_wall_ms(),
+                   .name = m->label,
+                   .schema = back->step->after,
+                   .fresh = true};
+    if (!ddl_lock_event(d, m->target, &e, err)) return false;
+    ddl_come_back(d, m, back);
+    return true;
+}
 
 static bool tell_steps(Ddl *d, DdlMember *m, Err *err)
 {
@@ -219,10 +273,12 @@ static bool tell_steps(Ddl *d, DdlMember *m, Err *err)
                        .point = sb_view(&point),
                        .step = s->step,
                        .step_kind = s->kind};
+        s->told = true;
         bool ok = ddl_lock_event(d, t, &e, err);
         sb_done(&point);
-        if (!ok) return err_wrap(err, STR_FMT ": " STR_FMT, STR_ARG(m->label), STR_ARG(s->step->statement));
-        s->told = true;
+        if (ok) continue;
+        s->told = false;
+        return err_wrap(err, STR_FMT ": " STR_FMT, STR_ARG(m->label), STR_ARG(s->step->statement));
     }
     return true;
 }
@@ -289,8 +345,17 @@ static void *job_main(void *arg)
     DdlJob *j = &t->job;
     Conn *conn = NULL;
     Dialect dialect;
-    j->ok = target_ddl_run(&j->job, &j->err) && session_open(&j->job.session, &conn, &dialect, &j->err) &&
+    j->ok = (j->remade || target_ddl_run(&j->job, &j->err)) &&
+            session_open(&j->job.session, &conn, &dialect, &j->err) &&
             schema_read(conn, t->name, &j->after, &j->err);
+    if (j->ok && j->remade && !j->after)
+        j->ok = err_set_remedy(&j->err, ERR_NOT_SUPPORTED,
+                               "create it as its shards have it (shardmerge route --ddl shows how), then "
+                               "decide retry; or start the task again",
+                               "target " STR_FMT
+                               " was dropped when all its shard tables were, and some were made again: it is "
+                               "not made again by itself",
+                               STR_ARG(t->label));
     conn_close(conn);
     conn_thread_end();
     __atomic_store_n(&j->ended, true, __ATOMIC_RELEASE);
@@ -309,6 +374,8 @@ static bool make_plan(Ddl *d, DdlTarget *t, DdlJob *j, Err *err)
     Arena arena = {0};
     EmitChange change;
     const TableSchema *live;
+    j->remade = t->pending.from->gone && !t->pending.to->gone;
+    if (j->remade) return true;
     if (!catalog_target_live(p->catalog, t->name, &live))
         return err_set(err, ERR_BUG, "no target " STR_FMT "." STR_FMT, STR_ARG(t->name.schema),
                        STR_ARG(t->name.table));
@@ -419,6 +486,7 @@ static bool member_drained(Ddl *d, DdlMember *m, bool *ask)
     Pipeline *p = d->p;
     StreamCtl *c = &p->streams[m->source];
     const DdlFork *open = ddl_open_fork(d, m);
+    if (m->left) return ddl_left_drained(d, m, ask);
     if (c->load && !load_is_complete(c->load)) return false;
     for (const DdlFork *f = d->sources[m->source].forks; f; f = f->next)
         if (f->member == m && !f->finished && (f->has_to || f->round))
@@ -442,6 +510,7 @@ static bool member_drained(Ddl *d, DdlMember *m, bool *ask)
 static bool tick_target(Ddl *d, DdlTarget *t, Err *err)
 {
     uint64_t job = 0;
+    if (t->work && !ddl_work_tick(d, t, err)) return false;
     if (t->job.id) return !__atomic_load_n(&t->job.ended, __ATOMIC_ACQUIRE) || finish_job(d, t, err);
     if (t->pending_job) return start_job(d, t, err);
     pthread_mutex_lock(&d->mutex);
@@ -475,11 +544,14 @@ static DdlTarget *first_target(Ddl *d)
 }
 
 /* What targets look like whose lock is about to begin: asked of the catalog without the mutex. */
-static void look_at_targets(Ddl *d)
+static bool look_at_targets(Ddl *d, Err *err)
 {
-    for (DdlTarget *t = first_target(d); t; t = t->next)
-        if (!t->lock && !t->plain && !catalog_target_plain(d->p->catalog, t->name, &t->plain, &t->keyed))
-            t->plain = NULL;
+    for (DdlTarget *t = first_target(d); t; t = t->next) {
+        if (t->lock || t->plain) continue;
+        if (!catalog_target_losses(d->p->catalog, t->name, &t->loss, err)) return false;
+        if (!catalog_target_plain(d->p->catalog, t->name, &t->plain, &t->keyed)) t->plain = NULL;
+    }
+    return true;
 }
 
 static bool tell_source(Ddl *d, uint32_t source, Err *err)
@@ -490,6 +562,8 @@ static bool tell_source(Ddl *d, uint32_t source, Err *err)
     pthread_mutex_lock(&d->mutex);
     for (DdlMember *m = d->members; ok && m; m = m->next) {
         if (m->source != source) continue;
+        if (m->left) ok = tell_back(d, m, &main, err);
+        if (!ok || m->left) continue;
         if (m->target->lock && !m->joined) ok = join_member(d, m->target, m, true, err);
         ok = ok && tell_steps(d, m, err) && tell_progress(d, m, &main, &round, err);
     }
@@ -505,9 +579,10 @@ static bool has_work(Ddl *d)
     pthread_mutex_lock(&d->mutex);
     bool any = false;
     for (const DdlTarget *t = d->targets; t && !any; t = t->next)
-        any = t->lock && (!lock_is_open(t->lock) || t->pending_job || t->job.id);
+        any = t->lock && (!lock_is_open(t->lock) || t->pending_job || t->job.id || t->work);
     for (const DdlMember *m = d->members; m && !any; m = m->next)
-        any = (m->target->lock && !m->joined) || (m->n_steps && !m->steps[m->n_steps - 1]->written);
+        any = m->left ? ddl_step_back(m) != NULL
+                      : (m->target->lock && !m->joined) || (m->n_steps && !m->steps[m->n_steps - 1]->written);
     pthread_mutex_unlock(&d->mutex);
     return any;
 }
@@ -515,7 +590,7 @@ static bool has_work(Ddl *d)
 bool ddl_locks_tick(Ddl *d, Err *err)
 {
     if (!has_work(d)) return true;
-    look_at_targets(d);
+    if (!look_at_targets(d, err)) return false;
     for (uint32_t i = 0; i < d->n_sources; i++)
         if (!tell_source(d, i, err)) return false;
     for (DdlTarget *t = first_target(d); t; t = t->next)
@@ -532,9 +607,13 @@ void ddl_stop(Ddl *d)
 {
     for (DdlTarget *t = d->targets; t; t = t->next)
         if (t->job.running) waker_wake(&t->job.wake);
+    for (DdlTarget *t = d->targets; t; t = t->next)
+        ddl_work_wake(t);
     conn_cancel_fire(d->p->cancel);
     for (DdlTarget *t = d->targets; t; t = t->next)
         ddl_job_done(&t->job);
+    for (DdlTarget *t = d->targets; t; t = t->next)
+        ddl_work_done(t);
     conn_cancel_reset(d->p->cancel);
 }
 
@@ -545,12 +624,12 @@ bool ddl_is_quiet(Ddl *d)
     for (uint32_t i = 0; i < d->n_sources; i++) {
         quiet &= d->sources[i].round == 0;
         for (const DdlFork *f = d->sources[i].forks; f; f = f->next)
-            quiet &= f->finished;
+            quiet &= f->finished || ddl_given_up(f);
     }
     for (const DdlMember *m = d->members; m; m = m->next)
-        quiet &= !m->n_steps || m->steps[m->n_steps - 1]->told;
+        quiet &= m->left ? !ddl_step_back(m) : !m->n_steps || m->steps[m->n_steps - 1]->told;
     for (const DdlTarget *t = d->targets; t; t = t->next)
-        quiet &= !t->lock || lock_is_open(t->lock);
+        quiet &= (!t->lock || lock_is_open(t->lock)) && !t->work;
     pthread_mutex_unlock(&d->mutex);
     return quiet;
 }

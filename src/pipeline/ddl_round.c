@@ -62,7 +62,8 @@ static bool forget_forks(Ddl *d, uint32_t source, Err *err)
     pthread_mutex_lock(&d->mutex);
     for (DdlFork **at = &s->forks; ok && *at;) {
         DdlFork *f = *at;
-        if (!f->finished || !f->has_to || !point_reaches(&floor, &f->to)) {
+        bool over = f->finished && f->has_to && point_reaches(&floor, &f->to);
+        if (!over && (!ddl_given_up(f) || ddl_in_round(s, f))) {
             at = &f->next;
             continue;
         }
@@ -178,7 +179,7 @@ static void look_at_round(Ddl *d, uint32_t source, bool *open, bool *through)
     window_snapshot(merge_window(d->p->merge, d->n_sources + source), &view);
     pthread_mutex_lock(&d->mutex);
     for (const DdlFork *f = s->forks; f; f = f->next) {
-        if (!ddl_in_round(s, f)) continue;
+        if (!ddl_in_round(s, f) || ddl_given_up(f)) continue;
         *open |= !f->has_to;
         *through &= f->has_to && point_reaches(&view.floor, &f->to);
     }

@@ -47,17 +47,6 @@ static LockStepKind kind_of(const DdlStmt *stmt, const SchemaStep *s)
     return s->rows == ROWS_KEPT ? LOCK_STEP_ALTER : LOCK_STEP_PARTITION;
 }
 
-/* A name that changes would make another table of it: who follows it there is not decided yet. */
-static bool refuse_renames(const DdlStmt *stmt, const SchemaStep *s, Err *err)
-{
-    bool renamed = stmt->kind == DDL_RENAME_TABLES || !table_name_eq(s->name_before, s->name_after);
-    if (!renamed || !s->after || !s->before) return true;
-    return err_set_remedy(err, ERR_NOT_SUPPORTED,
-                          "rename the table back on the shard before it is written to again, or copy it anew "
-                          "under its new name",
-                          "RENAME TABLE of a shard table is not supported yet");
-}
-
 /* The step and what it refers to, as one object: its JSON form read back. */
 static SchemaStep *own_step(const SchemaStep *s, Err *err)
 {
@@ -67,6 +56,22 @@ static SchemaStep *own_step(const SchemaStep *s, Err *err)
     if (!step_from_json(sb_view(&json), &out, err)) out = NULL;
     sb_done(&json);
     return out;
+}
+
+SchemaStep *ddl_creation(const TableSchema *made, TableName name, const DdlEvent *e, Err *err)
+{
+    ColumnLineage *columns = mem_zalloc((made->n_columns + 1) * sizeof *columns);
+    for (uint32_t i = 0; i < made->n_columns; i++)
+        columns[i] = (ColumnLineage){.from = UINT32_MAX, .fill = FILL_NULL};
+    SchemaStep s = {.after = made,
+                    .columns = columns,
+                    .name_before = name,
+                    .name_after = name,
+                    .rows = ROWS_KEPT,
+                    .statement = e->query->sql};
+    SchemaStep *own = own_step(&s, err);
+    free(columns);
+    return own;
 }
 
 static void utc_text(uint32_t timestamp, char *out, size_t cap)
@@ -129,7 +134,7 @@ bool ddl_make_step(Flavor flavor, const TableSchema *before, TableName name, con
               schema_apply(before, stmt, &read.apply, &after, &step, err);
     if (ok && step) {
         *kind = kind_of(stmt, step);
-        ok = refuse_renames(stmt, step, err) && (*out = own_step(step, err)) != NULL;
+        ok = (*out = own_step(step, err)) != NULL;
     }
     schema_step_free(step);
     schema_free(after);

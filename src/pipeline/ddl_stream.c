@@ -14,16 +14,23 @@ static bool fork_has(const DdlFork *f, const TxnId *id)
     return !point_covers(&f->from, id) && (!f->has_to || point_covers(&f->to, id));
 }
 
+/* Are there rows of the source that are not the main stream's? */
+static bool keeps_rows(DdlSource *s)
+{
+    return atomic_load(&s->n_forks) || atomic_load(&s->n_left);
+}
+
 bool ddl_held(Ddl *d, uint32_t stream, const TableMap *map, const StreamPoint *at)
 {
     uint32_t source = ddl_source(d, stream);
     DdlSource *s = &d->sources[source];
     bool catch_up = ddl_kind(d, stream) == DDL_CATCH_UP;
-    if (!catch_up && !atomic_load(&s->n_forks)) return false;
-    bool held = catch_up;
+    if (!catch_up && !keeps_rows(s)) return false;
     pthread_mutex_lock(&d->mutex);
-    for (const DdlFork *f = s->forks; f; f = f->next) {
-        if (!table_name_eq(f->member->m->name, map->name)) continue;
+    const DdlMember *m = ddl_bearer(d, stream, map->name);
+    bool held = catch_up || (m && m->left);
+    for (const DdlFork *f = s->forks; f && !(m && m->left); f = f->next) {
+        if (f->member != m) continue;
         /* rows of versions before the first one needed lie before the fork */
         bool before = f->member->cursor[DDL_CATCH_UP] < f->needs;
         if (catch_up && ddl_in_round(s, f) && !before && !(f->has_to && point_reaches(at, &f->to)))
@@ -45,6 +52,8 @@ static Whose whose_row(Ddl *d, uint32_t stream, const TxnId *id, const Member *m
 {
     const DdlSource *s = &d->sources[ddl_source(d, stream)];
     bool catch_up = ddl_kind(d, stream) == DDL_CATCH_UP, later = false;
+    const DdlMember *m = ddl_member(d, member);
+    if (m && m->left) return NOT_OURS;
     for (const DdlFork *f = s->forks; f; f = f->next) {
         if (f->member->m != member) continue;
         if (catch_up && ddl_in_round(s, f) && fork_has(f, id)) return OURS;
@@ -110,7 +119,7 @@ bool ddl_filter(Ddl *d, Txn *t)
     DdlSource *s = &d->sources[ddl_source(d, t->source)];
     Source *source = d->p->streams[t->source].source;
     bool catch_up = ddl_kind(d, t->source) == DDL_CATCH_UP, ok;
-    if (t->already_applied || t->position_only || (!catch_up && !atomic_load(&s->n_forks))) return true;
+    if (t->already_applied || t->position_only || (!catch_up && !keeps_rows(s))) return true;
     pthread_mutex_lock(&d->mutex);
     while (!(ok = take_out(d, t)) && !source_is_stopping(source))
         (void)clock_cond_wait_until(&d->changed, &d->mutex, clock_mono_ms() + 20);
@@ -142,14 +151,18 @@ void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
     pthread_mutex_lock(&d->mutex);
     for (DdlMember *m = d->members; s->want_hold && ok && m; m = m->next) {
         if (m->source != stream || !m->target->lock || lock_is_open(m->target->lock)) continue;
+        if (m->left) {
+            ddl_set_barrier(m, at);
+            continue;
+        }
         bool forked = false;
         for (const DdlFork *f = s->forks; f; f = f->next)
             forked |= f->member == m && !f->finished;
         if (!forked) ok = ddl_begin_fork(d, m, at, m->cursor[DDL_MAIN], &err);
     }
     for (DdlFork *f = s->forks; s->want_rejoin && ok && f; f = f->next)
-        if (ddl_in_round(s, f) && !f->has_to && may_rejoin(f->member) && point_reaches(at, &f->from) &&
-            point_reaches(at, &s->kept))
+        if (ddl_in_round(s, f) && !f->has_to && !ddl_given_up(f) && may_rejoin(f->member) &&
+            point_reaches(at, &f->from) && point_reaches(at, &s->kept))
             ok = ddl_end_fork(d, f, at, false, 0, &err);
     if (ok)
         s->want_hold = s->want_rejoin = false;
@@ -186,7 +199,8 @@ bool ddl_may_begin(Ddl *d, uint32_t stream)
     bool may = true;
     pthread_mutex_lock(&d->mutex);
     for (const DdlMember *m = d->members; m; m = m->next)
-        if (m->source == ddl_source(d, stream) && m->target->altering && !ddl_open_fork(d, m)) may = false;
+        if (m->source == ddl_source(d, stream) && m->target->altering && !m->left && !ddl_open_fork(d, m))
+            may = false;
     pthread_mutex_unlock(&d->mutex);
     return may;
 }
@@ -221,7 +235,8 @@ static bool known_step(Ddl *d, uint32_t stream, DdlMember *m, const DdlStep *s, 
     return kind == DDL_MAIN || meet_step(d, m, s, at, err);
 }
 
-static bool keep_step(Ddl *d, DdlMember *m, DdlStep *s, DdlFork *open, Err *err)
+/* fork: its rows wait from here on. */
+static bool keep_step(Ddl *d, DdlMember *m, DdlStep *s, bool forks, Err *err)
 {
     StrBuf txn = {0}, point = {0}, change = {0};
     ddl_txn_json(&s->id, &txn);
@@ -234,30 +249,24 @@ static bool keep_step(Ddl *d, DdlMember *m, DdlStep *s, DdlFork *open, Err *err)
                      .point_json = sb_view(&point),
                      .kind = str_of(ddl_step_kind_name(s->kind)),
                      .change_json = sb_view(&change)};
+    if (s->step->after && !table_name_eq(s->step->name_after, ddl_name_at(m, UINT64_MAX)))
+        row.renamed = s->step->name_after;
     StoreFork fork = {.source_id = d->p->task->sources[m->source].id,
                       .member_no = m->no,
                       .from_json = sb_view(&point),
                       .needs = s->number};
-    bool ok = store_step(d->p->store, &row, open ? NULL : &fork, err);
-    if (ok && !open) ddl_add_fork(d, m, &s->before, s->number, fork.fork_no);
+    bool ok = store_step(d->p->store, &row, forks ? &fork : NULL, err);
+    if (ok && forks) ddl_add_fork(d, m, &s->before, s->number, fork.fork_no);
     sb_done(&txn);
     sb_done(&point);
     sb_done(&change);
     return ok;
 }
 
-static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const DdlEvent *e, Err *err)
+/* The step, stored; takes it over. */
+static DdlStep *store_new_step(Ddl *d, DdlMember *m, Str identity, const DdlEvent *e, SchemaStep *step,
+                               LockStepKind what, bool forks, Err *err)
 {
-    unsigned kind = ddl_kind(d, stream);
-    DdlFork *open = ddl_open_fork(d, m);
-    if (kind == DDL_CATCH_UP && !(open && ddl_in_round(&d->sources[m->source], open)))
-        return true; /* main's */
-    const DdlStep *last = m->n_steps ? m->steps[m->n_steps - 1] : NULL;
-    const TableSchema *before = last && !last->step->after ? NULL : ddl_schema_at(m, UINT64_MAX);
-    SchemaStep *step;
-    LockStepKind what;
-    if (!ddl_make_step(d->p->streams[stream].flavor, before, m->m->name, e, &step, &what, err)) return false;
-    if (!step) return true;
     DdlStep *s = mem_zalloc(sizeof *s);
     s->number = m->n_steps + 1;
     s->identity = (Str){str_dup(identity), identity.len};
@@ -266,11 +275,49 @@ static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const 
     s->step = step;
     s->kind = what;
     point_copy(&s->before, e->point);
-    if (!keep_step(d, m, s, open, err)) {
+    if (!keep_step(d, m, s, forks, err)) {
         ddl_step_done(s);
-        return false;
+        return NULL;
     }
     ddl_add_step(m, s);
+    return s;
+}
+
+/* What the statement does to the member's table. A table that has left is followed as far as that goes: what
+ * cannot be told of it stops nobody. */
+static bool step_of(Ddl *d, uint32_t stream, const DdlMember *m, const DdlEvent *e, SchemaStep **step,
+                    LockStepKind *what, Err *err)
+{
+    Flavor flavor = d->p->streams[stream].flavor;
+    bool gone = ddl_gone_at(m, UINT64_MAX);
+    const TableSchema *before = gone ? NULL : ddl_schema_at(m, UINT64_MAX);
+    TableName name = ddl_name_at(m, UINT64_MAX);
+    if (!ddl_make_step(flavor, before, name, e, step, what, err)) {
+        if (!m->left) return false;
+        err_clear(err);
+        *step = NULL;
+        return !ddl_creates(e) || ddl_make_step(flavor, NULL, name, e, step, what, err);
+    }
+    if (*step && (*step)->before && (*step)->after) ddl_judge_rename(d, m, e, *step, what);
+    return true;
+}
+
+static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const DdlEvent *e, Err *err)
+{
+    unsigned kind = ddl_kind(d, stream);
+    DdlFork *open = ddl_open_fork(d, m);
+    if (kind == DDL_CATCH_UP && !(open && ddl_in_round(&d->sources[m->source], open)))
+        return true; /* main's */
+    SchemaStep *step;
+    LockStepKind what;
+    if (!step_of(d, stream, m, e, &step, &what, err)) return false;
+    if (!step) return true;
+    bool forks = !open && (!m->left || what == LOCK_STEP_CREATE);
+    DdlStep *s = store_new_step(d, m, identity, e, step, what, forks, err);
+    if (!s) return false;
+    if (what == LOCK_STEP_RENAME || what == LOCK_STEP_RENAME_OUT || what == LOCK_STEP_SWAP) {
+        if (!ddl_take_name(d, stream, m, e, err)) return false;
+    }
     log_write(LOGEV_SCHEMA_CHANGED, LOG_STR("table", m->label), LOG_U("number", s->number),
               LOG_STR("statement", e->query->sql));
     return known_step(d, stream, m, s, e->point, err);
@@ -285,8 +332,10 @@ static bool one_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, co
     const DdlStep *s = find_step(m, sb_view(&identity));
     bool ok =
         s ? known_step(d, stream, m, s, e->point, err) : new_step(d, stream, m, sb_view(&identity), e, err);
+    TableName now = ddl_name_at(m, UINT64_MAX);
     pthread_mutex_unlock(&d->mutex);
     sb_done(&identity);
+    if (ok) catalog_rename(d->p->catalog, info->member, now);
     return ok;
 }
 
@@ -318,6 +367,22 @@ static bool made_as(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, 
     return true;
 }
 
+/* The statement that made its table is a member's first step, which the lock does not see: it joins with it.
+ */
+static bool begin_member(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e,
+                         SchemaStep *step, Err *err)
+{
+    StrBuf identity = {0};
+    txn_identity(&e->id, e->id.server, &identity);
+    DdlMember *m = ddl_know_member(d, info->member, info->number, info->first, info->target);
+    bool waits = m->target->lock && !m->joined; /* until it is let in */
+    DdlStep *s = store_new_step(d, m, sb_view(&identity), e, step, LOCK_STEP_CREATE, waits, err);
+    sb_done(&identity);
+    if (!s) return false;
+    ddl_is_born(m);
+    return known_step(d, stream, m, s, e->point, err);
+}
+
 /* A table that is made: it belongs to its target from here on, with this definition. */
 static bool new_table(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, Err *err)
 {
@@ -326,60 +391,132 @@ static bool new_table(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e
     if (ddl_kind(d, stream) == DDL_CATCH_UP) return true;
     if (!made_as(d, stream, name, e, &made, err)) return false;
     if (!made) return true;
-    bool ok = catalog_new_member(d->p->catalog, stream, name, made, &info, err);
+    SchemaStep *step = ddl_creation(made, name, e, err);
+    bool ok = step && catalog_new_member(d->p->catalog, stream, name, made, &info, err);
     schema_free(made);
-    if (!ok) return false;
+    if (!ok) {
+        step_free(step);
+        return false;
+    }
     pthread_mutex_lock(&d->mutex);
-    DdlMember *m = ddl_know_member(d, info.member, info.number, info.first, info.target);
-    if (m->target->lock && !m->joined) ok = ddl_begin_fork(d, m, e->point, 0, err); /* until it is let in */
+    bool was =
+        ddl_member(d, info.member) != NULL; /* its name went to one that is gone: it is that one again */
+    ok = was || begin_member(d, stream, &info, e, step, err);
     pthread_mutex_unlock(&d->mutex);
-    return ok;
+    if (!was) return ok;
+    step_free(step);
+    return one_table(d, stream, &info, e, err);
 }
 
-/* Was the table dropped, as far as has been read? */
-static bool is_gone(Ddl *d, const CatalogMemberInfo *info)
+static bool is_copied(const Ddl *d, uint32_t stream)
 {
-    pthread_mutex_lock(&d->mutex);
-    const DdlMember *m = ddl_member(d, info->member);
-    bool gone = m && m->n_steps && !m->steps[m->n_steps - 1]->step->after;
-    pthread_mutex_unlock(&d->mutex);
-    return gone;
+    Load *load = d->p->streams[ddl_source(d, stream)].load;
+    return !load || load_is_complete(load);
+}
+
+static bool change_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e, Err *err)
+{
+    if (!is_copied(d, stream))
+        return refuse(e, "start anew when no schema changes: a table that is being copied cannot change",
+                      err);
+    return one_table(d, stream, info, e, err);
 }
 
 /* A table of which nobody knows what it looks like here: CREATE TABLE says it, and one that DROP … IF EXISTS
- * may have dropped has none. */
-static bool is_clear(Ddl *d, uint32_t stream, const DdlEvent *e, bool create)
+ * may have dropped has none. ERR_TRACK_START. */
+static bool is_clear(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, Err *err)
 {
     DdlLook look;
+    uint32_t source = ddl_source(d, stream);
     bool drop = strncmp(e->what, "DROP TABLE", 10) == 0;
-    return ddl_look(d->p->streams[stream].flavor, e, &look) &&
-           (create ? !look.conditional : drop && look.conditional);
+    if (!catalog_is_unknown(d->p->catalog, source, name)) return true;
+    if (ddl_look(d->p->streams[stream].flavor, e, &look) &&
+        (ddl_creates(e) ? !look.conditional : drop && look.conditional))
+        return true;
+    return catalog_unknown(d->p->catalog, source, name, e->point, err);
+}
+
+static bool create_table(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
+{
+    CatalogMemberInfo info;
+    bool there;
+    if (!ddl_find(d, stream, e->tables[0], &info, &there))
+        return !catalog_routed(d->p->catalog, ddl_source(d, stream), e->tables[0]) ||
+               (is_clear(d, stream, e->tables[0], e, err) && new_table(d, stream, e->tables[0], e, err));
+    return there || one_table(d, stream, &info, e, err); /* IF NOT EXISTS, or read again */
+}
+
+/* Every shard table of the database is dropped, one after the other. */
+static bool drop_database(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
+{
+    size_t n;
+    CatalogMemberInfo *list = ddl_of_database(d, stream, e->tables[0].schema, &n);
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = change_table(d, stream, &list[i], e, err);
+    free(list);
+    return ok;
+}
+
+/* One after the other, but the names are those before the statement. */
+static bool rename_tables(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
+{
+    DdlRename list[DDL_MOST_RENAMES];
+    CatalogMemberInfo infos[DDL_MOST_RENAMES];
+    bool found[DDL_MOST_RENAMES], ok = true, there;
+    uint32_t n = ddl_renames(e, list, DDL_MOST_RENAMES);
+    if (n > DDL_MOST_RENAMES) return refuse(e, "rename fewer tables with one statement", err);
+    for (uint32_t i = 0; i < n; i++)
+        found[i] = ddl_find(d, stream, list[i].from, &infos[i], &there);
+    for (uint32_t i = 0; i < n; i++)
+        if (!found[i] && !is_clear(d, stream, list[i].from, e, err)) return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (!ddl_may_rename(d, stream, found[i] ? &infos[i] : NULL, &list[i]))
+            return refuse(
+                e,
+                "a table with rows of its own got the name of a shard table: leave that name out by "
+                "block-allow-list, or start the task anew, so that it is copied",
+                err);
+    for (uint32_t i = 0; ok && i < n; i++)
+        if (found[i]) ok = change_table(d, stream, &infos[i], e, err);
+    return ok;
+}
+
+/* ALTER TABLE may name a second table: it is renamed to that, or takes over its rows. */
+static bool other_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *first, TableName name,
+                        const DdlEvent *e, Err *err)
+{
+    CatalogMemberInfo other;
+    bool there, known = ddl_find(d, stream, name, &other, &there);
+    if (known && first && other.member == first->member) return true;
+    if (!known && !catalog_routed(d->p->catalog, ddl_source(d, stream), name)) return true;
+    return refuse(
+        e,
+        "rows of its own came into a shard table without row events: leave it out by block-allow-list, "
+        "or start the task anew, so that it is copied",
+        err);
 }
 
 bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
 {
-    uint32_t source = ddl_source(d, stream);
-    Catalog *catalog = d->p->catalog;
-    const Load *load = d->p->streams[source].load;
-    bool create = strncmp(e->what, "CREATE TABLE", 12) == 0;
-    if (strncmp(e->what, "RENAME", 6) == 0)
-        return refuse(e, "renaming shard tables is not supported yet: leave them out by a rule", err);
-    size_t n = create ? MIN(e->n_tables, (size_t)1) : e->n_tables;
-    if (e->of_database) return refuse(e, "drop the tables one by one, so that each is followed", err);
-    for (size_t i = 0; i < n; i++) {
+    CatalogMemberInfo first;
+    bool alter = strncmp(e->what, "ALTER TABLE", 11) == 0, known = false, there;
+    if (ddl_creates(e)) return create_table(d, stream, e, err);
+    if (e->of_database) return drop_database(d, stream, e, err);
+    if (strncmp(e->what, "RENAME", 6) == 0) return rename_tables(d, stream, e, err);
+    for (size_t i = 0; i < e->n_tables; i++) {
         CatalogMemberInfo info;
-        TableName name = e->tables[i];
-        if (!catalog_routed(catalog, source, name)) continue;
-        bool known = catalog_find_member(catalog, source, name, &info);
-        if (catalog_is_unknown(catalog, source, name) && !is_clear(d, stream, e, create))
-            return catalog_unknown(catalog, source, name, e->point, err);
-        if (create && !known && !new_table(d, stream, name, e, err)) return false;
-        if (create && known && !is_gone(d, &info)) continue; /* IF NOT EXISTS, or read again */
-        if (!known) continue;
-        if (load && !load_is_complete((Load *)load))
-            return refuse(e, "start anew when no schema changes: a table that is being copied cannot change",
-                          err);
-        if (!one_table(d, stream, &info, e, err)) return false;
+        if (alter && i) {
+            if (!other_table(d, stream, known ? &first : NULL, e->tables[i], e, err)) return false;
+            continue;
+        }
+        if (!ddl_find(d, stream, e->tables[i], &info, &there)) {
+            if (!is_clear(d, stream, e->tables[i], e, err)) return false;
+            continue;
+        }
+        known = true;
+        first = info;
+        if (!change_table(d, stream, &info, e, err)) return false;
     }
     return true;
 }

@@ -43,12 +43,14 @@ static uint32_t source_of(const Pipeline *p, uint32_t stream)
 static bool hook_routed(void *ctx, uint32_t stream, TableName name)
 {
     Pipeline *p = ctx;
-    return catalog_routed(p->catalog, source_of(p, stream), name);
+    return catalog_routed(p->catalog, source_of(p, stream), name) ||
+           (p->ddl && ddl_bears(p->ddl, stream, name));
 }
 static bool hook_schema_routed(void *ctx, uint32_t stream, Str schema)
 {
     Pipeline *p = ctx;
-    return catalog_schema_routed(p->catalog, source_of(p, stream), schema);
+    return catalog_schema_routed(p->catalog, source_of(p, stream), schema) ||
+           (p->ddl && ddl_bears_schema(p->ddl, stream, schema));
 }
 static bool hook_ddl(void *ctx, uint32_t stream, const DdlEvent *e, Err *err)
 {

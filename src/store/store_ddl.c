@@ -24,10 +24,10 @@ static bool add_fork(sqlite3 *db, StoreFork *f, Err *err)
 {
     bool ok =
         sql_run(db, err,
-                "INSERT INTO fork (source_id, member_no, from_point, to_point, needs, round, created_ms) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO fork (source_id, member_no, from_point, to_point, needs, round, finished, "
+                "created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 BIND_S(f->source_id), BIND_I(f->member_no), BIND_S(f->from_json), BIND_S(f->to_json),
-                BIND_I(f->needs), BIND_I(f->round), BIND_I(clock_wall_ms()));
+                BIND_I(f->needs), BIND_I(f->round), BIND_I(f->finished ? 1 : 0), BIND_I(clock_wall_ms()));
     if (ok) f->fork_no = (uint64_t)sqlite3_last_insert_rowid(db);
     return ok;
 }
@@ -73,17 +73,25 @@ static bool round_end(sqlite3 *db, Str source_id, uint64_t round, const RowCount
         sql_run(db, err, "UPDATE fork SET finished = 1 WHERE source_id = ? AND round = ?", BIND_S(source_id),
                 BIND_I(round)) &&
         sql_run(db, err,
-                "INSERT INTO fork_total VALUES (?, ?, ?, ?, ?) ON CONFLICT (source_id) DO UPDATE SET "
+                "INSERT INTO fork_total (source_id, last_round, applied, parked, missed, loaded) VALUES "
+                "(?, ?, ?, ?, ?, ?) ON CONFLICT (source_id) DO UPDATE SET "
                 "applied = applied + excluded.applied, parked = parked + excluded.parked, "
-                "missed = missed + excluded.missed, last_round = excluded.last_round "
-                "WHERE last_round < excluded.last_round",
-                BIND_S(source_id), BIND_I(round), BIND_I(c->applied), BIND_I(c->parked), BIND_I(c->missed));
+                "missed = missed + excluded.missed, loaded = loaded + excluded.loaded, "
+                "last_round = excluded.last_round WHERE last_round < excluded.last_round",
+                BIND_S(source_id), BIND_I(round), BIND_I(c->applied), BIND_I(c->parked), BIND_I(c->missed),
+                BIND_I(c->loaded));
     return end(db, ok, err);
 }
 
 bool store_round_end(Store *s, Str source_id, uint64_t round, const RowCounts *counts, Err *err)
 {
     return store_leave(s, round_end(store_enter(s), source_id, round, counts, err));
+}
+
+bool store_fork_give_up(Store *s, uint64_t fork_no, Err *err)
+{
+    return store_leave(s, sql_run(store_enter(s), err, "UPDATE fork SET finished = 1 WHERE fork_no = ?",
+                                  BIND_I(fork_no)));
 }
 
 bool store_fork_drop(Store *s, uint64_t fork_no, Err *err)
@@ -149,7 +157,7 @@ static bool read_total(sqlite3 *db, Str source_id, uint64_t *last_round, RowCoun
     bool row;
     *last_round = 0;
     *c = (RowCounts){0};
-    if (!sql_begin(db, "SELECT last_round, applied, parked, missed FROM fork_total WHERE source_id = ?", key,
+    if (!sql_begin(db, "SELECT last_round, applied, parked, missed, loaded FROM fork_total WHERE source_id = ?", key,
                    &stmt, err) ||
         !sql_step(stmt, &row, err))
         return false;
@@ -158,6 +166,7 @@ static bool read_total(sqlite3 *db, Str source_id, uint64_t *last_round, RowCoun
     c->applied = (uint64_t)sqlite3_column_int64(stmt, 1);
     c->parked = (uint64_t)sqlite3_column_int64(stmt, 2);
     c->missed = (uint64_t)sqlite3_column_int64(stmt, 3);
+    c->loaded = (uint64_t)sqlite3_column_int64(stmt, 4);
     return true;
 }
 
@@ -168,6 +177,27 @@ bool store_fork_total(Store *s, Str source_id, uint64_t *last_round, RowCounts *
 
 /* -- steps -- */
 
+/* Names of a source's tables stay different: who had the new name gets the old one. */
+static bool rename_member(sqlite3 *db, uint64_t member_no, TableName name, Err *err)
+{
+    return sql_run(db, err,
+                   "UPDATE member SET origin_schema = schema_name, origin_table = table_name WHERE "
+                   "origin_table = '' AND member_no = ?",
+                   BIND_I(member_no)) &&
+           sql_run(db, err,
+                   "UPDATE member AS x SET origin_schema = iif(x.origin_table = '', x.schema_name, "
+                   "x.origin_schema), origin_table = iif(x.origin_table = '', x.table_name, x.origin_table), "
+                   "schema_name = m.schema_name, table_name = char(1) || m.table_name FROM member AS m "
+                   "WHERE m.member_no = ? AND x.member_no <> m.member_no AND x.source_id = m.source_id AND "
+                   "x.schema_name = ? AND x.table_name = ?",
+                   BIND_I(member_no), BIND_S(name.schema), BIND_S(name.table)) &&
+           sql_run(db, err, "UPDATE member SET schema_name = ?, table_name = ? WHERE member_no = ?",
+                   BIND_S(name.schema), BIND_S(name.table), BIND_I(member_no)) &&
+           sql_run(db, err,
+                   "UPDATE member SET table_name = ltrim(table_name, char(1)) WHERE table_name GLOB char(1) "
+                   "|| '*'");
+}
+
 static bool add_step(sqlite3 *db, const StoreStep *t, StoreFork *fork, Err *err)
 {
     if (!begin(db, err)) return false;
@@ -177,7 +207,8 @@ static bool add_step(sqlite3 *db, const StoreStep *t, StoreFork *fork, Err *err)
                 "created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 BIND_I(t->member_no), BIND_I(t->number), BIND_S(t->identity), BIND_S(t->txn_json),
                 BIND_S(t->point_json), BIND_S(t->kind), BIND_S(t->change_json), BIND_I(clock_wall_ms())) &&
-        (!fork || add_fork(db, fork, err));
+        (!fork || add_fork(db, fork, err)) &&
+        (!t->renamed.table.len || rename_member(db, t->member_no, t->renamed, err));
     (void)FAULT("ddl.step");
     return end(db, ok, err);
 }
@@ -225,22 +256,69 @@ bool store_steps(Store *s, Arena *arena, StoreStep **out, size_t *n, Err *err)
 
 /* -- locks -- */
 
-static bool put_lock(sqlite3 *db, const StoreLock *l, uint64_t member_no, uint64_t number, Err *err)
+static bool put_lock(sqlite3 *db, const StoreLock *l, const StoreLockNews *n, Err *err)
 {
     if (!begin(db, err)) return false;
     bool ok =
         sql_run(db, err, "INSERT OR REPLACE INTO shard_lock VALUES (?, ?, ?, ?, ?, ?)",
                 BIND_S(l->target.schema), BIND_S(l->target.table), BIND_S(l->state), BIND_S(l->lock_json),
                 BIND_S(l->explained_json), BIND_I(clock_wall_ms())) &&
-        (!member_no || sql_run(db, err, "UPDATE shard_step SET told = 1 WHERE member_no = ? AND number = ?",
-                               BIND_I(member_no), BIND_I(number)));
+        (!n->member_no ||
+         sql_run(db, err, "UPDATE shard_step SET told = 1 WHERE member_no = ? AND number <= ?",
+                 BIND_I(n->member_no), BIND_I(n->number))) &&
+        (!n->back ||
+         sql_run(db, err, "UPDATE member SET left_ms = 0 WHERE member_no = ?", BIND_I(n->back)));
+    for (size_t i = 0; ok && i < n->n_left; i++)
+        ok = sql_run(db, err, "UPDATE member SET left_ms = ? WHERE member_no = ?", BIND_I(clock_wall_ms()),
+                     BIND_I(n->left[i]));
     (void)FAULT("ddl.lock");
     return end(db, ok, err);
 }
 
-bool store_lock_put(Store *s, const StoreLock *lock, uint64_t member_no, uint64_t number, Err *err)
+bool store_lock_put(Store *s, const StoreLock *lock, const StoreLockNews *news, Err *err)
 {
-    return store_leave(s, put_lock(store_enter(s), lock, member_no, number, err));
+    return store_leave(s, put_lock(store_enter(s), lock, news, err));
+}
+
+static bool read_left(sqlite3 *db, Arena *arena, uint64_t **out, size_t *n, Err *err)
+{
+    size_t cap;
+    if (!count_rows(db, "SELECT count(*) FROM member WHERE left_ms > 0", &cap, err)) return false;
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    if (!sql_begin(db, "SELECT member_no FROM member WHERE left_ms > 0 ORDER BY 1", NULL, &stmt, err))
+        return false;
+    *out = arena_array(arena, uint64_t, cap + 1);
+    *n = 0;
+    for (bool row = true; row;) {
+        if (!sql_step(stmt, &row, err)) return false;
+        if (!row || *n == cap) break;
+        (*out)[(*n)++] = (uint64_t)sqlite3_column_int64(stmt, 0);
+    }
+    return true;
+}
+
+bool store_left_members(Store *s, Arena *arena, uint64_t **out, size_t *n, Err *err)
+{
+    return store_leave(s, read_left(store_enter(s), arena, out, n, err));
+}
+
+static bool read_origin(sqlite3 *db, uint64_t member_no, Arena *arena, TableName *out, Err *err)
+{
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    const Bind key[] = {BIND_I(member_no), {.kind = BIND_END}};
+    bool row;
+    *out = (TableName){0};
+    if (!sql_begin(db, "SELECT origin_schema, origin_table FROM member WHERE member_no = ?", key, &stmt,
+                   err) ||
+        !sql_step(stmt, &row, err))
+        return false;
+    if (row) *out = (TableName){kept(stmt, 0, arena), kept(stmt, 1, arena)};
+    return true;
+}
+
+bool store_member_origin(Store *s, uint64_t member_no, Arena *arena, TableName *out, Err *err)
+{
+    return store_leave(s, read_origin(store_enter(s), member_no, arena, out, err));
 }
 
 static bool read_locks(sqlite3 *db, Arena *arena, StoreLock **out, size_t *n, Err *err)

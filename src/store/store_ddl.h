@@ -9,6 +9,7 @@ typedef struct StoreStep {
     uint64_t member_no, number;
     Str identity, txn_json, point_json, kind, change_json;
     bool told;
+    TableName renamed; /* the table's new name; empty: it keeps its name. Whoever had it gets the old one */
     /* when read: whose it is */
     Str source_id;
     TableName member, target;
@@ -33,6 +34,8 @@ NODISCARD bool store_fork_to(Store *s, uint64_t fork_no, Str to_json, StoreFork 
 NODISCARD bool store_fork_round(Store *s, const uint64_t *fork_nos, size_t n, uint64_t round, Err *err);
 /* A round is through: its forks are finished, its counts kept. */
 NODISCARD bool store_round_end(Store *s, Str source_id, uint64_t round, const RowCounts *counts, Err *err);
+/* Its rows are given up from here on: nobody reads it again. */
+NODISCARD bool store_fork_give_up(Store *s, uint64_t fork_no, Err *err);
 NODISCARD bool store_fork_drop(Store *s, uint64_t fork_no, Err *err);
 /* Of all sources, oldest first; strings in arena. */
 NODISCARD bool store_steps(Store *s, Arena *arena, StoreStep **out, size_t *n, Err *err);
@@ -44,8 +47,19 @@ typedef struct StoreLock {
     TableName target;
     Str state, lock_json, explained_json;
 } StoreLock;
-/* The lock, and that it knows this step (member_no 0: none), in one transaction. */
-NODISCARD bool store_lock_put(Store *s, const StoreLock *lock, uint64_t member_no, uint64_t number, Err *err);
+/* What else is true together with the lock; {0}: nothing. */
+typedef struct StoreLockNews {
+    uint64_t member_no, number; /* it knows this step; member_no 0: none */
+    uint64_t back;              /* a member that had left is in it again; 0: none */
+    const uint64_t *left;       /* members that have left it */
+    size_t n_left;
+} StoreLockNews;
+/* In one transaction. */
+NODISCARD bool store_lock_put(Store *s, const StoreLock *lock, const StoreLockNews *news, Err *err);
+/* The numbers of all members that have left their targets. */
+NODISCARD bool store_left_members(Store *s, Arena *arena, uint64_t **out, size_t *n, Err *err);
+/* The name the member was first known by; empty: it still has it. */
+NODISCARD bool store_member_origin(Store *s, uint64_t member_no, Arena *arena, TableName *out, Err *err);
 NODISCARD bool store_locks(Store *s, Arena *arena, StoreLock **out, size_t *n, Err *err);
 
 typedef struct StoreDecision {

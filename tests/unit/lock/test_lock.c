@@ -533,6 +533,28 @@ START_TEST(new_member)
 }
 END_TEST
 
+/* The table is made again before the member has left: it does not leave any more. */
+START_TEST(comes_back_before_it_left)
+{
+    Group g;
+    LockOpts opts = {.on_drop = LOCK_POLICY_DELETE_ROWS, .can_delete = true};
+    group_begin(&g, &opts, create, 2);
+    g.held_back = true;
+    ck_assert(group_read(&g, 0, "DROP TABLE t"));
+    ck_assert(group_read(&g, 0, create));
+    ck_assert_int_eq(g.works, 0); /* rows from before the DROP are not written yet */
+    ck_assert(group_settle(&g));
+    ck_assert_int_eq(g.works, 1);
+    ck_assert_int_eq(g.work, LOCK_WORK_DELETE);
+    ck_assert_msg(group_is_held(&g, 0), "rows of the new table wait until those of the old one are deleted");
+    LockEvent worked = {.kind = LOCK_EV_WORKED, .member = 0, .number = 1};
+    ck_assert(group_tell(&g, &worked) && group_settle(&g));
+    ck_assert(!g.members[0].gone && !group_is_held(&g, 0));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+    group_done(&g);
+}
+END_TEST
+
 START_TEST(broken_json)
 {
     static const char *const bad[] = {"", "{}", "[]", "{\"format\":2}", "{\"format\":1,\"members\":[]}"};
@@ -595,6 +617,7 @@ static Suite *lock_suite(void)
     tcase_add_test(t, begins_with_differences);
     tcase_add_test(t, new_member);
     tcase_add_test(t, broken_json);
+    tcase_add_test(t, comes_back_before_it_left);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,0 +1,173 @@
+/* Work on rows that are in a target: a member's rows are deleted, because its table lost them and the route's
+ * policy says so. The lock orders it: everything the member wrote before is in the target, and nothing that
+ * it wrote afterwards is, until the work is reported as done. It is owed as long as the lock says so, which
+ * is stored; a run that was killed is simply made again. One thread for each piece of work. Coordinator. */
+#include <stdlib.h>
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/ddl_impl.h"
+#include "base/poison.h"
+
+enum { BATCH_ROWS = 1000, RETRY_MS = 5000 };
+
+void ddl_owe_work(DdlTarget *t, const LockAction *a)
+{
+    for (const DdlWork *w = t->work; w; w = w->next)
+        if (w->member_no == a->member && w->number == a->number) return;
+    DdlWork *w = mem_zalloc(sizeof *w);
+    w->target = t;
+    w->member_no = a->member;
+    w->number = a->number;
+    w->kind = a->work;
+    waker_init(&w->wake);
+    w->next = t->work;
+    t->work = w;
+}
+
+static void work_free(DdlWork *w)
+{
+    if (w->running) pthread_join(w->thread, NULL);
+    sb_done(&w->table);
+    sb_done(&w->where);
+    sb_done(&w->order);
+    sb_done(&w->first);
+    err_clear(&w->err);
+    waker_done(&w->wake);
+    free(w);
+}
+
+void ddl_work_done(DdlTarget *t)
+{
+    for (DdlWork *w = t->work, *next; w; w = next) {
+        next = w->next;
+        work_free(w);
+    }
+    t->work = NULL;
+}
+
+void ddl_work_wake(DdlTarget *t)
+{
+    for (DdlWork *w = t->work; w; w = w->next)
+        if (w->running) waker_wake(&w->wake);
+}
+
+static void *work_main(void *arg)
+{
+    DdlWork *w = arg;
+    w->ok = row_delete_run(&w->job, &w->rows, &w->err);
+    conn_thread_end();
+    __atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static const DdlMember *member_of(Ddl *d, uint64_t no)
+{
+    pthread_mutex_lock(&d->mutex);
+    const DdlMember *m = d->members;
+    while (m && m->no != no)
+        m = m->next;
+    pthread_mutex_unlock(&d->mutex);
+    return m;
+}
+
+static bool start_work(Ddl *d, DdlWork *w, Err *err)
+{
+    Pipeline *p = d->p;
+    const DdlMember *m = member_of(d, w->member_no);
+    w->where.len = w->order.len = w->first.len = 0;
+    w->ended = w->ok = false;
+    if (!m || w->kind != LOCK_WORK_DELETE) {
+        err_set(&w->err, ERR_NOT_SUPPORTED, "work on rows that are there other than deleting them");
+        w->ended = true;
+        return true;
+    }
+    if (!catalog_rows_of(p->catalog, m->m, &w->where, &w->order, &w->first, &w->err)) {
+        w->ended = true;
+        return true;
+    }
+    sb_done(&w->table);
+    table_name_sql(w->target->name, &w->table);
+    w->job = (RowDeleteJob){.meta = p->meta_task,
+                            .epoch = p->epoch,
+                            .session = p->session,
+                            .table = sb_view(&w->table),
+                            .where = sb_view(&w->where),
+                            .order = sb_view(&w->order),
+                            .first = sb_view(&w->first),
+                            .batch_rows = BATCH_ROWS,
+                            .wake = &w->wake};
+    log_write(LOGEV_ROWS_GO, LOG_STR("table", m->label), LOG_STR("target", w->target->label));
+    if (pthread_create(&w->thread, NULL, work_main, w) != 0)
+        return err_set(err, ERR_IO, "no thread could be started");
+    w->running = true;
+    return true;
+}
+
+/* It is tried again for ever, for nothing else can follow; the operator sees why. */
+static bool work_failed(Ddl *d, DdlWork *w, Err *err)
+{
+    if (w->err.code == ERR_APPLY_FENCED || w->err.code == ERR_CANCELLED) {
+        err_move(err, &w->err);
+        return err->code == ERR_CANCELLED;
+    }
+    CLEANUP(sb_done) StrBuf words = {0};
+    sb_printf(&words, "rows of a shard table could not be deleted: %s%s%s",
+              w->err.message ? w->err.message : "?", w->err.remedy ? "; " : "",
+              w->err.remedy ? w->err.remedy : "");
+    pthread_mutex_lock(&d->mutex);
+    ddl_ask(w->target, sb_view(&words));
+    pthread_mutex_unlock(&d->mutex);
+    err_clear(&w->err);
+    w->again_ms = clock_mono_ms() + RETRY_MS;
+    return true;
+}
+
+static bool finish_work(Ddl *d, DdlWork *w, bool *done, Err *err)
+{
+    if (w->running) pthread_join(w->thread, NULL);
+    w->running = w->ended = false;
+    w->total += w->rows;
+    if (!w->ok) return work_failed(d, w, err);
+    (void)FAULT("loss.done");
+    const DdlMember *m = member_of(d, w->member_no);
+    LockEvent e = {.kind = LOCK_EV_WORKED,
+                   .member = (uint32_t)w->member_no,
+                   .number = w->number,
+                   .at_ms = clock_wall_ms()};
+    pthread_mutex_lock(&d->mutex);
+    ddl_ask(w->target, (Str){0});
+    bool ok = !lock_knows(w->target->lock, (uint32_t)w->member_no) || ddl_lock_event(d, w->target, &e, err);
+    pthread_mutex_unlock(&d->mutex);
+    if (!ok) return false;
+    log_write(LOGEV_ROWS_WENT, LOG_STR("table", m->label), LOG_STR("target", w->target->label),
+              LOG_U("rows", w->total));
+    *done = true;
+    CLEANUP(sb_done) StrBuf text = {0};
+    sb_printf(&text, "%llu rows of " STR_FMT " deleted from " STR_FMT, (unsigned long long)w->total,
+              STR_ARG(m->label), STR_ARG(w->target->label));
+    return store_event(d->p->store, d->p->task->sources[m->source].id, STR("shard-rows-deleted"),
+                       sb_view(&text), err);
+}
+
+bool ddl_work_tick(Ddl *d, DdlTarget *t, Err *err)
+{
+    for (DdlWork **at = &t->work; *at;) {
+        DdlWork *w = *at;
+        bool done = false, ok = true;
+        if (__atomic_load_n(&w->ended, __ATOMIC_ACQUIRE))
+            ok = finish_work(d, w, &done, err);
+        else if (!w->running && clock_mono_ms() >= w->again_ms)
+            ok = start_work(d, w, err);
+        if (!ok) return false;
+        if (!done) {
+            at = &w->next;
+            continue;
+        }
+        /* reporting it may have put more in front */
+        for (at = &t->work; *at != w;)
+            at = &(*at)->next;
+        *at = w->next;
+        work_free(w);
+    }
+    return true;
+}
