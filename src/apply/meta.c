@@ -451,6 +451,27 @@ bool meta_write_floors(Conn *c, const Dialect *d, const MetaTask *m, const MetaC
     return ok;
 }
 
+bool meta_drop_floors(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch, const Str *streams,
+                      size_t n, Err *err)
+{
+    StrBuf sql = {0};
+    if (!n) return true;
+    sb_c(&sql, "DELETE FROM ");
+    meta_table(&sql, m, "sm_floor");
+    meta_where_task(&sql, m);
+    sb_c(&sql, " AND stream IN (");
+    for (size_t i = 0; i < n; i++) {
+        if (i) sb_c(&sql, ", ");
+        sb_quoted(&sql, streams[i]);
+    }
+    sb_ch(&sql, ')');
+    bool ok = conn_exec(c, str_of(session_begin_sql(d)), NULL, err) && meta_lock_epoch(c, m, epoch, err) &&
+              conn_exec(c, sb_view(&sql), NULL, err) && conn_exec(c, STR("COMMIT"), NULL, err);
+    if (!ok) meta_rollback(c);
+    sb_done(&sql);
+    return ok;
+}
+
 bool meta_settle_commit(Conn *c, const Dialect *d, const MetaTask *m, uint32_t applier, uint64_t epoch,
                         uint64_t seq_before, bool *committed, Err *err)
 {

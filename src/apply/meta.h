@@ -100,6 +100,9 @@ typedef struct MetaCheckpoint {
  * transaction. */
 NODISCARD bool meta_write_floors(Conn *c, const Dialect *d, const MetaTask *m, const MetaCheckpoint *cp,
                                  Err *err);
+/* Streams that are over for good: their floors go. ERR_APPLY_FENCED. */
+NODISCARD bool meta_drop_floors(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch,
+                                const Str *streams, size_t n, Err *err);
 
 /* A chunk found committed. */
 typedef struct MetaChunk {

@@ -57,6 +57,7 @@ static bool set_session(Try *t, Err *err)
     } settings[] = {
         {true, true, true, "SET SESSION wait_timeout = 60"},
         {true, true, false, "SET SESSION lock_wait_timeout = 60"},
+        {true, true, false, "SET SESSION explicit_defaults_for_timestamp = ON"},
         {true, false, false, "SET SESSION max_statement_time = 0"},
         {true, false, false, "SET SESSION alter_algorithm = 'DEFAULT'"},
         {false, true, false, "SET SESSION old_alter_table = 0"},

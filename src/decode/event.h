@@ -66,8 +66,15 @@ typedef struct QueryEvent {
     bool has_sql_mode;
     uint16_t charset_client; /* collation id of the statement's text; 0 unknown */
     Str time_zone;
+    /* 0: not told */
+    uint16_t collation_database, collation_utf8mb4; /* of the default database; what utf8mb4 alone means */
+    bool implicit_timestamps; /* MySQL: explicit_defaults_for_timestamp is OFF; false when not told */
+    uint32_t flags2;          /* MariaDB: QUERY_EXPLICIT_TIMESTAMPS */
     bool vars_cut; /* an unknown status variable ended their parsing; the statement stands */
 } QueryEvent;
+/* MariaDB's bit of flags2 for explicit_defaults_for_timestamp; servers before 10.10, where the default is OFF, never
+ * set it. */
+enum { QUERY_EXPLICIT_TIMESTAMPS = 1 << 24 };
 NODISCARD bool event_query(Str body, QueryEvent *out, Err *err);
 
 /* MariaDB writes an ALTER as two groups with the same statement: START when it begins, then COMMIT, which is

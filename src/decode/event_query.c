@@ -72,12 +72,12 @@ static bool status_var(Reader *r, uint8_t code, QueryEvent *out)
     case VAR_TIME_ZONE: out->time_zone = reader_str(r, reader_u8(r)); return true;
     case VAR_CATALOG: skip(r, (size_t)reader_u8(r) + 1); return true;
     case VAR_CATALOG_NZ: skip(r, reader_u8(r)); return true;
-    case VAR_FLAGS2:
+    case VAR_FLAGS2: out->flags2 = reader_u32(r); return true;
     case VAR_AUTO_INCREMENT:
     case VAR_MASTER_DATA_WRITTEN: skip(r, 4); return true;
-    case VAR_LC_TIME_NAMES:
-    case VAR_CHARSET_DATABASE:
-    case VAR_DEFAULT_COLLATION_UTF8MB4: skip(r, 2); return true;
+    case VAR_LC_TIME_NAMES: skip(r, 2); return true;
+    case VAR_CHARSET_DATABASE: out->collation_database = reader_u16(r); return true;
+    case VAR_DEFAULT_COLLATION_UTF8MB4: out->collation_utf8mb4 = reader_u16(r); return true;
     case VAR_TABLE_MAP_FOR_UPDATE:
     case VAR_DDL_LOGGED_WITH_XID:
     case VAR_MARIADB_XID: skip(r, 8); return true;
@@ -88,7 +88,7 @@ static bool status_var(Reader *r, uint8_t code, QueryEvent *out)
     case VAR_UPDATED_DB_NAMES: skip_db_names(r); return true;
     case VAR_MICROSECONDS:
     case VAR_MARIADB_HRNOW: skip(r, 3); return true;
-    case VAR_EXPLICIT_DEFAULTS_TS:
+    case VAR_EXPLICIT_DEFAULTS_TS: out->implicit_timestamps = reader_u8(r) == 0; return true;
     case VAR_SQL_REQUIRE_PRIMARY_KEY:
     case VAR_DEFAULT_TABLE_ENCRYPTION: skip(r, 1); return true;
     case VAR_MARIADB_GTID_FLAGS3: skip_gtid_flags3(r); return true;

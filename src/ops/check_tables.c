@@ -322,6 +322,32 @@ static void check_create_grants(Tables *t, const Grants *g, TableName name)
     }
 }
 
+/* What following schema changes needs on a target: ALTER TABLE asks for CREATE and INSERT too; partitions and
+ * tables go by DROP. */
+static void check_alter_grants(Tables *t, const Grants *g, TableName name)
+{
+    static const char *const wanted[] = {"ALTER", "CREATE", "INDEX", "DROP"};
+    enum { NEEDED = 2 };
+    StrBuf missing = {0}, remedy = {0};
+    bool stops = false;
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        if (grants_have(g, wanted[i], name.schema, name.table)) continue;
+        sb_printf(&missing, "%s%s", missing.len ? ", " : "", wanted[i]);
+        stops |= i < NEEDED;
+    }
+    if (missing.len) {
+        sb_c(&remedy, "GRANT ALTER, CREATE, INDEX, DROP ON ");
+        sb_ident(&remedy, name.schema);
+        sb_c(&remedy, ".* TO ");
+        sb_str(&remedy, g->user);
+        check_add(t->report, stops && !g->has_roles ? CHECK_FAIL : CHECK_WARN, remedy.ptr,
+                  "shard-mode changes the target with its shards, but %s is not granted%s", missing.ptr,
+                  g->has_roles ? ", unless a role brings it" : "");
+    }
+    sb_done(&missing);
+    sb_done(&remedy);
+}
+
 /* Columns that hold ids by their looks: an id that is rewritten and a reference that is not part ways. */
 static void check_suspects(Tables *t)
 {
@@ -371,6 +397,7 @@ static bool check_targets(Tables *t, Err *err)
             check_missing(t, i);
             if (t->in->task->create_tables) check_create_grants(t, &g, name);
         }
+        if (t->in->task->shard_mode != SHARD_MODE_NONE) check_alter_grants(t, &g, name);
     }
     grants_done(&g);
     return true;

@@ -1,5 +1,6 @@
 #include "ops/ddl_verb.h"
 #include <jansson.h>
+#include <stdlib.h>
 #include "apply/target_ddl.h"
 #include "ops/json_out.h"
 #include "pipeline/catalog.h"
@@ -65,6 +66,16 @@ static void put_row(const TargetDdlRow *r, StrBuf *out)
     if (r->error.len) sb_printf(out, "  error: " STR_FMT "\n", STR_ARG(r->error));
 }
 
+/* Newest first: numbers of jobs rise within one target only. */
+static int newest_first(const void *x, const void *y)
+{
+    const TargetDdlRow *a = x, *b = y;
+    int order = str_cmp(b->planned, a->planned);
+    if (order) return order;
+    if (a->job != b->job) return a->job < b->job ? 1 : -1;
+    return a->n < b->n ? 1 : -1;
+}
+
 static bool has_failed(const TargetDdlRow *r)
 {
     return !str_eqc(r->state, "done") && !str_eqc(r->state, "skipped") && r->error.len;
@@ -85,6 +96,7 @@ int ddl_verb(const Task *task, const CliOpts *opts, StrBuf *out, Err *err)
     bool ok = session_open(&session, &conn, &dialect, err);
     if (!ok) endpoint_hint(&task->target, err);
     ok = ok && target_ddl_history(conn, &meta, 0, &arena, &rows, &n, err);
+    if (ok && n) qsort(rows, n, sizeof *rows, newest_first);
     bool failed = false;
     for (size_t i = 0; ok && i < n && shown < limit; i++) {
         if (!is_wanted(opts, rows[i].target)) continue;

@@ -81,6 +81,8 @@ NODISCARD bool catalog_unknown(Catalog *c, uint32_t source, TableName name, cons
  * have changed behind that point. schema_free. Blocks. ERR_TRACK_START. */
 NODISCARD bool catalog_made_table(Catalog *c, uint32_t source, TableName name, const StreamPoint *after,
                                   TableSchema **out, Err *err);
+/* The default collation that a database of the source has now; NULL: there is none. Heap. Blocks. */
+NODISCARD bool catalog_schema_collation(Catalog *c, uint32_t source, Str schema, char **out, Err *err);
 /* A shard table is made with this definition. */
 NODISCARD bool catalog_new_member(Catalog *c, uint32_t source, TableName name, const TableSchema *schema,
                                   CatalogMemberInfo *out, Err *err);

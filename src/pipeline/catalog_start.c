@@ -469,3 +469,16 @@ bool catalog_made_table(Catalog *c, uint32_t source, TableName name, const Strea
     free(why);
     return ok;
 }
+
+bool catalog_schema_collation(Catalog *c, uint32_t source, Str schema, char **out, Err *err)
+{
+    Conn *conn = NULL;
+    StrBuf sql = {0};
+    *out = NULL;
+    sb_c(&sql, "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ");
+    sb_quoted(&sql, schema);
+    bool ok = catalog_source_connect(c, source, &conn, err) && conn_scalar(conn, sb_view(&sql), out, err);
+    conn_close(conn);
+    sb_done(&sql);
+    return ok;
+}

@@ -184,6 +184,7 @@ void ddl_read_event(Flavor flavor, const DdlEvent *e, DdlReading *out);
 typedef struct DdlLook {
     bool conditional; /* IF [NOT] EXISTS, OR REPLACE */
     bool by_others;   /* CREATE TABLE … LIKE, … SELECT: its text does not tell the definition */
+    bool by_default;  /* CREATE TABLE without a charset: that of its database */
 } DdlLook;
 /* False: it cannot be read. */
 bool ddl_look(Flavor flavor, const DdlEvent *e, DdlLook *out);

@@ -187,6 +187,21 @@ static void look_at_round(Ddl *d, uint32_t source, bool *open, bool *through)
     point_done(&view.floor);
 }
 
+/* The round is over in the state folder: nobody asks for its floor any more. One that stays because the
+ * connection is lost goes at the next start. */
+static bool drop_floor(Ddl *d, uint32_t source, Err *err)
+{
+    Pipeline *p = d->p;
+    Str stream = str_of(p->streams[d->n_sources + source].id);
+    if (checkpoint_connect(p, err) &&
+        meta_drop_floors(p->meta, &p->dialect, &p->meta_task, p->epoch, &stream, 1, err))
+        return true;
+    if (err_class(err) != ERR_CLASS_RETRY) return false;
+    checkpoint_disconnect(p);
+    err_clear(err);
+    return true;
+}
+
 static bool end_round(Ddl *d, uint32_t source, Err *err)
 {
     DdlSource *s = &d->sources[source];
@@ -209,7 +224,7 @@ static bool end_round(Ddl *d, uint32_t source, Err *err)
     s->ending = false;
     ddl_bump(d, source);
     pthread_mutex_unlock(&d->mutex);
-    return true;
+    return drop_floor(d, source, err);
 }
 
 static bool tick_round(Ddl *d, uint32_t source, Err *err)

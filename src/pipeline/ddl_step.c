@@ -82,6 +82,12 @@ static void utc_text(uint32_t timestamp, char *out, size_t cap)
     if (timestamp && gmtime_r(&t, &tm)) strftime(out, cap, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
+static Str collation_name(Flavor flavor, uint16_t id)
+{
+    const Collation *c = id ? charset_by_collation_id(flavor, id) : NULL;
+    return c ? c->name : (Str){0};
+}
+
 void ddl_read_event(Flavor flavor, const DdlEvent *e, DdlReading *out)
 {
     const QueryEvent *q = e->query;
@@ -94,12 +100,28 @@ void ddl_read_event(Flavor flavor, const DdlEvent *e, DdlReading *out)
                               .charset = client ? client->charset->name : (Str){0},
                               .modes = q->has_sql_mode ? stmt_modes(q->sql_mode) : 0,
                               .default_schema = q->schema};
+    Str schema_collation = e->schema_collation;
+    if (!schema_collation.len) schema_collation = collation_name(flavor, q->collation_database);
+    bool implicit =
+        flavor == FLAVOR_MARIADB ? !(q->flags2 & QUERY_EXPLICIT_TIMESTAMPS) : q->implicit_timestamps;
     out->apply = (ApplyContext){.flavor = flavor,
                                 .version = version,
+                                .schema_collation = schema_collation,
+                                .utf8mb4_collation = collation_name(flavor, q->collation_utf8mb4),
+                                .implicit_timestamps = implicit,
                                 .sql_mode = q->has_sql_mode ? q->sql_mode : 0,
                                 .now_utc = str_of(out->now),
                                 .now_local = utc ? str_of(out->now) : (Str){0},
                                 .text = q->sql};
+}
+
+static bool names_charset(const DdlStmt *stmt)
+{
+    for (const DdlChange *c = stmt->changes; c; c = c->next)
+        if (c->kind == DDL_OPTION && !c->option->is_default &&
+            (str_eqc(c->option->name, "charset") || str_eqc(c->option->name, "collate")))
+            return true;
+    return false;
 }
 
 bool ddl_look(Flavor flavor, const DdlEvent *e, DdlLook *out)
@@ -113,7 +135,8 @@ bool ddl_look(Flavor flavor, const DdlEvent *e, DdlLook *out)
     *out = (DdlLook){0};
     if (ok)
         *out = (DdlLook){.conditional = stmt->if_exists || stmt->if_not_exists || stmt->replace,
-                         .by_others = stmt->like || stmt->as_select};
+                         .by_others = stmt->like || stmt->as_select,
+                         .by_default = !e->query->collation_database && !names_charset(stmt)};
     err_clear(&ignored);
     arena_done(&arena);
     return ok;

@@ -345,23 +345,41 @@ static bool refuse(const DdlEvent *e, const char *remedy, Err *err)
                           STR_ARG(e->query->sql));
 }
 
-/* What a statement makes; *out NULL: nothing. */
+/* As it is on the server, when nothing has changed it since. */
+static bool made_there(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out, Err *err)
+{
+    StreamPoint after;
+    point_copy(&after, e->point);
+    add_kept(&after, &e->id);
+    bool ok = catalog_made_table(d->p->catalog, ddl_source(d, stream), name, &after, out, err);
+    point_done(&after);
+    return ok;
+}
+
+/* What a statement makes; *out NULL: nothing. Where its text leaves the charset to the database, the server
+ * knows better what that was. */
 static bool made_as(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out, Err *err)
 {
     Flavor flavor = d->p->streams[stream].flavor;
+    DdlEvent told = *e;
     SchemaStep *step;
     LockStepKind kind;
     DdlLook look;
+    char *collation = NULL;
     *out = NULL;
-    if (ddl_look(flavor, e, &look) && look.by_others) {
-        StreamPoint after;
-        point_copy(&after, e->point);
-        add_kept(&after, &e->id);
-        bool ok = catalog_made_table(d->p->catalog, ddl_source(d, stream), name, &after, out, err);
-        point_done(&after);
-        return ok;
+    bool known = ddl_look(flavor, e, &look);
+    if (known && look.by_others) return made_there(d, stream, name, e, out, err);
+    if (known && look.by_default) {
+        if (made_there(d, stream, name, e, out, err)) return true;
+        if (err->code != ERR_TRACK_START) return false;
+        err_clear(err);
+        if (!catalog_schema_collation(d->p->catalog, ddl_source(d, stream), name.schema, &collation, err))
+            return false;
+        if (collation) told.schema_collation = str_of(collation);
     }
-    if (!ddl_make_step(flavor, NULL, name, e, &step, &kind, err)) return false;
+    bool ok = ddl_make_step(flavor, NULL, name, &told, &step, &kind, err);
+    free(collation);
+    if (!ok) return false;
     if (step && step->after) *out = schema_copy(step->after);
     step_free(step);
     return true;

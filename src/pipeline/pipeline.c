@@ -278,6 +278,18 @@ static bool keep_old_rows(Pipeline *p, const MetaStart *start, Err *err)
     return ok;
 }
 
+/* Of rounds that ended when nobody could be told any more. */
+static bool drop_old_floors(Pipeline *p, const MetaStart *start, Err *err)
+{
+    Str *old = mem_alloc((start->n_floors + 1) * sizeof *old);
+    size_t n = 0;
+    for (size_t i = 0; p->ddl && i < start->n_floors; i++)
+        if (ddl_is_old_round(p->ddl, start->floors[i].stream)) old[n++] = start->floors[i].stream;
+    bool ok = meta_drop_floors(p->meta, &p->dialect, &p->meta_task, p->epoch, old, n, err);
+    free(old);
+    return ok;
+}
+
 static void make_appliers(Pipeline *p, const uint64_t *commit_seqs)
 {
     p->remap = remap_new(&p->meta_task, p->epoch);
@@ -343,7 +355,7 @@ static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
         for (size_t i = 0; i < start.n_floors; i++)
             for (uint32_t k = 0; k < p->n_streams; k++)
                 if (str_eq(p->stream_ids[k], start.floors[i].stream)) p->streams[k].has_floor = true;
-        ok = keep_old_rows(p, &start, err) && load_parked(p, err) &&
+        ok = keep_old_rows(p, &start, err) && drop_old_floors(p, &start, err) && load_parked(p, err) &&
              store_run_begin(p->store, p->epoch, str_of(SHARDMERGE_VERSION), &p->run_no, err);
     }
     if (ok) make_appliers(p, start.commit_seqs);

@@ -100,5 +100,44 @@ def test_journal_and_locks_tell_what_happened(scenario, flavor):
     assert retry.returncode == 0, retry.stdout + retry.stderr
     s.runner.wait_for("no lock", lambda st: not any(t["lock"] for t in st["targets"]), 60)
     assert answer(s, "ddl", "--target", f"{s.target}.u", "--limit", "1", status=0)[0]["state"] == "done"
+    s.runner.wait_caught_up(60)
     s.runner.stop()
+    floors = {r[0] for r in s.downstream.query(f"SELECT stream FROM `{s.meta}`.sm_floor")}
+    assert floors == {"s1", "s2"}, "floors of rounds that are over go with them"
     assert answer(s, "ddl", "--limit", "1")[0]["state"] == "done", "without a process, too"
+
+
+def test_floor_of_a_round_goes_though_the_program_is_killed(scenario):
+    s = make(scenario, ("mariadb", "mariadb"), {"t": "(id BIGINT PRIMARY KEY, v INT)"})
+    s.start(faults="ddl.round_over=kill@1")
+    s.runner.wait_for("streaming", lambda st: st["sources"] and all(x["state"] == "streaming" for x in st["sources"]))
+    for n in (1, 2):
+        s.shard_run(n, "ALTER TABLE {s}.t ADD COLUMN n INT", f"INSERT INTO {{s}}.t VALUES ({n}, {n}, {n})")
+    assert s.runner.wait_exit(60) < 0
+    left = {r[0] for r in s.downstream.query(f"SELECT stream FROM `{s.meta}`.sm_floor")}
+    assert any("#" in x for x in left), left
+    s.start()
+    s.runner.wait_caught_up(60)
+    s.runner.stop()
+    left = {r[0] for r in s.downstream.query(f"SELECT stream FROM `{s.meta}`.sm_floor")}
+    assert left == {"s1", "s2"}, left
+    assert [r[0] for r in s.rows("t")] == [1, 2]
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_check_asks_for_what_changes_a_target(scenario, flavor):
+    s = make(scenario, (flavor,), {"t": "(id BIGINT PRIMARY KEY, v INT)"})
+    user = f"{s.unique}_c"
+    s.downstream.run(f"CREATE USER `{user}`@`%` IDENTIFIED BY 'pw-Check.1'",
+                     f"GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON `{s.target}`.* TO `{user}`@`%`",
+                     f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON `{s.meta}`.* TO `{user}`@`%`")
+    try:
+        s.task["target-database"].update(user=user, password="pw-Check.1")
+        s.save()
+        bad = s.runner.verb("check")
+        assert bad.returncode == 1 and "ALTER, CREATE, INDEX, DROP is not granted" in bad.stdout, bad.stdout + bad.stderr
+        assert f"GRANT ALTER, CREATE, INDEX, DROP ON `{s.target}`.* TO" in bad.stdout
+        s.downstream.run(f"GRANT ALTER, CREATE, INDEX, DROP ON `{s.target}`.* TO `{user}`@`%`")
+        assert "is not granted" not in s.runner.verb("check").stdout
+    finally:
+        s.downstream.run(f"DROP USER `{user}`@`%`")

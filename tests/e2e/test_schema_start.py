@@ -129,3 +129,22 @@ def test_killed_at_the_start(scenario, fault):
     want = [r for r in union(s, "id, a, b")]
     assert list(got) == want[-len(got):] and (3, 12, 23) in got, (got, want)
     s.runner.stop()
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_what_a_statement_leaves_to_its_session_and_database(scenario, flavor):
+    """The database's charset, explicit_defaults_for_timestamp."""
+    s = make(scenario, flavor, tables={"t": T["t"], "n": "(id INT PRIMARY KEY, w VARCHAR(9) CHARACTER SET utf8mb4, gone INT, ts TIMESTAMP NULL)"})
+    sh = s.shards[0]
+    sh.server.run(f"DROP TABLE `{sh.schema}`.n", f"ALTER DATABASE `{sh.schema}` CHARACTER SET latin1")
+    s.task["mysql-instances"][0]["meta"] = s.start_point(sh.server, True)
+    s.save()
+    s.start()
+    s.runner.wait_for("streaming", lambda st: st["sources"] and st["sources"][0]["state"] == "streaming")
+    s.shard_run(1, "CREATE TABLE {s}.n (id INT PRIMARY KEY, w VARCHAR(9), gone INT)", "INSERT INTO {s}.n VALUES (1, '\u00e9\u00fc', 1)",
+                "ALTER TABLE {s}.n DROP COLUMN gone", "SET SESSION explicit_defaults_for_timestamp = OFF",
+                "ALTER TABLE {s}.n ADD COLUMN ts TIMESTAMP", "INSERT INTO {s}.n (id, w) VALUES (2, '\u00f6')")
+    end(s)
+    assert [tuple(r) for r in s.rows("n", "id, w")] == [(1, "\u00e9\u00fc"), (2, "\u00f6")]
+    done = s.runner.verb("schema", "--table", f"{sh.schema}.n")
+    assert "latin1" in done.stdout and "NOT NULL DEFAULT" in done.stdout.split("ADD COLUMN ts")[1], done.stdout
