@@ -323,7 +323,8 @@ int conflicts_decide(const char *dir, const CliOpts *opts, StrBuf *out, Err *err
     json_t *request = json_pack("{s:s, s:s, s:s?, s:I, s:o, s:s, s:b}", "verb", "conflict", "decision",
                                 opts->decision, "target", opts->target, "id", (json_int_t)opts->id, "set",
                                 set, "by", by.ptr, "preview", !opts->yes);
-    if (!request) return err_set(err, ERR_USAGE, "--value and --target take UTF-8 text"), err_exit_status(err);
+    if (!request)
+        return err_set(err, ERR_USAGE, "--value and --target take UTF-8 text"), err_exit_status(err);
     bool ok = control_call(&call, request, &reply, err);
     json_decref(request);
     if (!ok) return err_exit_status(err);
