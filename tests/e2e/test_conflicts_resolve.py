@@ -376,6 +376,37 @@ def test_random_decisions_among_random_changes(scenario, downstream, shards, kil
     s.runner.stop()
 
 
+@pytest.mark.parametrize("strategy", [{"strategy": "stride", "shards": 4}, {"strategy": "remap"}])
+def test_rows_with_rewritten_ids(scenario, strategy):
+    """Ids never meet, names do: decided rows are found by the ids that are written."""
+    s = scenario.make_plain({"t": DDL}, targets=False)
+    s.task["routes"]["r-t"]["key"] = {**KEY, **strategy}
+    s.save()
+    s.start()
+    settle(s, 1, "INSERT INTO {s}.t (id, u, v) VALUES (5, 'x', 10)")
+    settle(s, 2, "INSERT INTO {s}.t (id, u, v) VALUES (5, 'x', 20)")
+    assert [r[0] for r in target(s)] == ["s1"] and len(parked(s)) == 1
+    decide(s, "rename", listed(s)["rows"][0]["id"], "u=y")
+    settle(s, 2, "UPDATE {s}.t SET v = 21")
+    settle(s, 2, "UPDATE {s}.t SET id = 6")
+    check_sound(s)
+    assert [(r[0], *r[2:]) for r in target(s)] == [("s1", "x", 10), ("s2", "y", 21)] and not parked(s)
+    settle(s, 1, "UPDATE {s}.t SET u = 'z'")
+    decide(s, "undo", 1)
+    check_sound(s)
+    assert [(r[0], *r[2:]) for r in target(s)] == [("s1", "z", 10), ("s2", "x", 21)]
+    settle(s, 1, "UPDATE {s}.t SET u = 'x'")
+    decide(s, "keep", listed(s)["rows"][0]["id"])
+    settle(s, 2, "UPDATE {s}.t SET id = 9, v = 22")
+    settle(s, 1, "UPDATE {s}.t SET id = 8, v = 11")
+    check_sound(s)
+    assert [(r[0], *r[2:]) for r in target(s)] == [("s2", "x", 22)] and [(r[0], *r[2:]) for r in parked(s)] == [("s1", "x", 11)]
+    settle(s, 2, "DELETE FROM {s}.t")
+    check_sound(s)
+    assert [r[0] for r in target(s)] == ["s1"] and in_force(s) == 0
+    s.runner.stop()
+
+
 def test_what_is_asked_wrongly(scenario):
     s = make(scenario)
     settle(s, 1, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'a', 10)")
