@@ -9,7 +9,8 @@
 
 enum {
     CACHE_ENTRIES = 1 << 18, /* 8 MiB */
-    STATEMENT_IDS = 1000,    /* a look-up, or an INSERT */
+    STATEMENT_IDS = 4000,    /* a look-up, or an INSERT: some 100 KiB */
+    RANGE_SLACK = 2,         /* a range may be so many times as wide as the ids in it */
     ALLOCATE_IDS = 10000,    /* one transaction */
 };
 
@@ -364,12 +365,40 @@ static bool take_rows(const Missing *m, Rows *rows, Err *err)
         uint64_t u = 0, id = 0;
         bool negative = v[0].len && v[0].ptr[0] == '-';
         bool ok = negative ? str_to_i64(v[0], &i) : str_to_u64(v[0], &u);
-        RemapEntry *e = remap_entry_find(m->entries, m->n, negative, negative ? (uint64_t)i : u);
-        if (!ok || !e || !str_to_u64(v[1], &id) || id == 0)
+        if (!ok || !str_to_u64(v[1], &id) || id == 0)
             return err_set(err, ERR_APPLY_META, "the map " STR_FMT " has a row that cannot be read",
                            STR_ARG(m->map->table));
-        e->new_id = id;
+        RemapEntry *e = remap_entry_find(m->entries, m->n, negative, negative ? (uint64_t)i : u);
+        if (e) e->new_id = id; /* a range holds others, too */
     }
+    return true;
+}
+
+/* The condition for entries from *at on that have no new id, as many as a statement asks for. Ids that lie
+ * close together are asked for as a range: a copy meets them so, and a range without rows costs nothing.
+ * False: none is left. */
+static bool ask_for(const Missing *m, size_t *at, StrBuf *sql)
+{
+    size_t first = SIZE_MAX, last = 0, n = 0, start = sql->len;
+    sb_c(sql, "old_id IN (");
+    for (; *at < m->n && n < STATEMENT_IDS; ++*at) {
+        if (m->entries[*at].new_id) continue;
+        if (n++)
+            sb_ch(sql, ',');
+        else
+            first = *at;
+        last = *at;
+        put_old(sql, &m->entries[*at].old);
+    }
+    if (n == 0) return false;
+    sb_ch(sql, ')');
+    const RemapOld *lo = &m->entries[first].old, *hi = &m->entries[last].old;
+    if (lo->negative != hi->negative || hi->value - lo->value >= n * RANGE_SLACK) return true;
+    sql->len = start;
+    sb_c(sql, "old_id BETWEEN ");
+    put_old(sql, lo);
+    sb_c(sql, " AND ");
+    put_old(sql, hi);
     return true;
 }
 
@@ -380,17 +409,11 @@ static bool read_entries(const Missing *m, bool lock, Err *err)
     CLEANUP(sb_done) StrBuf sql = {0};
     for (size_t i = 0; i < m->n;) {
         Rows rows = {0};
-        size_t asked = 0;
         sb_clear(&sql);
-        sb_printf(&sql, "SELECT old_id, new_id FROM " STR_FMT " WHERE member = %u AND old_id IN (",
+        sb_printf(&sql, "SELECT old_id, new_id FROM " STR_FMT " WHERE member = %u AND ",
                   STR_ARG(m->map->table), m->member);
-        for (; i < m->n && asked < STATEMENT_IDS; i++) {
-            if (m->entries[i].new_id) continue;
-            if (asked++) sb_ch(&sql, ',');
-            put_old(&sql, &m->entries[i].old);
-        }
-        if (!asked) break;
-        sb_c(&sql, lock ? ") FOR UPDATE" : ")");
+        if (!ask_for(m, &i, &sql)) break;
+        if (lock) sb_c(&sql, " FOR UPDATE");
         if (!conn_query(m->conn, sb_view(&sql), &rows, err)) return false;
         bool ok = take_rows(m, &rows, err);
         rows_done(&rows);
