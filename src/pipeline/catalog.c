@@ -156,6 +156,7 @@ static bool add_target(Catalog *c, TableSchema *schema, Target **out, Err *err)
 typedef struct KeyContext {
     Catalog *c;
     uint32_t source;
+    const CatalogMember *member; /* whose keys are asked for */
 } KeyContext;
 
 static bool key_number(void *ctx, TableName shard, TableName target, uint32_t *out, Err *err)
@@ -195,12 +196,25 @@ static Str space_text(Arena *a, Str s)
     return s.len ? arena_str(a, s) : (Str){0};
 }
 
+/* A map knows a shard table by the name that it was first known by; a foreign key may name it as it is called
+ * now. */
+static TableName space_shard(const KeyContext *k, TableName shard)
+{
+    CLEANUP(sb_done) StrBuf key = {0};
+    if (table_name_eq(shard, k->member->m.name)) return shard;
+    catalog_member_key(k->source, shard, &key);
+    const CatalogMember *m = map_get(&k->c->members, sb_view(&key));
+    return m ? m->m.name : shard;
+}
+
 static const KeySpace *key_space(void *ctx, const KeySpace *like)
 {
-    Catalog *c = ((const KeyContext *)ctx)->c;
+    const KeyContext *k = ctx;
+    Catalog *c = k->c;
+    TableName shard = space_shard(k, like->shard);
     CLEANUP(sb_done) StrBuf key = {0};
     sb_printf(&key, STR_FMT "\n", STR_ARG(like->source));
-    table_name_sql(like->shard, &key);
+    table_name_sql(shard, &key);
     table_name_sql(like->target, &key);
     KeySpace *s = map_get(&c->spaces, sb_view(&key));
     if (s) return s;
@@ -208,7 +222,7 @@ static const KeySpace *key_space(void *ctx, const KeySpace *like)
     *s = (KeySpace){
         .id = (uint32_t)c->spaces.count,
         .source = space_text(&c->arena, like->source),
-        .shard = {space_text(&c->arena, like->shard.schema), space_text(&c->arena, like->shard.table)},
+        .shard = {space_text(&c->arena, shard.schema), space_text(&c->arena, shard.table)},
         .target = {space_text(&c->arena, like->target.schema), space_text(&c->arena, like->target.table)},
         .column = space_text(&c->arena, like->column)};
     map_put(&c->spaces, sb_view(&key), s);
@@ -218,7 +232,7 @@ static const KeySpace *key_space(void *ctx, const KeySpace *like)
 bool catalog_resolve_keys(Catalog *c, CatalogMember *m, Err *err)
 {
     if (m->keys) return true;
-    KeyContext ctx = {c, m->m.source};
+    KeyContext ctx = {c, m->m.source, m};
     KeyWorld world = {c->plan->routers[m->m.source], key_number, key_schema, key_next_shard, key_space, &ctx};
     RouteAnswer *answer = arena_new(&c->arena, RouteAnswer);
     router_table(world.router, m->m.name, &c->arena, answer);

@@ -468,7 +468,11 @@ const char *keys_clash(const MemberKeys *a, const MemberKeys *b)
     if (a->own == NO_COLUMN || b->own == NO_COLUMN) return NULL;
     const KeyRewrite *x = &a->columns[a->own].rewrite, *y = &b->columns[b->own].rewrite;
     if (!str_ieq(a->columns[a->own].column, b->columns[b->own].column)) return "their id columns differ";
-    if (x->space) return NULL; /* each has its own entries */
+    if (x->space) { /* each has its own entries */
+        bool same =
+            str_eq(x->space->source, y->space->source) && table_name_eq(x->space->shard, y->space->shard);
+        return same ? "their ids would have the same entries of the map" : NULL;
+    }
     if (x->multiply != y->multiply || x->high != y->high) return "their ids are packed with different widths";
     return x->add == y->add ? "their ids would get the same share of the target's" : NULL;
 }

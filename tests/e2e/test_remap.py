@@ -470,6 +470,40 @@ def test_a_new_shard_table_and_a_renamed_source_order(scenario):
     assert after.items() >= before.items() and len(after) == 2 * len(before)
 
 
+def test_a_renamed_shard_table_keeps_its_entries(scenario):
+    """A map knows a shard table by its first name, also for references that come later."""
+    ddl = {"t1": "(id INT NOT NULL PRIMARY KEY, v VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin)"}
+    s = make(scenario, REMAP, ddl=ddl, task={"shard-mode": "pessimistic"})
+    rule = s.task["routes"].pop("r-t1")
+    rule.update({"table-pattern": "t?", "target-table": "t"})
+    child = {**{k: v for k, v in rule.items() if k != "key"}, "table-pattern": "child", "target-table": "child", "key": dict(REMAP)}
+    s.task["routes"] = {"r-t": rule, "r-child": child}
+    for instance in s.task["mysql-instances"]:
+        instance["route-rules"] = ["r-t", "r-child"]
+    s.task["block-allow-list"]["ours"]["do-tables"] = [{"db-name": f"{s.unique}_s*", "tbl-name": "*"}]
+    s.save()
+    s.start()
+    for n in (1, 2):
+        s.shard_run(n, "INSERT INTO {s}.t1 VALUES (1, 'a'), (2, 'b')")
+    s.runner.wait_caught_up()
+    before = map_of(s)
+    for n in (1, 2):
+        s.shard_run(n, "RENAME TABLE {s}.t1 TO {s}.t2", "INSERT INTO {s}.t2 VALUES (3, 'c')", "DELETE FROM {s}.t2 WHERE id = 1",
+                    "UPDATE {s}.t2 SET v = 'B' WHERE id = 2")
+    s.runner.wait_caught_up()
+    s.runner.kill9()
+    s.start()
+    for n in (1, 2):
+        s.shard_run(n, "INSERT INTO {s}.t2 VALUES (1, 'again')",
+                    "CREATE TABLE {s}.child (id INT NOT NULL PRIMARY KEY, t_id INT, FOREIGN KEY (t_id) REFERENCES {s}.t2 (id))",
+                    "INSERT INTO {s}.child VALUES (1, 2), (2, 3)")
+    s.runner.wait_caught_up()
+    m, c = map_of(s), map_of(s, "child")
+    assert m.items() >= before.items() and len(m) == 6
+    assert sorted(s.rows("t", "id, v")) == sorted(expected(s, {0: m}, "t2", "id, v"))
+    assert sorted(s.rows("child", "id, t_id")) == sorted(expected(s, {0: c, 1: m}, "child", "id, t_id"))
+
+
 def test_census_and_ddl(scenario):
     s = make(scenario, SELF)
     for number in (1, 2):

@@ -206,6 +206,8 @@ START_TEST(one_map_a_column)
             .strategy = KEY_STRATEGY_REMAP, .columns = y, .n_columns = cases[i].b ? N : 1, .own = OWN};
         ck_assert_msg((keys_clash(&a, &b) != NULL) == cases[i].clash, "case %zu", i);
         ck_assert_msg((keys_clash(&b, &a) != NULL) == cases[i].clash, "case %zu", i);
+        y[OWN].rewrite.space = &orders[0]; /* two members that one name was first given to */
+        ck_assert_msg(keys_clash(&a, &b) != NULL, "case %zu", i);
     }
 }
 END_TEST
