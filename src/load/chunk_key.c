@@ -71,13 +71,9 @@ static void take_rest(ChunkKey *k, const KeyDef *def)
     qsort(k->rest, k->n_rest, sizeof *k->rest, by_number);
 }
 
-bool chunk_key_new(const TableSchema *schema, const TableMap *map, ChunkKey **out)
+/* The key of the first n parts of def. */
+static ChunkKey *make(const TableSchema *schema, const TableMap *map, const KeyDef *def, uint32_t n)
 {
-    *out = NULL;
-    CHECK(map->n_columns >= schema->n_columns, "the map is the schema's");
-    uint32_t n = 0;
-    const KeyDef *def = choose(schema, map, &n);
-    if (!def) return false;
     ChunkKey *k = mem_zalloc(sizeof *k);
     k->n_parts = n;
     k->complete = n == def->n_parts;
@@ -95,8 +91,49 @@ bool chunk_key_new(const TableSchema *schema, const TableMap *map, ChunkKey **ou
     }
     take_rest(k, def);
     if (!def->invisible) k->index = def->primary ? STR("PRIMARY") : def->name;
-    *out = k;
-    return true;
+    return k;
+}
+
+bool chunk_key_new(const TableSchema *schema, const TableMap *map, ChunkKey **out)
+{
+    *out = NULL;
+    CHECK(map->n_columns >= schema->n_columns, "the map is the schema's");
+    uint32_t n = 0;
+    const KeyDef *def = choose(schema, map, &n);
+    if (def) *out = make(schema, map, def, n);
+    return def != NULL;
+}
+
+/* The column that holds the part's values now, written as before; NO_COLUMN: none. */
+static uint32_t carried_column(const KeyPartCodec *p, const SchemaStep *step, const TableMap *map)
+{
+    const TableSchema *s = step->after;
+    for (uint32_t i = 0; i < s->n_columns; i++) {
+        const ColumnLineage *line = &step->columns[i];
+        KeyPartCodec now;
+        if (line->from != p->column) continue;
+        bool same = !line->lossy && !s->columns[i].generated &&
+                    key_part_init(&now, &s->columns[i], &map->columns[i]) && now.kind == p->kind &&
+                    now.fsp >= p->fsp && now.bytes >= p->bytes;
+        return same && (p->kind != KEY_BINARY || now.bytes == p->bytes) ? i : UINT32_MAX;
+    }
+    return UINT32_MAX;
+}
+
+bool chunk_key_carry(const ChunkKey *k, const SchemaStep *step, const TableMap *map, ChunkKey **out)
+{
+    const TableSchema *s = step->after;
+    *out = NULL;
+    if (!s || !step->before) return false;
+    CHECK(map->n_columns >= s->n_columns, "the map is the schema's");
+    for (uint32_t i = 0; i < s->n_keys && !*out; i++) {
+        const KeyDef *def = &s->keys[i];
+        bool same = usable_parts(s, map, def) >= k->n_parts;
+        for (uint32_t p = 0; same && p < k->n_parts; p++)
+            same = def->parts[p].column == carried_column(&k->parts[p], step, map);
+        if (same) *out = make(s, map, def, k->n_parts);
+    }
+    return *out != NULL;
 }
 
 void chunk_key_free(ChunkKey *k)

@@ -14,6 +14,7 @@
 #define SM_LOAD_CHUNK_KEY_H
 
 #include "base/err.h"
+#include "model/lineage.h"
 #include "model/table_map.h"
 #include "model/txn.h"
 
@@ -21,6 +22,11 @@ typedef struct ChunkKey ChunkKey;
 
 /* False: the table has no such key (all of it is one unit). Both must outlive the key. */
 bool chunk_key_new(const TableSchema *schema, const TableMap *map, ChunkKey **out);
+/* The same key after a schema change, in a form that orders and writes keys as before, so that keys kept from
+ * before stay true: its columns are there with their values (renamed, or of a wider type of the same kind)
+ * and begin a unique key without NULLs. False: they do not. step->after is the new definition; both must
+ * outlive the key. */
+bool chunk_key_carry(const ChunkKey *k, const SchemaStep *step, const TableMap *map, ChunkKey **out);
 void chunk_key_free(ChunkKey *k);
 /* Do the columns identify a row (the whole key is comparable), or may several rows share the bytes? */
 bool chunk_key_is_complete(const ChunkKey *k);

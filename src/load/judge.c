@@ -134,6 +134,7 @@ static Verdict judge(const Load *l, const LoadTable *table, Str key, const Txn *
     Range *r = range_find(table, key);
     int c;
     *range = r;
+    if (l->opts.judges_only) return r ? V_APPLY : V_LOADED;
     if (!r) {
         /* Not read yet. The read to come will see it; the snapshot of a moment sees what lies before that,
          * and nobody can say before it is taken. */
@@ -148,7 +149,7 @@ static Verdict judge(const Load *l, const LoadTable *table, Str key, const Txn *
         if (!t->id.file.len || !place_cmp(r->u_file, r->u_pos, t->id.file, t->id.end_pos, &c)) return V_WAIT;
         if (c < 0) return V_WAIT; /* behind U: the chunk is due, and sent first */
         if (r->exact && unseen_maybe(r, t)) {
-            if (!table->key) return V_ANEW;
+            if (!table->shape->key) return V_ANEW;
             r->exact = false; /* all that comes behind it is put into the chunk in its order */
         }
         return r->exact ? V_LOADED : V_PUT;
@@ -181,7 +182,7 @@ static void index_rows(const LoadTable *t, Range *r)
     for (size_t i = 0; i < r->txn->n_ops; i++) {
         if (!r->txn->ops[i].binding) continue;
         sb_clear(&key);
-        bool ok = chunk_key_row(t->key, r->txn->ops[i].binding->map, &r->txn->ops[i].after, &key);
+        bool ok = chunk_key_row(t->shape->key, r->txn->ops[i].binding->map, &r->txn->ops[i].after, &key);
         CHECK(ok, "a copied row has its key");
         map_put(r->by_key, sb_view(&key), (void *)(uintptr_t)(i + 1));
     }
@@ -269,11 +270,11 @@ static bool keys_of(const LoadTable *t, const RowOp *op, Sides *s)
 {
     sb_clear(&s->before);
     sb_clear(&s->after);
-    if (!t->key) return true;
+    if (!t->shape->key) return true;
     const TableMap *map = op->binding->map;
-    if (op->kind != ROW_INSERT && !chunk_key_of(t->key, map, &op->before, &s->before)) return false;
+    if (op->kind != ROW_INSERT && !chunk_key_of(t->shape->key, map, &op->before, &s->before)) return false;
     if (op->kind == ROW_DELETE) return true;
-    if (chunk_key_of(t->key, map, &op->after, &s->after)) return true;
+    if (chunk_key_of(t->shape->key, map, &op->after, &s->after)) return true;
     sb_clear(&s->after);
     if (op->kind != ROW_UPDATE || !op->keys_unchanged) return false;
     sb_str(&s->after, sb_view(&s->before));
@@ -325,12 +326,12 @@ static bool put(Load *l, LoadTable *t, const RowOp *op, const Sides *s)
     const TableMap *map = op->binding->map;
     bool whole = op->kind == ROW_DELETE || op->after.full, ok = true;
     if (s->vb == V_PUT) {
-        ok = chunk_key_row(t->key, map, &op->before, &row);
+        ok = chunk_key_row(t->shape->key, map, &op->before, &row);
         if (ok) row_out(l, t, s->rb, sb_view(&row));
     }
     sb_clear(&row);
     if (ok && s->va == V_PUT) {
-        ok = whole && chunk_key_row(t->key, map, &op->after, &row);
+        ok = whole && chunk_key_row(t->shape->key, map, &op->after, &row);
         if (ok) row_in(l, t, s->ra, sb_view(&row), op);
     }
     sb_done(&row);
@@ -360,26 +361,45 @@ static bool settle(Load *l, LoadTable *t, RowOp *op, Sides *s, bool *keep)
     return true;
 }
 
-static LoadTable *table_of(const Load *l, const RowOp *op)
+static bool failed(Load *l, Err *err)
 {
-    uint32_t id = op->binding->member->id;
-    return id < l->n_by_member ? l->by_member[id] : NULL;
+    l->stopping = true;
+    pthread_mutex_unlock(&l->mutex);
+    l->opts.hooks.failed(l->opts.hooks.ctx, l->opts.source, err);
+    pthread_mutex_lock(&l->mutex);
+    return false;
 }
 
 /* A table that the stream shows for the first time is copied like the others. */
-static bool add_late(Load *l, const RowOp *op, LoadTable **out)
+static bool add_late(Load *l, const Member *m, LoadTable **out)
 {
     Err err = {0};
-    if (load_add_table(l, op->binding->member, out, &err)) {
-        atomic_store(&l->active, true);
-        pthread_cond_broadcast(&l->changed);
-        return true;
-    }
-    l->stopping = true;
+    LoadShape *shape;
     pthread_mutex_unlock(&l->mutex);
-    l->opts.hooks.failed(l->opts.hooks.ctx, l->opts.source, &err);
+    bool ok = shape_ask(l, m, NULL, &shape, &err);
     pthread_mutex_lock(&l->mutex);
-    return false;
+    if (!ok) return failed(l, &err);
+    *out = load_table_of(l, m);
+    if (*out) { /* it has been thawed meanwhile */
+        shapes_free(shape);
+    } else {
+        *out = load_add_table(l, m, shape);
+        atomic_store(&l->active, true);
+    }
+    pthread_cond_broadcast(&l->changed);
+    return true;
+}
+
+/* The stream is behind everything that was copied of it: or else it is known what the table looks like. */
+static bool is_known(Load *l, LoadTable *t)
+{
+    Err err = {0};
+    return !t->stale || shape_refresh(l, t, &err) || failed(l, &err);
+}
+
+static bool asks_no_more(const LoadTable *t)
+{
+    return t->following || (t->complete && t->behind);
 }
 
 static bool judge_all(Load *l, Txn *t)
@@ -389,10 +409,11 @@ static bool judge_all(Load *l, Txn *t)
     bool ok = true;
     for (size_t i = 0; ok && i < t->n_ops; i++) {
         RowOp *op = &t->ops[i];
-        LoadTable *table = table_of(l, op);
+        LoadTable *table = load_table_of(l, op->binding->member);
         bool keep = true;
-        if (!table) ok = add_late(l, op, &table);
-        if (ok && !table->following) ok = decide(l, table, t, op, &s) && settle(l, table, op, &s, &keep);
+        if (!table) ok = add_late(l, op->binding->member, &table);
+        if (ok && !asks_no_more(table))
+            ok = is_known(l, table) && decide(l, table, t, op, &s) && settle(l, table, op, &s, &keep);
         if (!ok) break;
         if (keep)
             t->ops[n++] = *op;
@@ -411,7 +432,7 @@ static bool judge_all(Load *l, Txn *t)
  * anew, with what is committed. */
 static bool same_server(Load *l, const Txn *t)
 {
-    if (!t->id.server || t->id.server == l->server) return true;
+    if (!t->id.server || t->id.server == l->server || l->opts.judges_only) return true;
     if (!l->server) {
         l->server = t->id.server;
         return true;
@@ -472,11 +493,10 @@ void load_place(Load *l, Str file, uint64_t pos)
     pthread_mutex_unlock(&l->mutex);
 }
 
-/* Only this thread adds tables while a run goes on. */
 static bool all_known(const Load *l, const Txn *t)
 {
     for (size_t i = 0; i < t->n_ops; i++)
-        if (!table_of(l, &t->ops[i])) return false;
+        if (!load_table_of(l, t->ops[i].binding->member)) return false;
     return true;
 }
 

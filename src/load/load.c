@@ -14,8 +14,8 @@ Load *load_new(const LoadOpts *opts)
     Load *l = mem_zalloc(sizeof *l);
     l->opts = *opts;
     l->chunk_bytes = MAX(MIN(opts->options->chunk_bytes, opts->memory_bytes / SHARE_CHUNKS), (size_t)16384);
-    l->n_readers = MAX(opts->options->readers, 1U);
-    l->readers = mem_zalloc(l->n_readers * sizeof *l->readers);
+    l->n_readers = opts->judges_only ? 0 : MAX(opts->options->readers, 1U);
+    l->readers = mem_zalloc((l->n_readers + 1) * sizeof *l->readers);
     pthread_mutex_init(&l->mutex, NULL);
     clock_cond_init(&l->changed);
     for (uint32_t i = 0; i < l->n_readers; i++) {
@@ -31,7 +31,8 @@ static void table_free(LoadTable *t)
         range_free(t->ranges[i]);
     free(t->ranges);
     segments_free(t);
-    chunk_key_free(t->key);
+    shapes_free(t->shape);
+    free(t->trouble_file);
     free((char *)t->min.ptr);
     free((char *)t->max.ptr);
     free(t);
@@ -78,15 +79,17 @@ void load_free(Load *l)
 
 /* ---- tables ---- */
 
-bool load_add_table(Load *l, const Member *m, LoadTable **out, Err *err)
+LoadTable *load_table_of(const Load *l, const Member *m)
+{
+    return m->id < l->n_by_member ? l->by_member[m->id] : NULL;
+}
+
+LoadTable *load_add_table(Load *l, const Member *m, LoadShape *shape)
 {
     LoadTable *t = mem_zalloc(sizeof *t);
     t->member = m;
-    if (!l->opts.hooks.table(l->opts.hooks.ctx, m, &t->info, err)) {
-        free(t);
-        return false;
-    }
-    if (!chunk_key_new(t->info.schema, t->info.map, &t->key)) t->key = NULL;
+    t->shape = shape;
+    t->stale = !shape;
     if (m->id >= l->n_by_member) {
         size_t n = m->id + 16;
         l->by_member = mem_realloc(l->by_member, n * sizeof *l->by_member);
@@ -99,8 +102,7 @@ bool load_add_table(Load *l, const Member *m, LoadTable **out, Err *err)
     }
     l->tables[l->n_tables++] = t;
     l->by_member[m->id] = t;
-    *out = t;
-    return true;
+    return t;
 }
 
 static bool take_up_chunk(LoadTable *t, const LoadDone *d, Err *err)
@@ -120,11 +122,12 @@ static bool take_up_chunk(LoadTable *t, const LoadDone *d, Err *err)
     return true;
 }
 
-/* The first committed piece found: the rest is in the file. */
-static bool take_up_unit(Load *l, LoadTable *t, const LoadDone *d, Err *err)
+/* The first committed piece found: the rest is in the file, in the version that the table had there. */
+static bool take_up_unit(Load *l, LoadTable *t, const LoadDone *d, const LoadShape *shape, Err *err)
 {
     Range *r = range_new((Str){0}, (Str){0}, RANGE_SENT);
-    bool ok = unit_open(l, t, &r->unit, err) && point_parse(d->chunk.point_json, &r->until, err);
+    r->shape = shape;
+    bool ok = unit_open(l, t, shape, &r->unit, err) && point_parse(d->chunk.point_json, &r->until, err);
     if (ok && !r->unit)
         ok = err_set_remedy(err, ERR_SOURCE_SPILL,
                             "bring the file back, or delete the table's rows in sm_chunk and its copied rows",
@@ -140,9 +143,9 @@ static bool take_up_unit(Load *l, LoadTable *t, const LoadDone *d, Err *err)
     return true;
 }
 
-static bool take_up_piece(Load *l, LoadTable *t, const LoadDone *d, Err *err)
+static bool take_up_piece(Load *l, LoadTable *t, const LoadDone *d, const LoadShape *shape, Err *err)
 {
-    if (!t->n_ranges && !take_up_unit(l, t, d, err)) return false;
+    if (!t->n_ranges && !take_up_unit(l, t, d, shape, err)) return false;
     Range *r = t->ranges[0];
     if (!r->unit || d->chunk.piece > unit_pieces(r->unit))
         return err_set(err, ERR_CORRUPT,
@@ -165,20 +168,86 @@ LoadTable *load_table_by_name(const Load *l, TableName name)
     return NULL;
 }
 
-static bool take_up(Load *l, const LoadRun *run, Err *err)
+/* What tables look like, asked before the mutex is taken. */
+typedef struct Looks {
+    LoadShape **now;   /* one for each member of the run; NULL: asked for when it is used */
+    LoadShape **units; /* of a unit under way: as it was read; NULL: none */
+    size_t n;
+} Looks;
+
+static void looks_done(Looks *k)
 {
-    LoadTable *t = NULL;
+    for (size_t i = 0; i < k->n; i++) {
+        shapes_free(k->now[i]);
+        shapes_free(k->units[i]);
+    }
+    free(k->now);
+    free(k->units);
+}
+
+static size_t member_at(const LoadRun *run, TableName name, size_t near)
+{
+    if (near < run->n_members && table_name_eq(run->members[near]->name, name)) return near;
+    for (size_t i = 0; i < run->n_members; i++)
+        if (table_name_eq(run->members[i]->name, name)) return i;
+    return SIZE_MAX; /* a table that is not routed any more */
+}
+
+static bool look(const Load *l, const LoadRun *run, Looks *k, Err *err)
+{
+    bool ok = true;
+    *k = (Looks){.now = mem_zalloc((run->n_members + 1) * sizeof *k->now),
+                 .units = mem_zalloc((run->n_members + 1) * sizeof *k->units),
+                 .n = run->n_members};
+    for (size_t i = 0; ok && !l->opts.judges_only && i < run->n_members; i++)
+        if (!run->frozen || !run->frozen[i]) ok = shape_ask(l, run->members[i], NULL, &k->now[i], err);
+    for (size_t i = 0, at = 0; ok && !l->opts.judges_only && i < run->n_done; i++) {
+        const TxnChunk *c = &run->done[i].chunk;
+        StreamPoint point = {0};
+        at = c->piece && c->point_json.len ? member_at(run, run->done[i].table, at) : SIZE_MAX;
+        if (at == SIZE_MAX || k->units[at]) continue;
+        ok = point_parse(c->point_json, &point, err) &&
+             shape_ask(l, run->members[at], &point, &k->units[at], err);
+        point_done(&point);
+    }
+    return ok;
+}
+
+/* Nothing is on its way, of what this stream's changes are asked for: a unit is copied or is not. */
+static void take_up_for_judging(LoadTable *t, const LoadDone *d)
+{
+    if (d->chunk.piece && t->n_ranges) return;
+    Range *r = d->chunk.piece ? range_new((Str){0}, (Str){0}, RANGE_DONE)
+                              : range_new(d->chunk.lo, d->chunk.hi, RANGE_DONE);
+    r->id = d->chunk.id;
+    r->covered = true; /* all of it lies before the forks that are read again */
+    range_insert(t, r);
+}
+
+static bool take_up(Load *l, const LoadRun *run, Looks *looks, Err *err)
+{
     bool ok = true;
     l->next_chunk = 1;
-    for (size_t i = 0; ok && i < run->n_members; i++)
-        ok = load_add_table(l, run->members[i], &t, err);
-    for (size_t i = 0; ok && i < run->n_done; i++) {
+    for (size_t i = 0; i < run->n_members; i++) {
+        LoadTable *t = load_add_table(l, run->members[i], looks->now[i]);
+        t->frozen = run->frozen && run->frozen[i];
+        LoadShape **oldest = t->shape ? &t->shape->older : &t->shape;
+        *oldest = looks->units[i];
+        looks->now[i] = NULL; /* the table's; units[i] too, below */
+    }
+    for (size_t i = 0, at = 0; ok && i < run->n_done; i++) {
         const LoadDone *d = &run->done[i];
         l->next_chunk = MAX(l->next_chunk, d->chunk.id + 1);
-        if (!t || !table_name_eq(t->member->name, d->table)) t = load_table_by_name(l, d->table);
-        if (!t) continue; /* a table that is not routed any more */
-        ok = d->chunk.piece ? take_up_piece(l, t, d, err) : take_up_chunk(t, d, err);
+        size_t member = member_at(run, d->table, at);
+        if (member == SIZE_MAX) continue;
+        at = member;
+        LoadTable *t = l->tables[at];
+        if (l->opts.judges_only)
+            take_up_for_judging(t, d);
+        else
+            ok = d->chunk.piece ? take_up_piece(l, t, d, looks->units[at], err) : take_up_chunk(t, d, err);
     }
+    memset(looks->units, 0, looks->n * sizeof *looks->units);
     return ok;
 }
 
@@ -192,17 +261,21 @@ static void set_threads(Load *l, bool run)
 
 bool load_begin(Load *l, const LoadRun *run, Err *err)
 {
+    Looks looks;
     CHECK(!l->threads, "load_join comes before the next run");
     pthread_mutex_lock(&l->mutex);
     forget_run(l);
-    l->run = run->run;
     l->flavor = run->flavor;
+    pthread_mutex_unlock(&l->mutex);
+    bool ok = look(l, run, &looks, err);
+    pthread_mutex_lock(&l->mutex);
+    l->run = run->run;
     l->use_gtid = run->from->gtids != NULL;
     l->stopping = false;
     l->rate_from_ms = clock_mono_ms();
     l->rate_rows = 0;
     point_copy(&l->point, run->from);
-    bool ok = take_up(l, run, err);
+    ok = ok && take_up(l, run, &looks, err);
     if (ok) {
         atomic_store(&l->active, true);
         for (size_t i = 0; i < l->n_tables; i++)
@@ -210,6 +283,7 @@ bool load_begin(Load *l, const LoadRun *run, Err *err)
         if (!l->n_tables) atomic_store(&l->active, false);
     }
     pthread_mutex_unlock(&l->mutex);
+    looks_done(&looks);
     if (!ok) return false;
     for (uint32_t i = 0; i < l->n_readers; i++) {
         LoadReader *r = &l->readers[i];
@@ -381,7 +455,7 @@ bool load_is_complete(Load *l)
     pthread_mutex_lock(&l->mutex);
     bool all = l->threads;
     for (size_t i = 0; all && i < l->n_tables; i++)
-        all = l->tables[i]->complete;
+        all = l->tables[i]->complete || l->tables[i]->left;
     pthread_mutex_unlock(&l->mutex);
     return all;
 }
@@ -397,15 +471,16 @@ bool load_member_moved(Load *l, const Member *m)
 
 const char *load_phase_name(LoadPhase p)
 {
-    static const char *const names[] = {"waiting", "copying", "unit", "following"};
+    static const char *const names[] = {"waiting", "copying", "unit", "following", "held"};
     return names[p];
 }
 
 static LoadPhase phase_of(const LoadTable *t)
 {
-    if (t->complete) return LOAD_FOLLOWING;
+    if (t->complete || t->left) return LOAD_FOLLOWING;
+    if (t->frozen) return LOAD_HELD;
     if (t->plan != PLAN_MADE && !t->n_ranges) return LOAD_WAITING;
-    return t->key ? LOAD_COPYING : LOAD_UNIT;
+    return t->shape && !t->shape->key ? LOAD_UNIT : LOAD_COPYING;
 }
 
 void load_progress(Load *l, LoadProgress *out)
@@ -427,7 +502,7 @@ void load_progress(Load *l, LoadProgress *out)
                                  .rows_estimated = t->complete ? t->rows : MAX(t->rows_estimated, t->rows),
                                  .bytes_estimated =
                                      t->complete ? t->bytes : MAX(t->bytes_estimated, t->bytes)};
-        out->complete &= t->complete;
+        out->complete &= t->complete || t->left;
         out->rows += p->rows;
         out->bytes += p->bytes;
         out->rows_estimated += p->rows_estimated;

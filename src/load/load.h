@@ -28,23 +28,30 @@
 #include "config/task.h"
 #include "db/conn.h"
 #include "model/flavor.h"
+#include "model/lineage.h"
 #include "model/txn.h"
 
 typedef struct Load Load;
 
-/* What a shard table needs to be copied; all of it lives as long as the process. */
+/* What a version of a shard table needs to be copied; all of it lives as long as the process. */
 typedef struct LoadTableInfo {
     const TableSchema *schema;
-    const TableMap *map;    /* track/schema_map.h */
-    const Binding *binding; /* by that map */
+    const TableMap *map;            /* track/schema_map.h */
+    const Binding *binding;         /* by that map */
+    TableName name;                 /* on the server */
+    uint64_t version;               /* so many schema changes lie before */
+    const TableSchema *first;       /* before the first change; NULL: as it is */
+    const SchemaStep *const *steps; /* `version` of them */
 } LoadTableInfo;
 
 typedef struct LoadHooks {
     void *ctx;
     /* Takes the transaction over; blocks. False: the stream is closed, t stays the caller's. */
     bool (*deliver)(void *ctx, Txn *t);
-    /* Reader thread; may ask servers. */
-    bool (*table)(void *ctx, const Member *m, LoadTableInfo *out, Err *err);
+    /* As the stream reads the table now, or (at not NULL) as it is at that point. Any thread of the load;
+     * never called with a mutex of the load held, nor are the others. */
+    bool (*table)(void *ctx, uint32_t source, const Member *m, const StreamPoint *at, LoadTableInfo *out,
+                  Err *err);
     /* The copy cannot go on; the source stops. *err is moved from. Any thread of the load. */
     void (*failed)(void *ctx, uint32_t source, Err *err);
     /* Is the stream too far behind for another chunk (max-lag)? */
@@ -59,6 +66,9 @@ typedef struct LoadOpts {
     size_t memory_bytes;  /* for chunks read and not yet committed */
     const char *dir;      /* where the rows of a unit too large for memory wait */
     int64_t retry_max_ms; /* the same passing error for longer is none any more */
+    bool follows;         /* tables may change while they are copied */
+    bool judges_only;     /* nothing is read: what is copied decides what becomes of changes (a catch-up
+                             stream's) */
     LoadHooks hooks;
 } LoadOpts;
 
@@ -73,6 +83,7 @@ typedef struct LoadRun {
     Flavor flavor;
     const StreamPoint *from;      /* the floor */
     const Member *const *members; /* of this source */
+    const bool *frozen;           /* one for each; NULL: none is */
     size_t n_members;
     const LoadDone *done;
     size_t n_done;
@@ -111,12 +122,39 @@ void load_mergeable(Load *l, const StreamPoint *floor, uint64_t window_first, Lo
 /* written: the merge is durable. */
 void load_merged(Load *l, LoadMerge *merges, size_t n, bool written);
 
+/* -- tables that change while they are copied (docs/adr/0035) -- */
+
+/* From here on the rows of the member are held: nothing more of it is read or sent; what was read and not
+ * sent is thrown away. Or, with frozen false: they are the stream's again, and the rest is read. A member
+ * that was not known is copied. Any thread. */
+void load_freeze(Load *l, const Member *m, bool frozen);
+/* The stream whose changes are judged here has come to a schema change of the member. Its thread. */
+void load_changed(Load *l, const Member *m);
+/* The member takes part no more. Any thread. */
+void load_leave(Load *l, const Member *m);
+/* Can what is copied of the member be told from the rest after this change, too? history: before it. Any
+ * thread. */
+bool load_may_change(Load *l, const Member *m, const LoadTableInfo *history, const SchemaStep *step);
+/* Are rows of a version before this one on their way from the copy to the target? Also true while nobody
+ * knows, because the stream does not run. Any thread. */
+bool load_carries(Load *l, const Member *m, uint64_t version);
+/* Nothing is on its way, and nothing will be while the member is frozen. */
+bool load_is_settled(Load *l, const Member *m);
+/* A table that was never seen here, while the run goes on, has nothing that was copied. */
+bool load_member_is_complete(Load *l, const Member *m);
+
 /* Is every table copied and committed, so that the stream alone goes on? */
 bool load_is_complete(Load *l);
 /* Ends a collision's grace: has a chunk of this member been committed since the run began? */
 bool load_member_moved(Load *l, const Member *m);
 
-typedef enum LoadPhase { LOAD_WAITING, LOAD_COPYING, LOAD_UNIT, LOAD_FOLLOWING } LoadPhase;
+typedef enum LoadPhase {
+    LOAD_WAITING,
+    LOAD_COPYING,
+    LOAD_UNIT,
+    LOAD_FOLLOWING,
+    LOAD_HELD, /* a schema change waits: the rest is read when its rows may be written */
+} LoadPhase;
 const char *load_phase_name(LoadPhase p); /* "waiting", … */
 
 typedef struct LoadTableProgress {

@@ -7,6 +7,7 @@
  *   reader.c   the reader's thread: one chunk from mark to resolve
  *   snapshot.c the three ways to read rows that are true to a position
  *   unit.c     tables without a chunk key: through a file
+ *   shape.c    what a table looks like; tables that change while they are copied
  *
  * One mutex guards everything but what says otherwise. Nobody holds it while asking a server or handing on a
  * transaction. */
@@ -21,11 +22,20 @@
 
 typedef enum RangeState { RANGE_MARKED, RANGE_READY, RANGE_SENT, RANGE_DONE } RangeState;
 
+/* A version of a table, as it is copied. Immutable; lives as long as the run. */
+typedef struct LoadShape {
+    struct LoadShape *older;
+    LoadTableInfo info;
+    ChunkKey *key; /* NULL: a unit. The key of all versions is one, as far as anything was copied by it */
+} LoadShape;
+
 /* Part of a table's key space: lo < key <= hi. */
 typedef struct Range {
     Str lo, hi; /* heap; empty: no bound */
     RangeState state;
-    uint64_t id;  /* chunk id, from SENT on */
+    const LoadShape *shape; /* of its rows; NULL: committed before this run */
+    bool thrown;            /* MARKED, and of no table any more: its reader frees it */
+    uint64_t id;            /* chunk id, from SENT on */
     bool exact;   /* READY: the rows are exactly those at U; else changes up to U are put into them */
     char *u_file; /* READY: U, as the server said; heap */
     uint64_t u_pos;
@@ -58,8 +68,16 @@ typedef enum TablePlan { PLAN_NONE, PLAN_BUSY, PLAN_MADE } TablePlan;
 
 typedef struct LoadTable {
     const Member *member;
-    LoadTableInfo info;
-    ChunkKey *key; /* NULL: a unit */
+    LoadShape *shape;   /* the newest */
+    bool stale;         /* it is of a version before: asked for again before it is used */
+    bool frozen;        /* its rows are held */
+    bool left;          /* it takes part no more: what is not copied stays so */
+    bool behind;        /* complete, and the stream has passed all that was copied */
+    uint64_t change_no; /* goes up with every change of the above */
+    char *trouble_file; /* a read failed before the server stood here: the stream may have a schema change in
+                           front of it; NULL: none did */
+    uint64_t trouble_pos;
+    bool trouble_again; /* the stream has passed there and found none */
     TablePlan plan;
     Range **ranges; /* ascending, disjoint */
     size_t n_ranges, cap_ranges;
@@ -82,6 +100,7 @@ typedef struct LoadReader {
     pthread_t thread;
     ConnCancel *cancel; /* fired by load_stop */
     Conn *conn;         /* this and below: the reader's thread */
+    Conn *guard;        /* keeps a table's definition for a moment; NULL: not needed yet */
     int64_t trouble_since_ms;
     /* guarded by Load.mutex */
     LoadTable *table; /* at work on; NULL: idle */
@@ -146,9 +165,19 @@ bool ranges_cover_all(const LoadTable *t, bool (*is)(const Range *r));
 bool place_cmp(const char *file, uint64_t pos, Str file2, uint64_t pos2, int *out);
 
 /* -- load.c -- */
-/* A member that is to be copied. Mutex held, or before the threads. */
-NODISCARD bool load_add_table(Load *l, const Member *m, LoadTable **out, Err *err);
+/* A member that is to be copied; takes shape over, NULL: asked for when it is used. Mutex held. */
+LoadTable *load_add_table(Load *l, const Member *m, LoadShape *shape);
+LoadTable *load_table_of(const Load *l, const Member *m);     /* NULL: none. Mutex held */
 LoadTable *load_table_by_name(const Load *l, TableName name); /* NULL: none. Mutex held */
+
+/* -- shape.c -- */
+/* at NULL: as the stream reads it now. No mutex held. */
+NODISCARD bool shape_ask(const Load *l, const Member *m, const StreamPoint *at, LoadShape **out, Err *err);
+void shapes_free(LoadShape *newest);
+/* Makes the table's shape the stream's. Mutex held; gives it up meanwhile. */
+NODISCARD bool shape_refresh(Load *l, LoadTable *t, Err *err);
+/* What was read of the table and not sent goes; its reader notices. Mutex held. */
+void table_throw(Load *l, LoadTable *t);
 
 /* -- judge.c -- */
 /* Hands on every READY chunk that the stream has come to. Mutex held; gives it up meanwhile. False:
@@ -164,12 +193,12 @@ void load_note_start(Load *l);
 /* -- unit.c: a table without a chunk key, too large for memory -- */
 typedef struct Unit Unit;
 /* The file of a table's unit, empty and open for writing. */
-NODISCARD bool unit_create(const Load *l, const LoadTable *t, Unit **out, Err *err);
+NODISCARD bool unit_create(const Load *l, const LoadTable *t, const LoadShape *s, Unit **out, Err *err);
 NODISCARD bool unit_add(Unit *u, const RowImage *row, Err *err);
 /* All rows are there: fsynced, with an end record. */
 NODISCARD bool unit_seal(Unit *u, Err *err);
 /* The sealed file of an earlier run; *out NULL: there is none, or it was never sealed. */
-NODISCARD bool unit_open(const Load *l, const LoadTable *t, Unit **out, Err *err);
+NODISCARD bool unit_open(const Load *l, const LoadTable *t, const LoadShape *s, Unit **out, Err *err);
 uint64_t unit_pieces(const Unit *u);
 /* The rows of a piece (from 1) as INSERTs; *bytes: of their images. */
 NODISCARD bool unit_piece(Unit *u, uint64_t piece, const LoadTableInfo *info, Txn *txn, uint64_t *bytes,
@@ -183,19 +212,21 @@ void unit_remove(Unit *u);                     /* the file too; frees */
 void unit_close(Unit *u);                      /* NULL allowed */
 
 /* -- work.c -- */
-typedef enum WorkKind { WORK_NONE, WORK_PLAN, WORK_CHUNK, WORK_UNIT, WORK_PIECES } WorkKind;
+typedef enum WorkKind { WORK_NONE, WORK_SHAPE, WORK_PLAN, WORK_CHUNK, WORK_UNIT, WORK_PIECES } WorkKind;
 typedef struct Work {
     WorkKind kind;
     LoadTable *table;
-    Range *range;     /* CHUNK: marked; UNIT: marked; PIECES: SENT */
-    uint64_t limit;   /* CHUNK: rows */
-    StreamPoint mark; /* P: what the read has to see; the reader calls point_done */
+    const LoadShape *shape;
+    uint64_t change_no; /* the table's, when it was given out */
+    Range *range;       /* CHUNK: marked; UNIT: marked; PIECES: SENT */
+    uint64_t limit;     /* CHUNK: rows */
+    StreamPoint mark;   /* P: what the read has to see; the reader calls point_done */
 } Work;
 /* Blocks until there is something to do; WORK_NONE: nothing is left, and the connection may go. False:
  * stopping. */
 NODISCARD bool work_next(Load *l, LoadReader *r, Work *out);
 /* The plan of a table is made: its segments. min, max: empty when the table is empty. */
-void work_planned(Load *l, LoadTable *t, Str min, Str max);
+void work_planned(Load *l, const Work *w, Str min, Str max);
 /* What was read. */
 typedef struct ReadChunk {
     Txn *txn; /* the rows; taken over */
@@ -210,8 +241,13 @@ typedef struct ReadChunk {
     Unit *unit;          /* instead of txn */
 } ReadChunk;
 void work_read(Load *l, Work *w, const ReadChunk *c);
-/* It was not; somebody will try again. */
-void work_failed(Load *l, Work *w);
+/* It was not; somebody will try again. True: nobody wants it any more, and why it failed does not matter. */
+bool work_failed(Load *l, Work *w);
+/* SHAPE is done. */
+void work_shaped(Load *l, const Work *w);
+/* It failed before the server stood at this place: nobody tries again before the stream has come there,
+ * since it may find a schema change in between. False: it has, and found none. */
+bool work_suspect(Load *l, const Work *w, const char *file, uint64_t pos);
 void segments_free(LoadTable *t);
 /* A range has become DONE or covered: is the table complete? Mutex held. */
 void work_note_done(Load *l, LoadTable *t);
@@ -231,7 +267,7 @@ typedef struct Snapshot {
     struct Doubt *doubt; /* SNAPSHOT: unseen.h; owned */
 } Snapshot;
 /* How this table can be read; ERR_SOURCE_SETTING with what to grant or set, ERR_NOT_SUPPORTED. */
-NODISCARD bool snapshot_way(Load *l, Conn *c, const LoadTable *t, ReadWay *out, Err *err);
+NODISCARD bool snapshot_way(Load *l, Conn *c, const Work *w, ReadWay *out, Err *err);
 /* Makes the connection see a state that contains everything before mark. Blocks until it does. */
 NODISCARD bool snapshot_begin(LoadReader *r, ReadWay way, const Work *w, Snapshot *out, Err *err);
 /* consistency: snapshot: gives every reader's connection its snapshot of one moment; *out is where. By the

@@ -92,7 +92,8 @@ static bool ensure_connected(LoadReader *r, Err *err)
 static void disconnect(LoadReader *r)
 {
     conn_close(r->conn);
-    r->conn = NULL;
+    conn_close(r->guard);
+    r->conn = r->guard = NULL;
 }
 
 /* ---- where the server is at the begin ---- */
@@ -180,7 +181,7 @@ static bool estimate_all(LoadReader *r, Err *err)
 }
 
 /* The lowest or highest key; empty when there is no row. */
-static bool end_key(LoadReader *r, const LoadTable *t, RowEncoder *e, bool highest, StrBuf *key, Err *err)
+static bool end_key(LoadReader *r, const Work *w, RowEncoder *e, bool highest, StrBuf *key, Err *err)
 {
     StrBuf sql = {0};
     Stmt *stmt = NULL;
@@ -190,10 +191,10 @@ static bool end_key(LoadReader *r, const LoadTable *t, RowEncoder *e, bool highe
     sb_c(&sql, "SELECT ");
     sb_str(&sql, row_encoder_select_list(e));
     sb_c(&sql, " FROM ");
-    table_name_sql(t->member->name, &sql);
-    chunk_key_index(t->key, &sql);
+    table_name_sql(w->shape->info.name, &sql);
+    chunk_key_index(w->shape->key, &sql);
     sb_c(&sql, " ORDER BY ");
-    chunk_key_order(t->key, highest, &sql);
+    chunk_key_order(w->shape->key, highest, &sql);
     sb_c(&sql, " LIMIT 1");
     bool ok = stmt_open(r->conn, sb_view(&sql), &stmt, err);
     if (ok) {
@@ -202,7 +203,7 @@ static bool end_key(LoadReader *r, const LoadTable *t, RowEncoder *e, bool highe
         if (result == STMT_ROW) {
             ok = row_encoder_row(e, values, &arena, &image, err);
             if (ok) {
-                bool has = chunk_key_of(t->key, t->info.map, &image, key);
+                bool has = chunk_key_of(w->shape->key, w->shape->info.map, &image, key);
                 CHECK(has, "a whole row has its key");
             }
         }
@@ -214,17 +215,29 @@ static bool end_key(LoadReader *r, const LoadTable *t, RowEncoder *e, bool highe
     return ok && (r->conn || err_set(err, ERR_DB_LOST, "the connection was lost"));
 }
 
-static bool plan_table(LoadReader *r, LoadTable *t, Err *err)
+static bool plan_table(LoadReader *r, const Work *w, Err *err)
 {
     StrBuf min = {0}, max = {0};
     RowEncoder *e = NULL;
-    bool ok = row_encoder_new(t->info.schema, t->info.map, r->load->flavor, &e, err) &&
-              (t->estimated || estimate(r, t->member->name, err));
-    if (ok && t->key) ok = end_key(r, t, e, false, &min, err) && end_key(r, t, e, true, &max, err);
+    const LoadTableInfo *info = &w->shape->info;
+    bool ok = row_encoder_new(info->schema, info->map, r->load->flavor, &e, err) &&
+              (w->table->estimated || estimate(r, w->table->member->name, err));
+    if (ok && w->shape->key) ok = end_key(r, w, e, false, &min, err) && end_key(r, w, e, true, &max, err);
     row_encoder_free(e);
-    if (ok) work_planned(r->load, t, sb_view(&min), sb_view(&max));
+    if (ok) work_planned(r->load, w, sb_view(&min), sb_view(&max));
     sb_done(&min);
     sb_done(&max);
+    return ok;
+}
+
+/* What it looks like since its schema has changed. */
+static bool look_again(LoadReader *r, const Work *w, Err *err)
+{
+    Load *l = r->load;
+    pthread_mutex_lock(&l->mutex);
+    bool ok = shape_refresh(l, w->table, err);
+    pthread_mutex_unlock(&l->mutex);
+    if (ok) work_shaped(l, w);
     return ok;
 }
 
@@ -232,6 +245,7 @@ static bool plan_table(LoadReader *r, LoadTable *t, Err *err)
 
 typedef struct Gather {
     LoadTable *table;
+    const LoadShape *shape;
     Txn *txn;
     RowOp *ops; /* heap, until the end */
     size_t n, cap;
@@ -239,9 +253,9 @@ typedef struct Gather {
     const uint8_t *present; /* in the transaction's memory */
 } Gather;
 
-static void gather_begin(Gather *g, LoadTable *t)
+static void gather_begin(Gather *g, LoadTable *t, const LoadShape *shape)
 {
-    *g = (Gather){.table = t, .txn = txn_new()};
+    *g = (Gather){.table = t, .shape = shape, .txn = txn_new()};
 }
 
 static void gather_drop(Gather *g)
@@ -254,7 +268,7 @@ static void gather_drop(Gather *g)
 static void gather_add(Gather *g, const RowImage *image)
 {
     if (!g->present) {
-        size_t n = (g->table->info.map->n_columns + 7) / 8;
+        size_t n = (g->shape->info.map->n_columns + 7) / 8;
         uint8_t *p = arena_alloc(&g->txn->arena, n);
         memcpy(p, image->present, n);
         g->present = p;
@@ -263,7 +277,7 @@ static void gather_add(Gather *g, const RowImage *image)
         g->cap = g->cap ? g->cap * 2 : 256;
         g->ops = mem_realloc(g->ops, g->cap * sizeof *g->ops);
     }
-    g->ops[g->n] = (RowOp){.binding = g->table->info.binding, .kind = ROW_INSERT, .after = *image};
+    g->ops[g->n] = (RowOp){.binding = g->shape->info.binding, .kind = ROW_INSERT, .after = *image};
     g->ops[g->n++].after.present = g->present;
     g->bytes += image->bytes.len;
 }
@@ -285,7 +299,7 @@ static Txn *gather_end(Gather *g)
 static void gather_key(const Gather *g, size_t i, StrBuf *key)
 {
     sb_clear(key);
-    bool ok = chunk_key_of(g->table->key, g->table->info.map, &g->ops[i].after, key);
+    bool ok = chunk_key_of(g->shape->key, g->shape->info.map, &g->ops[i].after, key);
     CHECK(ok, "a whole row has its key");
 }
 
@@ -294,7 +308,6 @@ static void gather_key(const Gather *g, size_t i, StrBuf *key)
 static bool read_rows(LoadReader *r, Gather *g, RowEncoder *e, Str lo, Str hi, uint64_t limit, bool bounded,
                       bool *cut, Err *err)
 {
-    LoadTable *t = g->table;
     StrBuf sql = {0};
     Stmt *stmt = NULL;
     StmtResult result = STMT_END;
@@ -303,13 +316,13 @@ static bool read_rows(LoadReader *r, Gather *g, RowEncoder *e, Str lo, Str hi, u
     sb_c(&sql, "SELECT ");
     sb_str(&sql, row_encoder_select_list(e));
     sb_c(&sql, " FROM ");
-    table_name_sql(t->member->name, &sql);
-    if (t->key) {
-        chunk_key_index(t->key, &sql);
+    table_name_sql(g->shape->info.name, &sql);
+    if (g->shape->key) {
+        chunk_key_index(g->shape->key, &sql);
         sb_c(&sql, " WHERE ");
-        chunk_key_where(t->key, lo, hi, &sql);
+        chunk_key_where(g->shape->key, lo, hi, &sql);
         sb_c(&sql, " ORDER BY ");
-        chunk_key_order(t->key, false, &sql);
+        chunk_key_order(g->shape->key, false, &sql);
         if (limit) sb_printf(&sql, " LIMIT %llu", (unsigned long long)limit);
     }
     bool ok = stmt_open(r->conn, sb_view(&sql), &stmt, err);
@@ -352,7 +365,7 @@ static bool whole_groups(LoadReader *r, Gather *g, RowEncoder *e, const Work *w,
     } else {
         LoadTable *t = g->table;
         gather_drop(g);
-        gather_begin(g, t);
+        gather_begin(g, t, w->shape);
         ok = read_rows(r, g, e, w->range->lo, sb_view(hi), 0, false, &cut, err);
     }
     sb_done(&key);
@@ -363,17 +376,23 @@ static bool read_chunk_rows(LoadReader *r, const Work *w, RowEncoder *e, Gather 
                             Err *err)
 {
     bool cut = false;
-    LoadTable *t = w->table;
     if (!read_rows(r, g, e, w->range->lo, w->range->hi, w->limit, true, &cut, err)) return false;
     c->all = !cut && g->n < w->limit;
     if (c->all) return true;
-    if (!chunk_key_is_complete(t->key)) {
+    if (!chunk_key_is_complete(w->shape->key)) {
         if (!whole_groups(r, g, e, w, hi, err)) return false;
     } else {
         gather_key(g, g->n - 1, hi);
     }
     c->hi = sb_view(hi);
-    return true;
+    const Range *range = w->range; /* constant while it is marked */
+    bool inside =
+        chunk_key_cmp(range->lo, c->hi) < 0 && (!range->hi.len || chunk_key_cmp(c->hi, range->hi) <= 0);
+    return inside || err_set(err, ERR_DECODE_VALUE,
+                             "source %s: table " STR_FMT "." STR_FMT
+                             ": a row whose key is not in the range it was read by",
+                             r->load->opts.source_id, STR_ARG(w->table->member->name.schema),
+                             STR_ARG(w->table->member->name.table));
 }
 
 static bool read_chunk(LoadReader *r, Work *w, Err *err)
@@ -387,11 +406,11 @@ static bool read_chunk(LoadReader *r, Work *w, Err *err)
     StrBuf hi = {0};
     ReadChunk c = {0};
     int64_t began = clock_mono_ms();
-    bool ok = snapshot_way(l, r->conn, t, &way, err) && snapshot_begin(r, way, w, &s, err) &&
-              row_encoder_new(t->info.schema, t->info.map, l->flavor, &e, err);
+    bool ok = snapshot_way(l, r->conn, w, &way, err) && snapshot_begin(r, way, w, &s, err) &&
+              row_encoder_new(w->shape->info.schema, w->shape->info.map, l->flavor, &e, err);
     if (ok && FAULT("load.after_snapshot")) ok = err_set(err, ERR_DB_LOST, "fault load.after_snapshot");
     if (ok) {
-        gather_begin(&g, t);
+        gather_begin(&g, t, w->shape);
         ok = read_chunk_rows(r, w, e, &g, &c, &hi, err);
     }
     if (ok && !r->conn && way == READ_WINDOW) ok = reader_connect(r, &r->conn, err);
@@ -421,11 +440,12 @@ static bool read_chunk(LoadReader *r, Work *w, Err *err)
 static bool spill(LoadReader *r, Gather *g, Unit **unit, Err *err)
 {
     LoadTable *t = g->table;
-    if (!*unit && !unit_create(r->load, t, unit, err)) return false;
+    const LoadShape *shape = g->shape;
+    if (!*unit && !unit_create(r->load, t, shape, unit, err)) return false;
     for (size_t i = 0; i < g->n; i++)
         if (!unit_add(*unit, &g->ops[i].after, err)) return false;
     gather_drop(g);
-    gather_begin(g, t);
+    gather_begin(g, t, shape);
     return true;
 }
 
@@ -438,7 +458,7 @@ static bool read_unit_rows(LoadReader *r, Gather *g, RowEncoder *e, Unit **unit,
     sb_c(&sql, "SELECT ");
     sb_str(&sql, row_encoder_select_list(e));
     sb_c(&sql, " FROM ");
-    table_name_sql(g->table->member->name, &sql);
+    table_name_sql(g->shape->info.name, &sql);
     bool ok = stmt_open(r->conn, sb_view(&sql), &stmt, err);
     while (ok && (result = stmt_next(stmt, &values, err)) == STMT_ROW) {
         RowImage image;
@@ -466,10 +486,10 @@ static bool read_unit(LoadReader *r, Work *w, Err *err)
     RowEncoder *e = NULL;
     ReadChunk c = {.all = true};
     int64_t began = clock_mono_ms();
-    bool ok = snapshot_way(l, r->conn, t, &way, err) && snapshot_begin(r, way, w, &s, err) &&
-              row_encoder_new(t->info.schema, t->info.map, l->flavor, &e, err);
+    bool ok = snapshot_way(l, r->conn, w, &way, err) && snapshot_begin(r, way, w, &s, err) &&
+              row_encoder_new(w->shape->info.schema, w->shape->info.map, l->flavor, &e, err);
     if (ok) {
-        gather_begin(&g, t);
+        gather_begin(&g, t, w->shape);
         ok = read_unit_rows(r, &g, e, &c.unit, &c.bytes, err) && snapshot_end(r, way, &s, err);
     }
     if (ok && FAULT("load.unit_read")) ok = err_set(err, ERR_DB_LOST, "fault load.unit_read");
@@ -511,7 +531,7 @@ static bool send_pieces(LoadReader *r, Work *w, Err *err)
         if (unit_is_committed(u, piece)) continue;
         if (!wait_room(l)) return err_set(err, ERR_CANCELLED, "stopping");
         Txn *txn = txn_new();
-        if (!unit_piece(u, piece, &w->table->info, txn, &bytes, err)) {
+        if (!unit_piece(u, piece, &w->shape->info, txn, &bytes, err)) {
             txn_free(txn);
             return false;
         }
@@ -564,6 +584,26 @@ static bool after_error(LoadReader *r, const Work *w, Err *err)
     return false;
 }
 
+/* What was read is not what was expected: the table may have changed since the stream saw it. Then the stream
+ * is waited for. False: it has not, or nobody follows. */
+static bool may_have_changed(LoadReader *r, const Work *w, const Err *err)
+{
+    Load *l = r->load;
+    Err ignored = {0};
+    StreamPoint now = {0};
+    ErrClass class = err_class(err);
+    bool asks = l->opts.follows && !load_has_snapshot(l) && w->kind != WORK_PIECES &&
+                class != ERR_CLASS_RETRY && err->code != ERR_CANCELLED;
+    if (!asks) return false;
+    disconnect(r);
+    bool suspect = reader_connect(r, &r->conn, &ignored) &&
+                   server_current_point(r->conn, l->flavor, &now, &ignored) &&
+                   work_suspect(l, w, now.file, now.pos);
+    err_clear(&ignored);
+    point_done(&now);
+    return suspect;
+}
+
 static bool do_work(LoadReader *r, Work *w, Err *err)
 {
     if (w->kind == WORK_NONE) {
@@ -572,7 +612,8 @@ static bool do_work(LoadReader *r, Work *w, Err *err)
     }
     if (!ensure_connected(r, err)) return false;
     switch (w->kind) {
-    case WORK_PLAN: return plan_table(r, w->table, err);
+    case WORK_SHAPE: return look_again(r, w, err);
+    case WORK_PLAN: return plan_table(r, w, err);
     case WORK_CHUNK: return read_chunk(r, w, err);
     case WORK_UNIT: return read_unit(r, w, err);
     case WORK_PIECES: return send_pieces(r, w, err);
@@ -600,9 +641,10 @@ void *reader_main(void *arg)
         Err err = {0};
         if (do_work(r, &w, &err)) {
             r->trouble_since_ms = 0;
+        } else if (work_failed(l, &w)) {
+            disconnect(r);
         } else {
-            work_failed(l, &w);
-            alive = after_error(r, &w, &err);
+            alive = may_have_changed(r, &w, &err) || after_error(r, &w, &err);
         }
         err_clear(&err);
         point_done(&w.mark);

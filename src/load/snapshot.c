@@ -15,16 +15,24 @@
  *   HELD      a table of an engine without transactions has no snapshot: the lock is held for as long as the
  *             chunk is read.
  *
+ * A snapshot is of rows, not of definitions: read after an ALTER, an older snapshot may show the old rows
+ * under the new columns (measured: MariaDB, DROP and ADD of one column in place; both, two columns that
+ * change names). Where tables may change (follows), the definition at U is kept until the rows are read: by
+ * the table's lock, or by a second connection that has read the table in an open transaction when the
+ * snapshot is taken, until the first one has done so too. WINDOW needs none: its U is asked for behind the
+ * SELECT, so a change that the SELECT could see lies before U.
+ *
  * A server sends a transaction to its replicas before others can see it. So the mark may be ahead of what is
  * visible: every way waits until what it sees contains the mark. */
 #include <stdlib.h>
 #include "base/clock.h"
+#include "base/fault.h"
 #include "db/server.h"
 #include "load/load_impl.h"
 #include "load/unseen.h"
 #include "base/poison.h"
 
-enum { VISIBLE_MS = 60000, LOCK_WAIT_S = 2, LOCK_TRIES = 30 };
+enum { VISIBLE_MS = 60000, LOCK_WAIT_S = 2, LOCK_TRIES = 30, DEFINITION_WAIT_S = 60 };
 
 void snapshot_done(Snapshot *s)
 {
@@ -50,28 +58,28 @@ static bool read_settings(Conn *c, bool *gtid, bool *full, Err *err)
     return true;
 }
 
-static bool no_snapshot_of(const Load *l, const LoadTable *t, Err *err)
+static bool no_snapshot_of(const Load *l, const Work *w, Err *err)
 {
     return err_set_remedy(
         err, ERR_NOT_SUPPORTED,
         "ALTER TABLE … ENGINE=InnoDB, leave the table out by a rule, or take consistency: chunk",
         "source %s: table " STR_FMT "." STR_FMT ": engine " STR_FMT
         " has no transactions, so no snapshot of the task",
-        l->opts.source_id, STR_ARG(t->member->name.schema), STR_ARG(t->member->name.table),
-        STR_ARG(t->info.schema->engine));
+        l->opts.source_id, STR_ARG(w->table->member->name.schema), STR_ARG(w->table->member->name.table),
+        STR_ARG(w->shape->info.schema->engine));
 }
 
-bool snapshot_way(Load *l, Conn *c, const LoadTable *t, ReadWay *out, Err *err)
+bool snapshot_way(Load *l, Conn *c, const Work *w, ReadWay *out, Err *err)
 {
-    bool gtid, full, transactional = engine_has_transactions(t->info.schema->engine);
+    bool gtid, full, transactional = engine_has_transactions(w->shape->info.schema->engine);
     *out = READ_TASK;
-    if (load_has_snapshot(l)) return transactional || no_snapshot_of(l, t, err);
+    if (load_has_snapshot(l)) return transactional || no_snapshot_of(l, w, err);
     *out = READ_HELD;
     if (!transactional) return true;
     *out = READ_SNAPSHOT;
     if (l->flavor == FLAVOR_MARIADB) return true;
     *out = READ_LOCK;
-    if (!t->key || !l->use_gtid) return true;
+    if (!w->shape->key || !l->use_gtid) return true;
     if (!read_settings(c, &gtid, &full, err)) return false;
     if (gtid && full) *out = READ_WINDOW;
     return true;
@@ -100,18 +108,66 @@ static bool snapshot_place(LoadReader *r, Snapshot *out, Err *err)
                           r->load->opts.source_id);
 }
 
+/* Reads nothing of the table in the open transaction: its definition stays until the end of that. */
+static bool keep_definition(Conn *c, const Work *w, Err *err)
+{
+    StrBuf sql = {0};
+    sb_c(&sql, "SELECT 1 FROM ");
+    table_name_sql(w->shape->info.name, &sql);
+    sb_c(&sql, " LIMIT 0");
+    bool ok = conn_exec(c, sb_view(&sql), NULL, err);
+    sb_done(&sql);
+    return ok;
+}
+
+/* While we hold it nobody may wait long: a change that comes in between waits for us, and we would wait
+ * behind it. *again: that has happened. */
+static bool keep_definition_too(Conn *c, const Work *w, bool *again, Err *err)
+{
+    enum { LOCK_WAIT_TIMEOUT = 1205 };
+    bool ok = conn_execf(c, err, "SET SESSION lock_wait_timeout = 1") && keep_definition(c, w, err);
+    *again = !ok && err->server_errno == LOCK_WAIT_TIMEOUT;
+    if (*again) err_clear(err);
+    return (ok || *again) && conn_execf(c, err, "SET SESSION lock_wait_timeout = %d", DEFINITION_WAIT_S);
+}
+
+static bool guard_begin(LoadReader *r, const Work *w, Err *err)
+{
+    if (!r->load->opts.follows) return true;
+    return (r->guard || reader_connect(r, &r->guard, err)) &&
+           conn_exec(r->guard, STR("START TRANSACTION"), NULL, err) && keep_definition(r->guard, w, err);
+}
+
+/* *again: the snapshot is given up, and is to be taken anew. */
+static bool guard_end(LoadReader *r, const Work *w, bool *again, Err *err)
+{
+    *again = false;
+    if (!r->load->opts.follows) return true;
+    bool ok = keep_definition_too(r->conn, w, again, err) && conn_exec(r->guard, STR("ROLLBACK"), NULL, err);
+    return ok && (!*again || conn_exec(r->conn, STR("ROLLBACK"), NULL, err));
+}
+
 static bool begin_snapshot(LoadReader *r, const Work *w, Snapshot *out, Err *err)
 {
     int64_t deadline = clock_mono_ms() + VISIBLE_MS;
+    bool again;
     if (!unseen_wait(r, err)) return false;
     for (int64_t wait_ms = 1;; wait_ms = MIN(wait_ms * 2, (int64_t)50)) {
         int c = 0;
         doubt_free(out->doubt);
         out->doubt = NULL;
-        if (!doubt_read(r, &out->doubt, err) ||
-            !conn_exec(r->conn, STR("START TRANSACTION WITH CONSISTENT SNAPSHOT"), NULL, err) ||
-            !snapshot_place(r, out, err))
+        if (!doubt_read(r, &out->doubt, err) || !guard_begin(r, w, err) ||
+            !conn_exec(r->conn, STR("START TRANSACTION WITH CONSISTENT SNAPSHOT"), NULL, err))
             return false;
+        if (FAULT("load.in_snapshot")) return err_set(err, ERR_DB_LOST, "fault load.in_snapshot");
+        if (!guard_end(r, w, &again, err)) return false;
+        if (again) {
+            if (reader_sleep(r, 50)) return err_set(err, ERR_CANCELLED, "stopping");
+            if (clock_mono_ms() <= deadline) continue;
+            return err_set(err, ERR_DB_RETRY, "source %s: a schema change of the table waits on the server",
+                           r->load->opts.source_id);
+        }
+        if (!snapshot_place(r, out, err)) return false;
         if (!place_cmp(out->file, out->pos, str_of(w->mark.file), w->mark.pos, &c))
             return err_set(err, ERR_DB_LOST,
                            "source %s: the snapshot stands at %s, which is not of the stream",
@@ -173,7 +229,7 @@ static bool lock_table(LoadReader *r, Conn *c, const Work *w, Err *err)
     enum { LOCK_WAIT_TIMEOUT = 1205 };
     StrBuf sql = {0};
     sb_c(&sql, "LOCK TABLES ");
-    table_name_sql(w->table->member->name, &sql);
+    table_name_sql(w->shape->info.name, &sql);
     sb_c(&sql, " READ");
     bool ok = conn_execf(c, err, "SET SESSION lock_wait_timeout = %d", LOCK_WAIT_S);
     for (unsigned tries = 0; ok; tries++) {
@@ -187,7 +243,7 @@ static bool lock_table(LoadReader *r, Conn *c, const Work *w, Err *err)
         Err cause = {0};
         err_move(&cause, err);
         err_set_remedy(err, ERR_SOURCE_SETTING,
-                       engine_has_transactions(w->table->info.schema->engine)
+                       engine_has_transactions(w->shape->info.schema->engine)
                            ? "GRANT LOCK TABLES on the routed schemas to the source's user, or set "
                              "gtid_mode=ON on the source and enable-gtid: true"
                            : "GRANT LOCK TABLES on the routed schemas to the source's user, or ALTER TABLE … "
@@ -202,10 +258,16 @@ static bool lock_table(LoadReader *r, Conn *c, const Work *w, Err *err)
 static bool begin_lock(LoadReader *r, const Work *w, Snapshot *out, Err *err)
 {
     Conn *locker = NULL;
+    bool again = false;
     bool ok = reader_connect(r, &locker, err) && lock_table(r, locker, w, err) &&
               conn_exec(r->conn, STR("START TRANSACTION WITH CONSISTENT SNAPSHOT"), NULL, err) &&
-              read_place(r, locker, out, err) && conn_exec(locker, STR("UNLOCK TABLES"), NULL, err);
+              read_place(r, locker, out, err) &&
+              (!r->load->opts.follows || keep_definition_too(r->conn, w, &again, err)) &&
+              conn_exec(locker, STR("UNLOCK TABLES"), NULL, err);
     conn_close(locker); /* unlocks in any case */
+    if (ok && again)
+        return err_set(err, ERR_DB_RETRY, "source %s: a schema change of the table waits on the server",
+                       r->load->opts.source_id);
     return ok;
 }
 

@@ -51,7 +51,7 @@ static void put_u64(StrBuf *b, uint64_t v)
     sb_add(b, &v, sizeof v);
 }
 
-static Unit *unit_new(const Load *l, const LoadTable *t)
+static Unit *unit_new(const Load *l, const LoadTable *t, const LoadShape *s)
 {
     Unit *u = mem_zalloc(sizeof *u);
     StrBuf path = {0};
@@ -62,7 +62,7 @@ static Unit *unit_new(const Load *l, const LoadTable *t)
     sb_c(&path, ".rows");
     sb_done(&name);
     u->path = sb_take(&path);
-    u->n_columns = t->info.map->n_columns;
+    u->n_columns = s->info.map->n_columns;
     return u;
 }
 
@@ -82,9 +82,9 @@ void unit_remove(Unit *u)
     unit_close(u);
 }
 
-bool unit_create(const Load *l, const LoadTable *t, Unit **out, Err *err)
+bool unit_create(const Load *l, const LoadTable *t, const LoadShape *s, Unit **out, Err *err)
 {
-    Unit *u = unit_new(l, t);
+    Unit *u = unit_new(l, t, s);
     u->file = fopen(u->path, "wb+");
     if (!u->file) {
         (void)io_error(u, "cannot make", err);
@@ -172,9 +172,9 @@ static bool read_end(Unit *u, uint64_t size)
     return ok;
 }
 
-bool unit_open(const Load *l, const LoadTable *t, Unit **out, Err *err)
+bool unit_open(const Load *l, const LoadTable *t, const LoadShape *s, Unit **out, Err *err)
 {
-    Unit *u = unit_new(l, t);
+    Unit *u = unit_new(l, t, s);
     struct stat st;
     *out = NULL;
     u->file = fopen(u->path, "rb");

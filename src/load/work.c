@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "load/load_impl.h"
+#include "load/unseen.h"
 #include "base/poison.h"
 
 enum {
@@ -58,7 +59,7 @@ static void cut(LoadTable *t, Str lo, Str hi, unsigned depth, unsigned halvings)
 {
     StrBuf mid = {0};
     Str from = lo.len || !t->min.len ? lo : t->min, to = hi.len ? hi : t->max;
-    if (depth && t->key && chunk_key_middle(t->key, from, to, &mid)) {
+    if (depth && t->shape->key && chunk_key_middle(t->shape->key, from, to, &mid)) {
         cut(t, lo, sb_view(&mid), depth - 1, halvings);
         cut(t, sb_view(&mid), hi, depth - 1, halvings);
     } else {
@@ -67,10 +68,15 @@ static void cut(LoadTable *t, Str lo, Str hi, unsigned depth, unsigned halvings)
     sb_done(&mid);
 }
 
-void work_planned(Load *l, LoadTable *t, Str min, Str max)
+void work_planned(Load *l, const Work *w, Str min, Str max)
 {
     unsigned depth = 0, halvings = 0;
+    LoadTable *t = w->table;
     pthread_mutex_lock(&l->mutex);
+    if (w->change_no != t->change_no) { /* of what it was before */
+        pthread_mutex_unlock(&l->mutex);
+        return;
+    }
     uint64_t left = t->rows_estimated > t->rows ? t->rows_estimated - t->rows : 0;
     set_key(&t->min, min);
     set_key(&t->max, max);
@@ -89,7 +95,7 @@ void work_planned(Load *l, LoadTable *t, Str min, Str max)
         from = r->hi;
         if (!r->hi.len) break;
     }
-    if (!t->n_ranges || from.len) cut(t, from, (Str){0}, t->key ? depth : 0, halvings);
+    if (!t->n_ranges || from.len) cut(t, from, (Str){0}, t->shape->key ? depth : 0, halvings);
     t->plan = PLAN_MADE;
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->mutex);
@@ -109,12 +115,12 @@ static size_t split_segment(LoadTable *t)
 {
     StrBuf mid = {0};
     size_t made = SIZE_MAX;
-    for (size_t i = 0; t->key && made == SIZE_MAX && i < t->n_segments; i++) {
+    for (size_t i = 0; t->shape->key && made == SIZE_MAX && i < t->n_segments; i++) {
         Segment *s = &t->segments[i];
         Str hi = s->hi.len ? s->hi : t->max;
         sb_clear(&mid);
         if (!s->busy || !s->mark_hi.len || !hi.len || chunk_key_cmp(s->mark_hi, hi) >= 0) continue;
-        if (!chunk_key_middle(t->key, s->mark_hi, hi, &mid)) continue;
+        if (!chunk_key_middle(t->shape->key, s->mark_hi, hi, &mid)) continue;
         Str old_hi = keep(s->hi);
         unsigned halvings = s->halvings ? s->halvings - 1 : 0;
         set_key(&s->hi, sb_view(&mid));
@@ -163,13 +169,13 @@ static void mark_chunk(Load *l, LoadTable *t, size_t at, Work *out)
     StrBuf mid = {0};
     Str hi = s->hi;
     Str top = s->hi.len ? s->hi : t->max;
-    if (t->key && (!s->next.len || !top.len || chunk_key_cmp(s->next, top) < 0)) {
+    if (t->shape->key && (!s->next.len || !top.len || chunk_key_cmp(s->next, top) < 0)) {
         Str low = s->next.len ? s->next : t->min;
         StrBuf best = {0};
         Str high = top;
         for (unsigned i = 0; i < s->halvings && low.len && high.len; i++) {
             sb_clear(&mid);
-            if (!chunk_key_middle(t->key, low, high, &mid)) break;
+            if (!chunk_key_middle(t->shape->key, low, high, &mid)) break;
             sb_clear(&best);
             sb_str(&best, sb_view(&mid));
             high = sb_view(&best);
@@ -184,10 +190,16 @@ static void mark_chunk(Load *l, LoadTable *t, size_t at, Work *out)
     sb_done(&mid);
     s->busy = true;
     Range *r = range_new(s->next, hi, RANGE_MARKED);
+    r->shape = t->shape;
     r->held = l->chunk_bytes;
     l->held += r->held;
     range_insert(t, r);
-    *out = (Work){.kind = t->key ? WORK_CHUNK : WORK_UNIT, .table = t, .range = r, .limit = t->chunk_rows};
+    *out = (Work){.kind = t->shape->key ? WORK_CHUNK : WORK_UNIT,
+                  .table = t,
+                  .shape = t->shape,
+                  .change_no = t->change_no,
+                  .range = r,
+                  .limit = t->chunk_rows};
     mark_point(l, &out->mark);
 }
 
@@ -198,6 +210,20 @@ static Range *sent_unit(const LoadTable *t)
     return r && r->unit && r->state == RANGE_SENT && !r->pieces_busy && !r->pieces_sent ? r : NULL;
 }
 
+/* Did a read of it fail, and has the stream not come to where the server was then? */
+static bool is_suspect(const Load *l, LoadTable *t)
+{
+    int c;
+    if (!t->trouble_file) return false;
+    if (!l->point.file ||
+        !place_cmp(l->point.file, l->point.pos, str_of(t->trouble_file), t->trouble_pos, &c) || c < 0)
+        return true;
+    free(t->trouble_file);
+    t->trouble_file = NULL;
+    t->trouble_again = true;
+    return false;
+}
+
 static bool choose(Load *l, Work *out, int64_t now, int64_t *wait_until, const char **why)
 {
     for (size_t i = 0; i < l->n_tables; i++) {
@@ -205,7 +231,7 @@ static bool choose(Load *l, Work *out, int64_t now, int64_t *wait_until, const c
         Range *unit = sent_unit(t);
         if (unit) {
             unit->pieces_busy = true;
-            *out = (Work){.kind = WORK_PIECES, .table = t, .range = unit};
+            *out = (Work){.kind = WORK_PIECES, .table = t, .shape = unit->shape, .range = unit};
             return true;
         }
     }
@@ -226,10 +252,17 @@ static bool choose(Load *l, Work *out, int64_t now, int64_t *wait_until, const c
     *why = "idle";
     for (size_t i = 0; i < l->n_tables; i++) {
         LoadTable *t = l->tables[i];
-        if (t->complete) continue;
+        if (t->complete || t->frozen || t->left) continue;
+        if (is_suspect(l, t)) {
+            *wait_until = MIN(*wait_until, now + 100);
+            continue;
+        }
         if (t->plan == PLAN_NONE) {
             t->plan = PLAN_BUSY;
-            *out = (Work){.kind = WORK_PLAN, .table = t};
+            *out = (Work){.kind = t->stale ? WORK_SHAPE : WORK_PLAN,
+                          .table = t,
+                          .shape = t->shape,
+                          .change_no = t->change_no};
             return true;
         }
         if (t->plan != PLAN_MADE) continue;
@@ -245,7 +278,7 @@ static bool choose(Load *l, Work *out, int64_t now, int64_t *wait_until, const c
 static bool nothing_left(const Load *l)
 {
     for (size_t i = 0; i < l->n_tables; i++)
-        if (!l->tables[i]->complete) return false;
+        if (!l->tables[i]->complete && !l->tables[i]->left) return false;
     return true;
 }
 
@@ -269,6 +302,7 @@ bool work_next(Load *l, LoadReader *r, Work *out)
     if (!stop) {
         r->table = out->table;
         r->doing = out->kind == WORK_NONE     ? "idle"
+                   : out->kind == WORK_SHAPE  ? "planning"
                    : out->kind == WORK_PLAN   ? "planning"
                    : out->kind == WORK_PIECES ? "writing"
                                               : "reading";
@@ -304,11 +338,26 @@ static void adapt(Load *l, LoadTable *t, Segment *s, const ReadChunk *c, uint64_
         s->halvings -= rows ? 1 : MIN(s->halvings, 4U);
 }
 
+/* The table has changed since the range was marked. */
+static void throw_chunk(Work *w, const ReadChunk *c)
+{
+    if (c->txn) txn_free(c->txn);
+    if (c->unit) unit_remove(c->unit);
+    doubt_free(c->doubt);
+    range_free(w->range);
+}
+
 void work_read(Load *l, Work *w, const ReadChunk *c)
 {
     LoadTable *t = w->table;
     Range *r = w->range;
     pthread_mutex_lock(&l->mutex);
+    if (r->thrown) {
+        pthread_mutex_unlock(&l->mutex);
+        throw_chunk(w, c);
+        return;
+    }
+    t->trouble_again = false;
     size_t at = busy_segment(t, r);
     Segment *s = &t->segments[at];
     if (!c->all) range_set_hi(r, c->hi);
@@ -340,25 +389,56 @@ void work_read(Load *l, Work *w, const ReadChunk *c)
     pthread_mutex_unlock(&l->mutex);
 }
 
-void work_failed(Load *l, Work *w)
+bool work_failed(Load *l, Work *w)
 {
     LoadTable *t = w->table;
+    bool unwanted = false;
     pthread_mutex_lock(&l->mutex);
     switch (w->kind) {
-    case WORK_PLAN: t->plan = PLAN_NONE; break;
+    case WORK_SHAPE:
+    case WORK_PLAN:
+        unwanted = w->change_no != t->change_no;
+        if (!unwanted) t->plan = PLAN_NONE;
+        break;
     case WORK_CHUNK:
     case WORK_UNIT:
-        t->segments[busy_segment(t, w->range)].busy = false;
-        range_remove(t, w->range);
-        l->held -= w->range->held;
+        unwanted = w->range->thrown;
+        if (!unwanted) {
+            t->segments[busy_segment(t, w->range)].busy = false;
+            range_remove(t, w->range);
+            l->held -= w->range->held;
+            t->chunk_rows = MAX(t->chunk_rows / 2, (uint64_t)1);
+        }
         range_free(w->range);
-        t->chunk_rows = MAX(t->chunk_rows / 2, (uint64_t)1);
         break;
     case WORK_PIECES: w->range->pieces_busy = false; break;
     case WORK_NONE: break;
     }
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->mutex);
+    return unwanted;
+}
+
+void work_shaped(Load *l, const Work *w)
+{
+    pthread_mutex_lock(&l->mutex);
+    if (w->change_no == w->table->change_no) w->table->plan = PLAN_NONE;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+bool work_suspect(Load *l, const Work *w, const char *file, uint64_t pos)
+{
+    LoadTable *t = w->table;
+    pthread_mutex_lock(&l->mutex);
+    bool changed = t->frozen || t->stale, again = t->trouble_again && !changed;
+    if (!changed && !again) {
+        free(t->trouble_file);
+        t->trouble_file = str_dup(str_of(file));
+        t->trouble_pos = pos;
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return !again;
 }
 
 static bool is_done(const Range *r)
@@ -379,7 +459,7 @@ void work_note_done(Load *l, LoadTable *t)
     if (t->complete && !t->following && ranges_cover_all(t, is_covered)) t->following = true;
     bool all = true;
     for (size_t i = 0; all && i < l->n_tables; i++)
-        all = l->tables[i]->following;
+        all = l->tables[i]->following || l->tables[i]->left;
     if (all && l->n_tables) atomic_store(&l->active, false);
     pthread_cond_broadcast(&l->changed);
 }

@@ -5,8 +5,15 @@
 
 enum { TABLES_SHOWN = 12 }; /* a task may have thousands */
 
-typedef enum Phase { PHASE_WAITING, PHASE_COPYING, PHASE_UNIT, PHASE_FOLLOWING, PHASE_COUNT } Phase;
-static const char *const phases[PHASE_COUNT] = {"waiting", "copying", "unit", "following"};
+typedef enum Phase {
+    PHASE_WAITING,
+    PHASE_COPYING,
+    PHASE_UNIT,
+    PHASE_FOLLOWING,
+    PHASE_HELD,
+    PHASE_COUNT
+} Phase;
+static const char *const phases[PHASE_COUNT] = {"waiting", "copying", "unit", "following", "held"};
 
 static Str text_of(const json_t *object, const char *key)
 {
@@ -145,9 +152,9 @@ static void table_row(TextTable *t, const json_t *table)
 /* "1,000 tables: 48 copied and followed, 12 being copied, 940 waiting" */
 static void summary(const size_t *n, size_t all, StrBuf *out)
 {
-    static const Phase order[] = {PHASE_FOLLOWING, PHASE_COPYING, PHASE_UNIT, PHASE_WAITING};
+    static const Phase order[] = {PHASE_FOLLOWING, PHASE_COPYING, PHASE_UNIT, PHASE_HELD, PHASE_WAITING};
     static const char *const words[] = {"copied and followed", "being copied", "being copied as one unit",
-                                        "waiting"};
+                                        "held by a schema change", "waiting"};
     const char *sep = ": ";
     text_count(out, all);
     sb_c(out, all == 1 ? " table" : " tables");
@@ -173,15 +180,15 @@ static void tables_text(const json_t *tables, bool color, StrBuf *out)
     {
         Phase p = phase_of(table);
         n[p]++;
-        if ((p != PHASE_COPYING && p != PHASE_UNIT) || shown == TABLES_SHOWN) continue;
+        if ((p != PHASE_COPYING && p != PHASE_UNIT && p != PHASE_HELD) || shown == TABLES_SHOWN) continue;
         table_row(&t, table);
         shown++;
     }
     if (!json_array_size(tables)) return;
     summary(n, json_array_size(tables), out);
     if (shown) table_print(&t, color, out);
-    if (n[PHASE_COPYING] + n[PHASE_UNIT] > shown)
-        sb_printf(out, "… and %zu more\n", n[PHASE_COPYING] + n[PHASE_UNIT] - shown);
+    size_t under_way = n[PHASE_COPYING] + n[PHASE_UNIT] + n[PHASE_HELD];
+    if (under_way > shown) sb_printf(out, "… and %zu more\n", under_way - shown);
 }
 
 /* Readers of one source that do the same. */

@@ -583,7 +583,6 @@ void catalog_free(Catalog *c)
     for (void *v; map_next(&c->bindings, &iter, NULL, &v);)
         binding_free(v);
     for (CatalogMember *m = c->member_list; m; m = m->next) {
-        if (m->load_binding) binding_free(m->load_binding);
         schema_free((TableSchema *)m->schema);
     }
     for (size_t i = 0; i < c->n_targets; i++) {
@@ -682,26 +681,32 @@ static bool make_binding(Catalog *c, CatalogMember *m, const DdlVersion *v, cons
 }
 
 /* One binding for each definition of the shard table, of the target, and way between them. */
+static bool bind_as(Catalog *c, CatalogMember *m, const DdlVersion *v, const TableMap *map,
+                    const Binding **binding, Err *err)
+{
+    StrBuf key = {0};
+    sb_printf(&key, "%u:%llu:%p:", m->m.id, (unsigned long long)v->number, (void *)m->m.target);
+    for (uint32_t i = 0; v->feeds && i < v->schema->n_columns; i++)
+        sb_printf(&key, STR_FMT ",", STR_ARG(v->feeds->columns[i]));
+    for (uint32_t i = 0; v->feeds && i < v->feeds->n_fills; i++)
+        sb_printf(&key, STR_FMT "=" STR_FMT ",", STR_ARG(v->feeds->fills[i].column),
+                  STR_ARG(v->feeds->fills[i].literal));
+    sb_ch(&key, ':');
+    sb_str(&key, map->body); /* empty: of rows read by SELECT */
+    *binding = map_get(&c->bindings, sb_view(&key));
+    bool ok = *binding || make_binding(c, m, v, map, sb_view(&key), binding, err);
+    sb_done(&key);
+    return ok;
+}
+
 static bool bind_version(Catalog *c, uint32_t stream, CatalogMember *m, const TableMap *map, Arena *scratch,
                          const Binding **binding, Err *err)
 {
     DdlVersion v = {.schema = m->schema};
     bool known;
-    StrBuf key = {0};
     if (c->ddl && !ddl_version(c->ddl, stream, &m->m, scratch, &known, &v, err)) return false;
     if (!v.schema) v.schema = m->schema;
-    sb_printf(&key, "%u:%llu:%p:", m->m.id, (unsigned long long)v.number, (void *)m->m.target);
-    for (uint32_t i = 0; v.feeds && i < v.schema->n_columns; i++)
-        sb_printf(&key, STR_FMT ",", STR_ARG(v.feeds->columns[i]));
-    for (uint32_t i = 0; v.feeds && i < v.feeds->n_fills; i++)
-        sb_printf(&key, STR_FMT "=" STR_FMT ",", STR_ARG(v.feeds->fills[i].column),
-                  STR_ARG(v.feeds->fills[i].literal));
-    sb_ch(&key, ':');
-    sb_str(&key, map->body);
-    *binding = map_get(&c->bindings, sb_view(&key));
-    bool ok = *binding || make_binding(c, m, &v, map, sb_view(&key), binding, err);
-    sb_done(&key);
-    return ok;
+    return bind_as(c, m, &v, map, binding, err);
 }
 
 static bool resolve(Catalog *c, uint32_t stream, const TableMap *map, const StreamPoint *at,
@@ -793,8 +798,12 @@ size_t catalog_source_members(Catalog *c, uint32_t source, const Member ***out)
     size_t n = 0;
     pthread_mutex_lock(&c->mutex);
     *out = mem_zalloc((c->n_members + 1) * sizeof **out);
-    for (const CatalogMember *m = c->member_list; m; m = m->next)
-        if (m->m.source == source && m->m.target) (*out)[n++] = &m->m;
+    for (CatalogMember *m = c->member_list; m; m = m->next) {
+        Err later = {0}; /* said when its rows come */
+        if (m->m.source != source) continue;
+        if (!m->m.target && c->ddl && !catalog_adopt(c, m, &later)) err_clear(&later);
+        if (m->m.target) (*out)[n++] = &m->m;
+    }
     pthread_mutex_unlock(&c->mutex);
     /* the list is newest first */
     for (size_t i = 0; i < n / 2; i++) {
@@ -805,24 +814,36 @@ size_t catalog_source_members(Catalog *c, uint32_t source, const Member ***out)
     return n;
 }
 
-static bool load_table(Catalog *c, CatalogMember *m, Err *err)
+static bool load_table(Catalog *c, uint32_t stream, CatalogMember *m, const StreamPoint *at,
+                       LoadTableInfo *out, Err *err)
 {
+    DdlVersion v = {.schema = m->schema};
+    Arena scratch = {0};
     TableMap *map;
-    if (m->load_binding) return true;
-    if (!schema_table_map(m->schema, c->flavors[m->m.source], &c->arena, &map, err)) return false;
-    map->name = m->m.name;
-    BindOpts opts = bind_opts(c, m->m.source, &c->dialect);
-    opts.keys = m->keys;
-    m->load_map = map;
-    return binding_new(&m->m, map, m->schema, &opts, &m->load_binding, err);
+    *out = (LoadTableInfo){.name = m->m.name};
+    if (!m->m.target && c->ddl && !catalog_adopt(c, m, err)) return false;
+    bool ok = m->m.target || err_set(err, ERR_TRACK_TARGET, "its target is not known yet");
+    ok = ok && (!c->ddl || ddl_copy_look(c->ddl, stream, &m->m, at, &c->arena, &v, out, err));
+    if (!v.schema) v.schema = m->schema;
+    ok = ok && schema_table_map(v.schema, c->flavors[m->m.source], &scratch, &map, err);
+    if (ok) {
+        map->name = out->name;
+        ok = bind_as(c, m, &v, map, &out->binding, err);
+    }
+    if (ok) {
+        out->schema = v.schema;
+        out->map = out->binding->map;
+    }
+    arena_done(&scratch);
+    return ok;
 }
 
-bool catalog_load_table(Catalog *c, const Member *member, LoadTableInfo *out, Err *err)
+bool catalog_load_table(Catalog *c, uint32_t stream, const Member *member, const StreamPoint *at,
+                        LoadTableInfo *out, Err *err)
 {
     CatalogMember *m = (CatalogMember *)member; /* it is made as a part of one */
     pthread_mutex_lock(&c->mutex);
-    bool ok = load_table(c, m, err);
-    if (ok) *out = (LoadTableInfo){.schema = m->schema, .map = m->load_map, .binding = m->load_binding};
+    bool ok = load_table(c, stream, m, at, out, err);
     pthread_mutex_unlock(&c->mutex);
     if (!ok)
         err_wrap(err, "source " STR_FMT ": table " STR_FMT "." STR_FMT,

@@ -50,8 +50,10 @@ void catalog_set_flavor(Catalog *c, uint32_t source, Flavor flavor);
 
 /* The members of one source, all of them; *out is heap, its pointers are valid as long as the catalog. */
 size_t catalog_source_members(Catalog *c, uint32_t source, const Member ***out);
-/* What copying a member needs; made once. ERR_TRACK_*, ERR_NOT_SUPPORTED. */
-NODISCARD bool catalog_load_table(Catalog *c, const Member *m, LoadTableInfo *out, Err *err);
+/* What copying a member needs, as the stream reads its table now, or (at not NULL) as it is at that point.
+ * ERR_TRACK_*, ERR_NOT_SUPPORTED. */
+NODISCARD bool catalog_load_table(Catalog *c, uint32_t stream, const Member *m, const StreamPoint *at,
+                                  LoadTableInfo *out, Err *err);
 
 /* Members of one target besides `except`, for asking who holds a key. Names are valid as long as the catalog.
  */

@@ -17,8 +17,6 @@ typedef struct CatalogMember {
     TableName goes_to;         /* the target */
     TableName now;             /* what it is called; m.name is what it was first called */
     MemberKeys *keys;          /* what the key strategies make of it; resolved with the target */
-    const TableMap *load_map;  /* of rows read by SELECT; made when first asked for */
-    Binding *load_binding;
     struct CatalogMember *next;
 } CatalogMember;
 

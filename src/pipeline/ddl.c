@@ -134,6 +134,7 @@ DdlFork *ddl_add_fork(Ddl *d, DdlMember *m, const StreamPoint *from, uint64_t ne
         at = &(*at)->next;
     *at = f;
     atomic_fetch_add(&s->n_forks, 1);
+    ddl_copy_forked(d, m);
     return f;
 }
 

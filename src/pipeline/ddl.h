@@ -35,6 +35,7 @@
 #define SM_PIPELINE_DDL_H
 
 #include <jansson.h>
+#include "load/load.h"
 #include "source/source.h"
 #include "track/bind.h"
 
@@ -77,6 +78,18 @@ typedef struct DdlVersion {
  * held. */
 NODISCARD bool ddl_version(Ddl *d, uint32_t stream, const Member *m, Arena *arena, bool *known,
                            DdlVersion *out, Err *err);
+
+/* -- the copy of existing rows -- */
+
+/* Which members are held, so that nothing of them is read. Coordinator. */
+void ddl_copy_frozen(Ddl *d, const Member *const *members, size_t n, bool *frozen);
+/* A run of the copy has begun. Coordinator. */
+void ddl_copy_begun(Ddl *d, uint32_t source);
+/* What the copy (of a catch-up stream: its judge) has to know of the table as the stream reads it now, or (at
+ * not NULL) as it is at that point. Leaves *v and *out alone for a member that is not known. Memory: arena.
+ * The catalog's mutex is held. */
+NODISCARD bool ddl_copy_look(Ddl *d, uint32_t stream, const Member *m, const StreamPoint *at, Arena *arena,
+                             DdlVersion *v, LoadTableInfo *out, Err *err);
 
 /* -- coordinator -- */
 

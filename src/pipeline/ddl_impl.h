@@ -65,7 +65,8 @@ typedef struct DdlMember {
     bool has_barrier;    /* likewise in the main stream, before this point */
     StreamPoint barrier;
     bool clean;        /* no row of it is on its way */
-    bool was_no_table; /* it was found on the server before it was read how it came to its name: it is another */
+    bool was_no_table; /* it was found on the server before it was read how it came to its name: it is another
+                        */
 } DdlMember;
 
 /* The target's statement, run by a thread of its own. */
@@ -113,7 +114,7 @@ typedef struct DdlTarget {
     Arena pending_arena;
     DdlWork *work;   /* owed */
     LossAnswer loss; /* the policies of its routes, once asked for */
-    Str ask; /* what the operator is asked for; heap, or empty */
+    Str ask;         /* what the operator is asked for; heap, or empty */
 } DdlTarget;
 
 typedef struct DdlSource {
@@ -258,8 +259,27 @@ NODISCARD bool ddl_work_tick(Ddl *d, DdlTarget *t, Err *err);
 void ddl_work_wake(DdlTarget *t);
 void ddl_work_done(DdlTarget *t);
 
+/* -- ddl_copy.c; mutex held -- */
+/* The member has a fork: nothing more of it is read. */
+void ddl_copy_forked(Ddl *d, const DdlMember *m);
+/* Its forks of this round are finished: members without any go on being copied. */
+void ddl_copy_round_over(Ddl *d, uint32_t source, uint64_t round);
+void ddl_copy_left(Ddl *d, const DdlMember *m);
+/* The stream has come to a step of the member. */
+void ddl_copy_changed(Ddl *d, uint32_t stream, const DdlMember *m);
+/* Nothing of its copy is on its way, and nothing will be. */
+bool ddl_copy_is_settled(const Ddl *d, const DdlMember *m);
+/* Are rows of a version before this one on their way from its copy? */
+bool ddl_copy_carries(const Ddl *d, const DdlMember *m, uint64_t version);
+/* May it change so while it is copied? ERR_SOURCE_DDL. */
+NODISCARD bool ddl_copy_allows(Ddl *d, uint32_t stream, const DdlMember *m, const SchemaStep *step,
+                               LockStepKind kind, const DdlEvent *e, Err *err);
+/* What rows of that version look like, and where they go. *known as in ddl_version. */
+NODISCARD bool ddl_version_at(Ddl *d, const DdlMember *m, uint64_t number, Arena *arena, bool *known,
+                              DdlVersion *out, Err *err);
+
 /* -- ddl_lock.c -- */
-void ddl_ask(DdlTarget *t, Str words); /* the operator; empty: nothing; mutex held */
+void ddl_ask(DdlTarget *t, Str words);           /* the operator; empty: nothing; mutex held */
 NODISCARD bool ddl_locks_tick(Ddl *d, Err *err); /* not held */
 /* Takes the event to the lock, stores it, does what follows. Mutex held. */
 NODISCARD bool ddl_lock_event(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err);

@@ -41,6 +41,7 @@ void ddl_leave(Ddl *d, DdlMember *m)
     ddl_has_left(d, m);
     m->left_round = d->sources[m->source].round;
     m->clean = false;
+    ddl_copy_left(d, m);
     log_write(LOGEV_SHARD_LEFT, LOG_STR("table", m->label), LOG_STR("target", m->target->label));
 }
 

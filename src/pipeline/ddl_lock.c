@@ -311,7 +311,7 @@ static bool tell_progress(Ddl *d, DdlMember *m, const StreamPoint *main, const S
     for (size_t i = 0; i < m->n_steps; i++) {
         DdlStep *s = m->steps[i];
         if (s->written || !s->told) continue;
-        if (!point_covers(main, &s->id)) break;
+        if (!point_covers(main, &s->id) || ddl_copy_carries(d, m, s->number)) break;
         bool written = is_written(d, m, s, round);
         if (s->passed && !written) break;
         LockEvent e = {.kind = written ? LOCK_EV_WRITTEN : LOCK_EV_PASSED,
@@ -486,16 +486,15 @@ static bool member_drained(Ddl *d, DdlMember *m, bool *ask)
     Pipeline *p = d->p;
     StreamCtl *c = &p->streams[m->source];
     const DdlFork *open = ddl_open_fork(d, m);
-    if (m->left) return ddl_left_drained(d, m, ask);
-    if (c->load && !load_is_complete(c->load)) return false;
-    for (const DdlFork *f = d->sources[m->source].forks; f; f = f->next)
-        if (f->member == m && !f->finished && (f->has_to || f->round))
-            return false; /* its round goes on first */
     pthread_mutex_lock(&p->mutex);
     bool runs = c->state == CTL_RUNNING, rests = c->state == CTL_PAUSED || c->state == CTL_FAILED ||
                                                  c->state == CTL_UNBORN || c->state == CTL_GRACE;
     pthread_mutex_unlock(&p->mutex);
-    if (!runs) return rests && merge_stream_is_quiet(p->merge, m->source, true);
+    if (m->left) return ddl_left_drained(d, m, ask) && (rests || !ddl_copy_carries(d, m, UINT64_MAX));
+    for (const DdlFork *f = d->sources[m->source].forks; f; f = f->next)
+        if (f->member == m && !f->finished && (f->has_to || f->round))
+            return false; /* its round goes on first */
+    if (!runs) return rests && merge_stream_is_quiet(p->merge, m->source, true) && ddl_copy_is_settled(d, m);
     if (!open) {
         *ask = true;
         return false;
@@ -504,7 +503,7 @@ static bool member_drained(Ddl *d, DdlMember *m, bool *ask)
     window_snapshot(merge_window(p->merge, m->source), &view);
     bool passed = point_reaches(&view.floor, &open->from);
     point_done(&view.floor);
-    return passed;
+    return passed && ddl_copy_is_settled(d, m);
 }
 
 static bool tick_target(Ddl *d, DdlTarget *t, Err *err)

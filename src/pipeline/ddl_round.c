@@ -82,20 +82,21 @@ static bool forget_forks(Ddl *d, uint32_t source, Err *err)
 
 /* -- a round begins -- */
 
-static bool is_ready(const DdlFork *f)
+static bool is_ready(const Ddl *d, const DdlFork *f)
 {
     const DdlTarget *t = f->member->target;
     uint64_t last, accepted;
-    return !f->round && !f->has_to && t->lock && lock_is_open(t->lock) && f->member->joined &&
-           lock_member(t->lock, (uint32_t)f->member->no, &last, &accepted) && accepted >= f->needs;
+    return !f->round && !f->has_to && ddl_copy_is_settled(d, f->member) && t->lock && lock_is_open(t->lock) &&
+           f->member->joined && lock_member(t->lock, (uint32_t)f->member->no, &last, &accepted) &&
+           accepted >= f->needs;
 }
 
 /* The oldest of those that are ready; NULL: none. */
-static const DdlFork *first_ready(const DdlSource *s)
+static const DdlFork *first_ready(const Ddl *d, const DdlSource *s)
 {
     const DdlFork *first = NULL;
     for (const DdlFork *f = s->forks; f; f = f->next)
-        if (is_ready(f) && (!first || point_reaches(&first->from, &f->from))) first = f;
+        if (is_ready(d, f) && (!first || point_reaches(&first->from, &f->from))) first = f;
     return first;
 }
 
@@ -121,10 +122,10 @@ static bool begin_round(Ddl *d, uint32_t source, Err *err)
     size_t n = 0;
     StreamPoint from = {0};
     pthread_mutex_lock(&d->mutex);
-    const DdlFork *first = first_ready(s);
+    const DdlFork *first = first_ready(d, s);
     if (first) point_copy(&from, &first->from);
     for (const DdlFork *f = s->forks; first && f && n < 1024; f = f->next)
-        if (is_ready(f) && point_reaches(&f->from, &first->from)) nos[n++] = f->no;
+        if (is_ready(d, f) && point_reaches(&f->from, &first->from)) nos[n++] = f->no;
     pthread_mutex_unlock(&d->mutex);
     if (!n) return true;
     StrBuf id = {0};
@@ -211,6 +212,7 @@ static bool end_round(Ddl *d, uint32_t source, Err *err)
     (void)FAULT("ddl.round_through");
     if (!store_round_end(d->p->store, d->p->task->sources[source].id, s->round, &view.counts, err))
         return false;
+    (void)FAULT("ddl.round_over");
     log_write(LOGEV_CATCH_UP_ENDED, LOG_STR("source", d->p->task->sources[source].id),
               LOG_U("round", s->round), LOG_U("rows", view.counts.applied));
     pthread_mutex_lock(&d->mutex);
@@ -219,7 +221,9 @@ static bool end_round(Ddl *d, uint32_t source, Err *err)
     s->total.applied += view.counts.applied;
     s->total.parked += view.counts.parked;
     s->total.missed += view.counts.missed;
+    s->total.loaded += view.counts.loaded;
     d->p->streams[d->n_sources + source].has_floor = false;
+    ddl_copy_round_over(d, source, s->round);
     s->round = 0;
     s->ending = false;
     ddl_bump(d, source);

@@ -231,6 +231,7 @@ static bool known_step(Ddl *d, uint32_t stream, DdlMember *m, const DdlStep *s, 
     if (m->cursor[kind] < s->number) {
         m->cursor[kind] = s->number;
         ddl_bump(d, m->source);
+        ddl_copy_changed(d, stream, m);
     }
     return kind == DDL_MAIN || meet_step(d, m, s, at, err);
 }
@@ -312,6 +313,10 @@ static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const 
     LockStepKind what;
     if (!step_of(d, stream, m, e, &step, &what, err)) return false;
     if (!step) return true;
+    if (!ddl_copy_allows(d, stream, m, step, what, e, err)) {
+        step_free(step);
+        return false;
+    }
     bool forks = !open && (!m->left || what == LOCK_STEP_CREATE);
     DdlStep *s = store_new_step(d, m, identity, e, step, what, forks, err);
     if (!s) return false;
@@ -346,7 +351,8 @@ static bool refuse(const DdlEvent *e, const char *remedy, Err *err)
 }
 
 /* As it is on the server, when nothing has changed it since. */
-static bool made_there(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out, Err *err)
+static bool made_there(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out,
+                       Err *err)
 {
     StreamPoint after;
     point_copy(&after, e->point);
@@ -426,17 +432,8 @@ static bool new_table(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e
     return one_table(d, stream, &info, e, err);
 }
 
-static bool is_copied(const Ddl *d, uint32_t stream)
-{
-    Load *load = d->p->streams[ddl_source(d, stream)].load;
-    return !load || load_is_complete(load);
-}
-
 static bool change_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e, Err *err)
 {
-    if (!is_copied(d, stream))
-        return refuse(e, "start anew when no schema changes: a table that is being copied cannot change",
-                      err);
     return one_table(d, stream, info, e, err);
 }
 
@@ -567,23 +564,29 @@ static const BindFeeds *feeds_of(const RowMap *map, const TableSchema *schema, A
     return plain && !out->n_fills ? NULL : out;
 }
 
+bool ddl_version_at(Ddl *d, const DdlMember *m, uint64_t number, Arena *arena, bool *known, DdlVersion *out,
+                    Err *err)
+{
+    RowMap map;
+    (void)d;
+    *known = m->n_steps || m->target->lock;
+    if (!*known) return true;
+    *out = (DdlVersion){.number = number, .schema = ddl_schema_at(m, number)};
+    if (!m->target->lock || !m->joined) return true;
+    if (!lock_row_map(m->target->lock, (uint32_t)m->no, number, arena, &map, err))
+        return err_wrap(err, STR_FMT, STR_ARG(m->label));
+    out->feeds = feeds_of(&map, out->schema, arena);
+    return true;
+}
+
 bool ddl_version(Ddl *d, uint32_t stream, const Member *member, Arena *arena, bool *known, DdlVersion *out,
                  Err *err)
 {
-    RowMap map;
     bool ok = true;
     pthread_mutex_lock(&d->mutex);
-    DdlMember *m = ddl_member(d, member);
-    *known = m && (m->n_steps || m->target->lock);
-    if (*known) {
-        *out = (DdlVersion){.number = m->cursor[ddl_kind(d, stream)]};
-        out->schema = ddl_schema_at(m, out->number);
-        if (m->target->lock && m->joined) {
-            ok = lock_row_map(m->target->lock, (uint32_t)m->no, out->number, arena, &map, err) ||
-                 err_wrap(err, STR_FMT, STR_ARG(m->label));
-            if (ok) out->feeds = feeds_of(&map, out->schema, arena);
-        }
-    }
+    const DdlMember *m = ddl_member(d, member);
+    *known = false;
+    if (m) ok = ddl_version_at(d, m, m->cursor[ddl_kind(d, stream)], arena, known, out, err);
     pthread_mutex_unlock(&d->mutex);
     return ok;
 }

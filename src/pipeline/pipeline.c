@@ -71,7 +71,7 @@ static void hook_boundary(void *ctx, uint32_t stream, const StreamPoint *at)
 static bool hook_deliver(void *ctx, Txn *t)
 {
     Pipeline *p = ctx;
-    Load *load = p->streams[t->source].load;
+    Load *load = stream_load(&p->streams[t->source]);
     if (p->ddl && !ddl_filter(p->ddl, t)) return false;
     return load ? load_deliver(load, t) : merge_deliver(p->merge, t);
 }
@@ -106,9 +106,10 @@ static bool hook_load_deliver(void *ctx, Txn *t)
 {
     return merge_deliver(((Pipeline *)ctx)->merge, t);
 }
-static bool hook_load_table(void *ctx, const Member *m, LoadTableInfo *out, Err *err)
+static bool hook_load_table(void *ctx, uint32_t stream, const Member *m, const StreamPoint *at,
+                            LoadTableInfo *out, Err *err)
 {
-    return catalog_load_table(((Pipeline *)ctx)->catalog, m, out, err);
+    return catalog_load_table(((Pipeline *)ctx)->catalog, stream, m, at, out, err);
 }
 static void hook_load_failed(void *ctx, uint32_t source, Err *err)
 {
@@ -366,8 +367,11 @@ static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
 /* Half of the memory is for chunks on their way, the other half for transactions. */
 static void make_load(Pipeline *p, StreamCtl *c, const char *dir)
 {
+    bool catch_up = c->index >= p->n_sources;
     LoadOpts o = {.source = c->index,
-                  .source_id = c->id,
+                  .source_id = c->name,
+                  .follows = p->follows,
+                  .judges_only = catch_up,
                   .options = &p->task->load,
                   .memory_bytes = p->task->memory_limit / 2 / p->n_sources,
                   .dir = dir,
@@ -378,7 +382,7 @@ static void make_load(Pipeline *p, StreamCtl *c, const char *dir)
                             .failed = hook_load_failed,
                             .is_behind = hook_load_behind}};
     endpoint_conn(&c->config->from, c->id, &o.conn);
-    c->load = load_new(&o);
+    *(catch_up ? &c->judge : &c->load) = load_new(&o);
 }
 
 static void make_stream(Pipeline *p, uint32_t i, const char *spill_dir)
@@ -425,7 +429,7 @@ static void make_stream(Pipeline *p, uint32_t i, const char *spill_dir)
         o.assemble.hooks.generation = hook_generation;
     }
     c->source = source_new(&o);
-    if (task->mode != TASK_MODE_INCREMENTAL && !catch_up) make_load(p, c, spill_dir);
+    if (task->mode != TASK_MODE_INCREMENTAL) make_load(p, c, spill_dir);
     stream_set_state(c, catch_up ? CTL_IDLE : CTL_UNBORN);
 }
 
@@ -520,13 +524,13 @@ static void join_threads(Pipeline *p)
 {
     for (uint32_t i = 0; i < p->n_streams; i++) {
         source_stop(p->streams[i].source);
-        if (p->streams[i].load) load_stop(p->streams[i].load);
+        if (stream_load(&p->streams[i])) load_stop(stream_load(&p->streams[i]));
     }
     budget_close(&p->budget);
     merge_abort(p->merge);
     for (uint32_t i = 0; i < p->n_streams; i++) {
         source_join(p->streams[i].source);
-        if (p->streams[i].load) load_join(p->streams[i].load);
+        if (stream_load(&p->streams[i])) load_join(stream_load(&p->streams[i]));
     }
     pthread_join(p->dispatcher, NULL);
     for (uint32_t i = 0; i < p->n_appliers; i++)

@@ -43,7 +43,8 @@ typedef struct StreamCtl {
     Flavor flavor;      /* known when it runs */
     uint32_t round_run; /* of a catch-up stream: the first run of its round */
     Source *source;
-    Load *load; /* the copy of existing rows; NULL: mode incremental */
+    Load *load;  /* the copy of existing rows; NULL: mode incremental, and catch-up streams */
+    Load *judge; /* of a catch-up stream: by what is copied; NULL: mode incremental, and main streams */
 
     /* the coordinator's */
     AppliedSet *applied; /* of the run under way; the source's thread reads it */
@@ -121,6 +122,12 @@ struct Pipeline {
     Err fatal;
     _Atomic int64_t started_ms;
 };
+
+/* What a stream's changes are asked of before they are dispatched. */
+static inline Load *stream_load(const StreamCtl *c)
+{
+    return c->load ? c->load : c->judge;
+}
 
 /* streams.c */
 void stream_set_state(StreamCtl *c, CtlState state); /* mutex held */

@@ -20,6 +20,7 @@ void stream_ctl_done(StreamCtl *c)
 {
     source_free(c->source);
     load_free(c->load);
+    load_free(c->judge);
     applied_set_free(c->applied);
     err_clear(&c->error);
     free((char *)c->culprit.file.ptr);
@@ -89,9 +90,10 @@ static bool begin_load(Pipeline *p, StreamCtl *c, const StreamPoint *at, Err *er
     Arena arena = {0};
     MetaChunk *chunks = NULL;
     size_t n = 0;
-    if (!c->load) return true;
-    bool ok = meta_read_chunks(p->meta, &p->dialect, &p->meta_task, p->epoch, str_of(c->id), &arena, &chunks,
-                               &n, err);
+    uint32_t source = c->index % p->n_sources;
+    if (!stream_load(c)) return true;
+    bool ok = meta_read_chunks(p->meta, &p->dialect, &p->meta_task, p->epoch, p->stream_ids[source], &arena,
+                               &chunks, &n, err);
     LoadDone *done = arena_array(&arena, LoadDone, n + 1);
     for (size_t i = 0; i < n; i++)
         done[i] = (LoadDone){.table = chunks[i].table,
@@ -104,9 +106,13 @@ static bool begin_load(Pipeline *p, StreamCtl *c, const StreamPoint *at, Err *er
                                        .bytes = chunks[i].bytes}};
     const Member **members = NULL;
     LoadRun run = {.run = c->run, .flavor = at->flavor, .from = at, .done = done, .n_done = n};
-    if (ok) run.n_members = catalog_source_members(p->catalog, c->index, &members);
+    if (ok) run.n_members = catalog_source_members(p->catalog, source, &members);
     run.members = members;
-    ok = ok && load_begin(c->load, &run, err);
+    bool *frozen = arena_array(&arena, bool, run.n_members + 1);
+    if (p->ddl) ddl_copy_frozen(p->ddl, members, run.n_members, frozen);
+    run.frozen = frozen;
+    ok = ok && load_begin(stream_load(c), &run, err);
+    if (ok && p->ddl && c->load) ddl_copy_begun(p->ddl, source);
     free(members);
     arena_done(&arena);
     return ok;
@@ -157,9 +163,9 @@ static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
         stream_floor_written(p, c, &at);
         becomes_running(p, c);
         ok = begin_load(p, c, &at, err) && source_start(c->source, &at, c->applied, c->run, err);
-        if (!ok && c->load) {
-            load_stop(c->load);
-            load_join(c->load);
+        if (!ok && stream_load(c)) {
+            load_stop(stream_load(c));
+            load_join(stream_load(c));
         }
     }
     applied_set_free(set);
@@ -258,7 +264,7 @@ void stream_halt(StreamCtl *c)
 {
     merge_stream_close(c->pipeline->merge, c->index);
     source_stop(c->source);
-    if (c->load) load_stop(c->load);
+    if (stream_load(c)) load_stop(stream_load(c));
 }
 
 void pipeline_source_failed(Pipeline *p, uint32_t source, Err *err)
@@ -432,7 +438,7 @@ static void tick_running(Pipeline *p, StreamCtl *c)
             stream_set_state(c, CTL_DRAINING);
         }
         pthread_mutex_unlock(&p->mutex);
-        if (c->load) load_stop(c->load);
+        if (stream_load(c)) load_stop(stream_load(c));
     } else if (pinned) {
         WindowView view;
         window_snapshot(merge_window(p->merge, c->index), &view);
@@ -457,7 +463,7 @@ static void tick_closing(Pipeline *p, StreamCtl *c)
     bool failed;
     if (!thread_has_ended(c, &failed, NULL) || !merge_stream_is_quiet(p->merge, c->index, true)) return;
     source_join(c->source);
-    if (c->load) load_join(c->load);
+    if (stream_load(c)) load_join(stream_load(c));
     (void)FAULT("eject.acked");
     pthread_mutex_lock(&p->mutex);
     CtlState next = c->after_closing;
@@ -473,7 +479,7 @@ static void tick_draining(Pipeline *p, StreamCtl *c)
 {
     if (!merge_stream_is_quiet(p->merge, c->index, true)) return;
     source_join(c->source);
-    if (c->load) load_join(c->load);
+    if (stream_load(c)) load_join(stream_load(c));
     pthread_mutex_lock(&p->mutex);
     bool still = c->state == CTL_DRAINING;
     pthread_mutex_unlock(&p->mutex);
