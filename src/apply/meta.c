@@ -287,6 +287,10 @@ static bool read_floors(Conn *c, const MetaTask *m, const Str *only, bool lock, 
             !meta_u64(v[6], &f->counts.loaded, err) || !meta_u64(v[7], &f->counts.parked, err) ||
             !meta_u64(v[8], &f->transactions, err))
             goto out;
+        /* counters of a floor add up: the rest was held */
+        RowCounts *k = &f->counts;
+        uint64_t told = k->applied + k->filtered + k->missed + k->loaded + k->parked;
+        k->held = k->read - MIN(k->read, told);
     }
     ok = true;
 out:

@@ -71,6 +71,9 @@ typedef struct CatalogMemberInfo {
 } CatalogMemberInfo;
 void catalog_each_member(Catalog *c, void (*fn)(void *ctx, const CatalogMemberInfo *info), void *ctx);
 bool catalog_find_member(Catalog *c, uint32_t source, TableName name, CatalogMemberInfo *out);
+/* All members of the state folder: a table that is not on its server any more was there where the stream begins, and
+ * what became of it is still to be read. Nothing runs yet. */
+NODISCARD bool catalog_know_stored(Catalog *c, Err *err);
 /* A member of the state folder, whose table may be gone. ERR_TRACK_NO_TABLE. */
 NODISCARD bool catalog_know_member(Catalog *c, uint32_t source, TableName name, TableName target,
                                    CatalogMemberInfo *out, Err *err);

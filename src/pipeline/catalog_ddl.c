@@ -41,6 +41,27 @@ bool catalog_find_member(Catalog *c, uint32_t source, TableName name, CatalogMem
     return there;
 }
 
+bool catalog_know_stored(Catalog *c, Err *err)
+{
+    Arena arena = {0};
+    StoreMember *list;
+    size_t n;
+    const Task *task = c->opts.task;
+    pthread_mutex_lock(&c->mutex);
+    bool ok = store_members(c->opts.store, &arena, &list, &n, err);
+    for (size_t i = 0; ok && i < n; i++)
+        for (uint32_t s = 0; ok && s < task->n_sources; s++) {
+            CatalogMember *m;
+            bool found;
+            if (!str_eq(task->sources[s].id, list[i].source_id)) continue;
+            ok = catalog_add_member(c, s, list[i].name, list[i].target, &m, err) &&
+                 (m->schema || catalog_stored_schema(c, m, &found, err));
+        }
+    pthread_mutex_unlock(&c->mutex);
+    arena_done(&arena);
+    return ok;
+}
+
 bool catalog_know_member(Catalog *c, uint32_t source, TableName name, TableName target,
                          CatalogMemberInfo *out, Err *err)
 {
@@ -105,6 +126,7 @@ void catalog_rename(Catalog *c, const Member *member, TableName name)
         map_put(&c->members, sb_view(&now), m);
         if (other) {
             other->now = was;
+            if (!other->schema) other->m.name = was; /* nobody has ever read it */
             map_put(&c->members, sb_view(&old), other);
         }
     }

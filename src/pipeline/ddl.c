@@ -278,6 +278,7 @@ bool ddl_open(Ddl *d, Err *err)
     StoreFork *forks;
     StoreLock *locks;
     size_t n_steps, n_forks, n_locks;
+    if (!catalog_know_stored(d->p->catalog, err)) return false;
     catalog_each_member(d->p->catalog, live_member, d);
     bool ok = store_steps(d->p->store, &arena, &steps, &n_steps, err) &&
               store_forks(d->p->store, &arena, &forks, &n_forks, err) &&

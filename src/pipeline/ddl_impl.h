@@ -204,6 +204,9 @@ NODISCARD bool ddl_rounds_tick(Ddl *d, Err *err); /* not held */
 void ddl_start_round(Ddl *d, uint32_t source);
 NODISCARD bool ddl_end_fork(Ddl *d, DdlFork *f, const StreamPoint *to, bool next_waits, uint64_t needs,
                             Err *err);
+/* The main stream takes the round's members back at this point, when all of them can be. */
+NODISCARD bool ddl_rejoin(Ddl *d, uint32_t source, const StreamPoint *at, Err *err);
+uint64_t ddl_accepted(const DdlMember *m); /* the last version of its rows that may be written */
 NODISCARD bool ddl_begin_fork(Ddl *d, DdlMember *m, const StreamPoint *from, uint64_t needs, Err *err);
 
 /* -- ddl_rename.c; mutex held -- */

@@ -47,6 +47,44 @@ bool ddl_end_fork(Ddl *d, DdlFork *f, const StreamPoint *to, bool next_waits, ui
     return ok;
 }
 
+/* One that has run a step which is not accepted does not: the catch-up stream comes to that step, and the
+ * fork ends there. */
+static bool may_rejoin(const DdlMember *m)
+{
+    return m->cursor[DDL_MAIN] <= ddl_accepted(m);
+}
+
+/* All that can, or none: the main stream waits at the first row behind such an end until the whole round is
+ * through, and another fork of it could not end any more. */
+bool ddl_rejoin(Ddl *d, uint32_t source, const StreamPoint *at, Err *err)
+{
+    const DdlSource *s = &d->sources[source];
+    uint64_t *nos = mem_alloc((atomic_load(&s->n_forks) + 1) * sizeof *nos);
+    size_t n = 0;
+    bool all = point_reaches(at, &s->kept), ok = true;
+    for (const DdlFork *f = s->forks; all && f; f = f->next) {
+        if (!ddl_in_round(s, f) || f->has_to || ddl_given_up(f) || !may_rejoin(f->member)) continue;
+        all = point_reaches(at, &f->from);
+        nos[n++] = f->no;
+    }
+    if (all && n) {
+        StrBuf json = {0};
+        point_format(at, &json);
+        ok = store_forks_to(d->p->store, nos, n, sb_view(&json), err);
+        (void)FAULT("ddl.rejoin");
+        sb_done(&json);
+        for (DdlFork *f = s->forks; ok && f; f = f->next)
+            for (size_t i = 0; i < n; i++)
+                if (f->no == nos[i]) {
+                    point_copy(&f->to, at);
+                    f->has_to = true;
+                }
+        if (ok) ddl_bump(d, source);
+    }
+    free(nos);
+    return ok;
+}
+
 /* -- the end of forks -- */
 
 /* The main stream's stored floor has passed its end: nobody asks whose its rows were. */

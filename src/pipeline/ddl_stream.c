@@ -129,17 +129,10 @@ bool ddl_filter(Ddl *d, Txn *t)
 
 /* -- the point between two transactions -- */
 
-static uint64_t accepted(const DdlMember *m)
+uint64_t ddl_accepted(const DdlMember *m)
 {
     uint64_t last, n = 0;
     return m->target->lock && lock_member(m->target->lock, (uint32_t)m->no, &last, &n) ? n : 0;
-}
-
-/* One that has run a step which is not accepted does not: the catch-up stream comes to that step, and the
- * fork ends there. */
-static bool may_rejoin(const DdlMember *m)
-{
-    return m->cursor[DDL_MAIN] <= accepted(m);
 }
 
 void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
@@ -160,10 +153,7 @@ void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
             forked |= f->member == m && !f->finished;
         if (!forked) ok = ddl_begin_fork(d, m, at, m->cursor[DDL_MAIN], &err);
     }
-    for (DdlFork *f = s->forks; s->want_rejoin && ok && f; f = f->next)
-        if (ddl_in_round(s, f) && !f->has_to && !ddl_given_up(f) && may_rejoin(f->member) &&
-            point_reaches(at, &f->from) && point_reaches(at, &s->kept))
-            ok = ddl_end_fork(d, f, at, false, 0, &err);
+    if (s->want_rejoin && ok) ok = ddl_rejoin(d, stream, at, &err);
     if (ok)
         s->want_hold = s->want_rejoin = false;
     else
@@ -219,7 +209,7 @@ static bool meet_step(Ddl *d, DdlMember *m, const DdlStep *s, const StreamPoint 
 {
     DdlSource *src = &d->sources[m->source];
     for (DdlFork *f = src->forks; f; f = f->next)
-        if (f->member == m && ddl_in_round(src, f) && !f->has_to && s->number > accepted(m))
+        if (f->member == m && ddl_in_round(src, f) && !f->has_to && s->number > ddl_accepted(m))
             return ddl_end_fork(d, f, at, true, s->number, err);
     return true;
 }
@@ -451,14 +441,32 @@ static bool is_clear(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e,
     return catalog_unknown(d->p->catalog, source, name, e->point, err);
 }
 
+/* The member that the statement is known to have made, whatever it was called before. */
+static bool find_made(Ddl *d, uint32_t stream, const DdlEvent *e, CatalogMemberInfo *out)
+{
+    StrBuf identity = {0};
+    const DdlMember *found = NULL;
+    txn_identity(&e->id, e->id.server, &identity);
+    pthread_mutex_lock(&d->mutex);
+    for (const DdlMember *m = d->members; m && !found; m = m->next)
+        if (m->source == ddl_source(d, stream) && find_step(m, sb_view(&identity))) found = m;
+    if (found)
+        *out = (CatalogMemberInfo){
+            .member = found->m, .number = found->no, .first = found->first, .target = found->target->name};
+    pthread_mutex_unlock(&d->mutex);
+    sb_done(&identity);
+    return found != NULL;
+}
+
 static bool create_table(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
 {
     CatalogMemberInfo info;
     bool there;
+    if (find_made(d, stream, e, &info)) return one_table(d, stream, &info, e, err); /* read again */
     if (!ddl_find(d, stream, e->tables[0], &info, &there))
         return !catalog_routed(d->p->catalog, ddl_source(d, stream), e->tables[0]) ||
                (is_clear(d, stream, e->tables[0], e, err) && new_table(d, stream, e->tables[0], e, err));
-    return there || one_table(d, stream, &info, e, err); /* IF NOT EXISTS, or read again */
+    return there || one_table(d, stream, &info, e, err); /* IF NOT EXISTS */
 }
 
 /* Every shard table of the database is dropped, one after the other. */

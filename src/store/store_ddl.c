@@ -51,6 +51,21 @@ bool store_fork_to(Store *s, uint64_t fork_no, Str to_json, StoreFork *next, Err
     return store_leave(s, fork_to(store_enter(s), fork_no, to_json, next, err));
 }
 
+static bool forks_to(sqlite3 *db, const uint64_t *fork_nos, size_t n, Str to_json, Err *err)
+{
+    if (!begin(db, err)) return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = sql_run(db, err, "UPDATE fork SET to_point = ? WHERE fork_no = ?", BIND_S(to_json),
+                     BIND_I(fork_nos[i]));
+    return end(db, ok, err);
+}
+
+bool store_forks_to(Store *s, const uint64_t *fork_nos, size_t n, Str to_json, Err *err)
+{
+    return store_leave(s, forks_to(store_enter(s), fork_nos, n, to_json, err));
+}
+
 static bool fork_round(sqlite3 *db, const uint64_t *fork_nos, size_t n, uint64_t round, Err *err)
 {
     if (!begin(db, err)) return false;
@@ -90,8 +105,8 @@ bool store_round_end(Store *s, Str source_id, uint64_t round, const RowCounts *c
 
 bool store_fork_give_up(Store *s, uint64_t fork_no, Err *err)
 {
-    return store_leave(s, sql_run(store_enter(s), err, "UPDATE fork SET finished = 1 WHERE fork_no = ?",
-                                  BIND_I(fork_no)));
+    return store_leave(
+        s, sql_run(store_enter(s), err, "UPDATE fork SET finished = 1 WHERE fork_no = ?", BIND_I(fork_no)));
 }
 
 bool store_fork_drop(Store *s, uint64_t fork_no, Err *err)
@@ -157,8 +172,9 @@ static bool read_total(sqlite3 *db, Str source_id, uint64_t *last_round, RowCoun
     bool row;
     *last_round = 0;
     *c = (RowCounts){0};
-    if (!sql_begin(db, "SELECT last_round, applied, parked, missed, loaded FROM fork_total WHERE source_id = ?", key,
-                   &stmt, err) ||
+    if (!sql_begin(db,
+                   "SELECT last_round, applied, parked, missed, loaded FROM fork_total WHERE source_id = ?",
+                   key, &stmt, err) ||
         !sql_step(stmt, &row, err))
         return false;
     if (!row) return true;
@@ -177,6 +193,11 @@ bool store_fork_total(Store *s, Str source_id, uint64_t *last_round, RowCounts *
 
 /* -- steps -- */
 
+/* Its present name is the one it was first known by; of a table that nobody has ever read it does not matter.
+ */
+#define IS_FIRST                                                                                             \
+    "x.origin_table = '' AND EXISTS (SELECT 1 FROM schema_version AS v WHERE v.member_no = x.member_no)"
+
 /* Names of a source's tables stay different: who had the new name gets the old one. */
 static bool rename_member(sqlite3 *db, uint64_t member_no, TableName name, Err *err)
 {
@@ -185,8 +206,9 @@ static bool rename_member(sqlite3 *db, uint64_t member_no, TableName name, Err *
                    "origin_table = '' AND member_no = ?",
                    BIND_I(member_no)) &&
            sql_run(db, err,
-                   "UPDATE member AS x SET origin_schema = iif(x.origin_table = '', x.schema_name, "
-                   "x.origin_schema), origin_table = iif(x.origin_table = '', x.table_name, x.origin_table), "
+                   "UPDATE member AS x SET origin_schema = iif(" IS_FIRST
+                   ", x.schema_name, x.origin_schema), "
+                   "origin_table = iif(" IS_FIRST ", x.table_name, x.origin_table), "
                    "schema_name = m.schema_name, table_name = char(1) || m.table_name FROM member AS m "
                    "WHERE m.member_no = ? AND x.member_no <> m.member_no AND x.source_id = m.source_id AND "
                    "x.schema_name = ? AND x.table_name = ?",
@@ -266,8 +288,7 @@ static bool put_lock(sqlite3 *db, const StoreLock *l, const StoreLockNews *n, Er
         (!n->member_no ||
          sql_run(db, err, "UPDATE shard_step SET told = 1 WHERE member_no = ? AND number <= ?",
                  BIND_I(n->member_no), BIND_I(n->number))) &&
-        (!n->back ||
-         sql_run(db, err, "UPDATE member SET left_ms = 0 WHERE member_no = ?", BIND_I(n->back)));
+        (!n->back || sql_run(db, err, "UPDATE member SET left_ms = 0 WHERE member_no = ?", BIND_I(n->back)));
     for (size_t i = 0; ok && i < n->n_left; i++)
         ok = sql_run(db, err, "UPDATE member SET left_ms = ? WHERE member_no = ?", BIND_I(clock_wall_ms()),
                      BIND_I(n->left[i]));

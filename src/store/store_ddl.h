@@ -31,6 +31,8 @@ NODISCARD bool store_step(Store *s, const StoreStep *step, StoreFork *fork, Err 
 NODISCARD bool store_fork_add(Store *s, StoreFork *fork, Err *err);
 /* The fork ends at a point; and (next not NULL) another begins there. */
 NODISCARD bool store_fork_to(Store *s, uint64_t fork_no, Str to_json, StoreFork *next, Err *err);
+/* Several forks end at one point, all or none. */
+NODISCARD bool store_forks_to(Store *s, const uint64_t *fork_nos, size_t n, Str to_json, Err *err);
 NODISCARD bool store_fork_round(Store *s, const uint64_t *fork_nos, size_t n, uint64_t round, Err *err);
 /* A round is through: its forks are finished, its counts kept. */
 NODISCARD bool store_round_end(Store *s, Str source_id, uint64_t round, const RowCounts *counts, Err *err);

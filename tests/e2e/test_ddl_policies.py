@@ -237,7 +237,7 @@ def test_a_detached_shard_stays_away(scenario, flavors, downstream):
 
 @pytest.mark.parametrize("flavors,downstream", [MIXES[0]], ids=IDS[:1])
 @pytest.mark.parametrize("fault,times", [("loss.deleted", 1), ("loss.deleted", 2), ("loss.batch", 1), ("loss.done", 1), ("ddl.lock", 2), ("ddl.lock", 3),
-                                         ("ddl.lock", 4), ("ddl.lock", 5), ("ddl.step", 1), ("ddl.round", 1), ("ddl.round_through", 1), ("ddl.fork_end", 1)])
+                                         ("ddl.lock", 4), ("ddl.lock", 5), ("ddl.step", 1), ("ddl.round", 1), ("ddl.round_through", 1), ("ddl.fork_end", 1), ("ddl.rejoin", 1)])
 @pytest.mark.parametrize("what", ["truncate", "drop"])
 def test_killed_while_rows_go(scenario, flavors, downstream, fault, times, what):
     """Rows written behind the statement have the ids of those that go: none of them may go with them."""

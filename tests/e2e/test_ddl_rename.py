@@ -160,7 +160,7 @@ def test_rows_of_its_own_come_into_the_group(scenario, how):
 
 
 @pytest.mark.parametrize("fault,times", [("ddl.step", 1), ("ddl.step", 2), ("ddl.lock", 1), ("ddl.lock", 2), ("ddl.lock", 3), ("ddl.round_floor", 1),
-                                         ("ddl.round", 1), ("ddl.fork_end", 1), ("ddl.round_through", 1), ("apply.after_commit", 2), ("floor.before_commit", 4)])
+                                         ("ddl.round", 1), ("ddl.fork_end", 1), ("ddl.rejoin", 1), ("ddl.round_through", 1), ("apply.after_commit", 2), ("floor.before_commit", 4)])
 @pytest.mark.parametrize("gtid", [True, False], ids=["gtid", "position"])
 def test_killed_while_names_change(scenario, fault, times, gtid):
     s = make(scenario, gtid=gtid)

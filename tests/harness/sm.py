@@ -27,7 +27,7 @@ FAULT_POINTS = (
     "remap.before_commit", "remap.after_commit", "floor.before_commit",
     "floor.after_commit", "store.checkpoint", "start.after_epoch", "start.definitions", "start.final", "eject.begin", "eject.acked",
     "xa.before_sync", "xa.after_rename", "xa.before_remove",
-    "ddl.step", "ddl.fork_end", "ddl.round_floor", "ddl.round", "ddl.round_through", "ddl.round_over", "ddl.lock", "ddl.altered",
+    "ddl.step", "ddl.fork_end", "ddl.rejoin", "ddl.round_floor", "ddl.round", "ddl.round_through", "ddl.round_over", "ddl.lock", "ddl.altered",
     "loss.deleted", "loss.batch", "loss.done",
     "ddl.locked", "ddl.planned", "ddl.intent", "ddl.sent", "ddl.done", "apply.prepare",
     "load.connect", "load.in_snapshot", "load.after_snapshot", "load.after_read", "load.before_send", "load.unit_read",
