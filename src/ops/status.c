@@ -1,4 +1,5 @@
 #include "ops/status.h"
+#include "ops/locks_verb.h"
 #include "base/clock.h"
 #include "ops/load_text.h"
 #include "ops/text_table.h"
@@ -392,6 +393,68 @@ static void error_lines(Str who, const json_t *error, bool color, StrBuf *out)
     sb_printf(out, "\n  what to do: " STR_FMT "\n", STR_ARG(text_of(error, "remedy")));
 }
 
+/* A duration as people say it. */
+static void put_age(StrBuf *out, int64_t seconds)
+{
+    if (seconds < 120)
+        sb_printf(out, "%lld s", (long long)seconds);
+    else if (seconds < 7200)
+        sb_printf(out, "%lld min", (long long)seconds / 60);
+    else
+        sb_printf(out, "%lld h", (long long)seconds / 3600);
+}
+
+static void held_line(const json_t *source, const json_t *h, bool color, StrBuf *out)
+{
+    CLEANUP(sb_done) StrBuf line = {0};
+    const json_t *left = json_object_get(h, "binlog_left_s");
+    int64_t since_ms = json_integer_value(json_object_get(h, "since_ms"));
+    bool purged = str_eqc(text_of(h, "binlog"), "purged");
+    sb_printf(&line, "  " STR_FMT " " STR_FMT "." STR_FMT ": " STR_FMT " at " STR_FMT " for ",
+              STR_ARG(text_of(source, "id")), STR_ARG(text_of(h, "schema")), STR_ARG(text_of(h, "table")),
+              STR_ARG(text_of(h, "state")), STR_ARG(text_of(h, "from")));
+    put_age(&line, since_ms ? (clock_wall_ms() - since_ms) / 1000 : 0);
+    if (purged) sb_c(&line, "; its binlog is PURGED: copy the table again");
+    if (json_is_integer(left)) {
+        sb_c(&line, "; its binlog is kept for another ");
+        put_age(&line, json_integer_value(left));
+    }
+    text_tone(out, sb_view(&line), purged ? TONE_BAD : TONE_PLAIN, color);
+    sb_ch(out, '\n');
+}
+
+/* Who waits for whom, since when, and how long that may last. */
+static void held_lines(const json_t *status, bool color, StrBuf *out)
+{
+    const json_t *s, *t, *h;
+    json_t *locks = json_array();
+    size_t i, k;
+    json_array_foreach(json_object_get(status, "targets"), i, t)
+    {
+        json_t *lock = json_object_get(t, "lock");
+        if (json_is_object(lock)) json_array_append(locks, lock);
+    }
+    if (json_array_size(locks)) {
+        sb_ch(out, '\n');
+        text_tone(out, STR("LOCKS"), TONE_DIM, color);
+        sb_ch(out, '\n');
+        locks_text(locks, out);
+    }
+    json_decref(locks);
+    bool first = true;
+    json_array_foreach(json_object_get(status, "sources"), i, s)
+        json_array_foreach(json_object_get(s, "held"), k, h)
+    {
+        if (first) {
+            sb_ch(out, '\n');
+            text_tone(out, STR("HELD"), TONE_DIM, color);
+            sb_ch(out, '\n');
+        }
+        first = false;
+        held_line(s, h, color, out);
+    }
+}
+
 void status_text(const json_t *status, bool color, StrBuf *out)
 {
     const json_t *sources = json_object_get(status, "sources"), *s;
@@ -405,6 +468,7 @@ void status_text(const json_t *status, bool color, StrBuf *out)
     }
     load_text(json_object_get(status, "load"), color, out);
     objects_table("TARGETS", json_object_get(status, "targets"), color, out);
+    held_lines(status, color, out);
     objects_table("APPLIERS", json_object_get(status, "appliers"), color, out);
     error_lines(STR("task"), json_object_get(status, "error"), color, out);
     json_array_foreach(sources, i, s) error_lines(text_of(s, "id"), json_object_get(s, "error"), color, out);

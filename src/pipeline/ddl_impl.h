@@ -34,6 +34,14 @@ typedef struct DdlStep {
     bool passed, written; /* the lock has been told so */
 } DdlStep;
 
+/* How long the source keeps the binlog that a fork begins in. */
+typedef struct DdlBinlog {
+    bool asked;
+    bool purged;      /* the file is not there any more */
+    bool warned;      /* told in the log */
+    uint64_t keeps_s; /* the server's setting; 0: for ever */
+} DdlBinlog;
+
 typedef struct DdlFork {
     struct DdlFork *next; /* of the source; oldest first */
     struct DdlMember *member;
@@ -44,6 +52,7 @@ typedef struct DdlFork {
     uint64_t round; /* 0: waits */
     bool finished;
     int64_t since_ms; /* wall clock */
+    DdlBinlog binlog; /* of what waits there */
 } DdlFork;
 
 typedef struct DdlMember {
@@ -120,6 +129,7 @@ typedef struct DdlTarget {
 typedef struct DdlSource {
     _Atomic uint64_t generation; /* of the answers given to its streams */
     _Atomic uint32_t n_forks;
+    int64_t binlog_asked_ms; /* the coordinator's: when it was asked last */
     _Atomic uint32_t n_left; /* members that have left */
     DdlFork *forks;
     uint64_t last_round, round; /* 0: none runs */
@@ -280,6 +290,12 @@ NODISCARD bool ddl_copy_allows(Ddl *d, uint32_t stream, const DdlMember *m, cons
 /* What rows of that version look like, and where they go. *known as in ddl_version. */
 NODISCARD bool ddl_version_at(Ddl *d, const DdlMember *m, uint64_t number, Arena *arena, bool *known,
                               DdlVersion *out, Err *err);
+
+/* -- ddl_binlog.c -- */
+/* Now and then: does the source still keep what held members wait for? Mutex not held. */
+void ddl_binlog_tick(Ddl *d);
+/* Seconds that it is kept at least, as far as the server's setting tells; -1: for ever, or not known. */
+int64_t ddl_binlog_left_s(const DdlFork *f);
 
 /* -- ddl_lock.c -- */
 void ddl_ask(DdlTarget *t, Str words);           /* the operator; empty: nothing; mutex held */

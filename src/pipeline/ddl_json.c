@@ -54,11 +54,18 @@ json_t *ddl_held_json(Ddl *d, uint32_t source, RowCounts *rounds)
         if (f->finished) continue;
         StrBuf from = {0};
         point_format_human(&f->from, &from);
+        int64_t left_s = ddl_binlog_left_s(f);
         json_array_append_new(
-            a, json_pack("{s:s%, s:s%, s:s, s:s%, s:I}", "schema", f->member->m->name.schema.ptr,
+            a, json_pack("{s:s%, s:s%, s:s, s:s%, s:I, s:s, s:o}", "schema", f->member->m->name.schema.ptr,
                          f->member->m->name.schema.len, "table", f->member->m->name.table.ptr,
                          f->member->m->name.table.len, "state", f->round ? "catching-up" : "held", "from",
-                         from.ptr ? from.ptr : "", from.len, "since_ms", (json_int_t)f->since_ms));
+                         from.ptr ? from.ptr : "", from.len, "since_ms", (json_int_t)f->since_ms,
+                         "binlog",
+                         !f->binlog.asked   ? "not asked yet"
+                         : f->binlog.purged ? "purged"
+                         : left_s < 0       ? "kept"
+                                            : "expires",
+                         "binlog_left_s", left_s < 0 ? json_null() : json_integer((json_int_t)left_s)));
         sb_done(&from);
     }
     pthread_mutex_unlock(&d->mutex);

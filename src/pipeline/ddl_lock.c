@@ -599,6 +599,7 @@ bool ddl_locks_tick(Ddl *d, Err *err)
 
 bool ddl_tick(Ddl *d, Err *err)
 {
+    ddl_binlog_tick(d);
     return ddl_locks_tick(d, err) && ddl_rounds_tick(d, err);
 }
 

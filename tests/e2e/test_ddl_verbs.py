@@ -141,3 +141,27 @@ def test_check_asks_for_what_changes_a_target(scenario, flavor):
         assert "is not granted" not in s.runner.verb("check").stdout
     finally:
         s.downstream.run(f"DROP USER `{user}`@`%`")
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_status_says_who_waits_and_how_long_its_binlog_is_kept(scenario, flavor):
+    s = make(scenario, (flavor, flavor), {"t": "(id BIGINT PRIMARY KEY, v INT)"})
+    server = s.shards[0].server
+    kept = server.query("SELECT @@GLOBAL.binlog_expire_logs_seconds")[0][0]
+    server.run("SET GLOBAL binlog_expire_logs_seconds = 3600")
+    try:
+        running(s)
+        s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT", "INSERT INTO {s}.t VALUES (1, 1, 1)")
+
+        def held(st):
+            return [h for x in st["sources"] for h in x.get("held", [])]
+
+        status = s.runner.wait_for("what is kept", lambda st: any(h["binlog"] == "expires" for h in held(st)), 30)
+        one = held(status)[0]
+        assert 3000 < one["binlog_left_s"] <= 3600 and one["state"] == "held", one
+        text = s.runner.verb("status").stdout
+        assert "LOCKS" in text and f"waits for s2 {s.shards[1].schema}.t" in text and "HELD" in text, text
+        assert "its binlog is kept for another 59 min" in text or "another 60 min" in text, text
+        s.runner.stop()
+    finally:
+        server.run(f"SET GLOBAL binlog_expire_logs_seconds = {kept}")
