@@ -70,10 +70,10 @@ typedef struct QueryEvent {
     uint16_t collation_database, collation_utf8mb4; /* of the default database; what utf8mb4 alone means */
     bool implicit_timestamps; /* MySQL: explicit_defaults_for_timestamp is OFF; false when not told */
     uint32_t flags2;          /* MariaDB: QUERY_EXPLICIT_TIMESTAMPS */
-    bool vars_cut; /* an unknown status variable ended their parsing; the statement stands */
+    bool vars_cut;            /* an unknown status variable ended their parsing; the statement stands */
 } QueryEvent;
-/* MariaDB's bit of flags2 for explicit_defaults_for_timestamp; servers before 10.10, where the default is OFF, never
- * set it. */
+/* MariaDB's bit of flags2 for explicit_defaults_for_timestamp; servers before 10.10, where the default is
+ * OFF, never set it. */
 enum { QUERY_EXPLICIT_TIMESTAMPS = 1 << 24 };
 NODISCARD bool event_query(Str body, QueryEvent *out, Err *err);
 

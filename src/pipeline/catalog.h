@@ -71,8 +71,8 @@ typedef struct CatalogMemberInfo {
 } CatalogMemberInfo;
 void catalog_each_member(Catalog *c, void (*fn)(void *ctx, const CatalogMemberInfo *info), void *ctx);
 bool catalog_find_member(Catalog *c, uint32_t source, TableName name, CatalogMemberInfo *out);
-/* All members of the state folder: a table that is not on its server any more was there where the stream begins, and
- * what became of it is still to be read. Nothing runs yet. */
+/* All members of the state folder: a table that is not on its server any more was there where the stream
+ * begins, and what became of it is still to be read. Nothing runs yet. */
 NODISCARD bool catalog_know_stored(Catalog *c, Err *err);
 /* A member of the state folder, whose table may be gone. ERR_TRACK_NO_TABLE. */
 NODISCARD bool catalog_know_member(Catalog *c, uint32_t source, TableName name, TableName target,
@@ -96,11 +96,13 @@ void catalog_rename(Catalog *c, const Member *m, TableName name);
 /* Does a table of this name go to that target? */
 bool catalog_routes_to(Catalog *c, uint32_t source, TableName name, TableName target);
 struct LossAnswer;
-/* What the routes of a target say of rows that go without row events; nothing for one that is not known yet. */
+/* What the routes of a target say of rows that go without row events; nothing for one that is not known yet.
+ */
 NODISCARD bool catalog_target_losses(Catalog *c, TableName target, struct LossAnswer *out, Err *err);
-/* The condition that exactly the member's rows in its target meet, and the order of a key to go by: "`a`,`b`" and "`a`"
- * (order empty: none; first empty: not to be compared). ERR_KEY_STRATEGY. */
-NODISCARD bool catalog_rows_of(Catalog *c, const Member *m, StrBuf *where, StrBuf *order, StrBuf *first, Err *err);
+/* The condition that exactly the member's rows in its target meet, and the order of a key to go by: "`a`,`b`"
+ * and "`a`" (order empty: none; first empty: not to be compared). ERR_KEY_STRATEGY. */
+NODISCARD bool catalog_rows_of(Catalog *c, const Member *m, StrBuf *where, StrBuf *order, StrBuf *first,
+                               Err *err);
 /* The live definition of a target; valid as long as the catalog. False: no such target. */
 bool catalog_target_live(Catalog *c, TableName name, const TableSchema **out);
 /* The target without what a key strategy made of it: then the definition that its first shard table had. */

@@ -59,8 +59,7 @@ json_t *ddl_held_json(Ddl *d, uint32_t source, RowCounts *rounds)
             a, json_pack("{s:s%, s:s%, s:s, s:s%, s:I, s:s, s:o}", "schema", f->member->m->name.schema.ptr,
                          f->member->m->name.schema.len, "table", f->member->m->name.table.ptr,
                          f->member->m->name.table.len, "state", f->round ? "catching-up" : "held", "from",
-                         from.ptr ? from.ptr : "", from.len, "since_ms", (json_int_t)f->since_ms,
-                         "binlog",
+                         from.ptr ? from.ptr : "", from.len, "since_ms", (json_int_t)f->since_ms, "binlog",
                          !f->binlog.asked   ? "not asked yet"
                          : f->binlog.purged ? "purged"
                          : left_s < 0       ? "kept"

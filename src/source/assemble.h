@@ -44,7 +44,7 @@ typedef struct DdlEvent {
     const char *what;   /* "ALTER TABLE" */
     const TableName *tables;
     size_t n_tables;
-    bool of_database; /* tables[0].schema goes */
+    bool of_database;     /* tables[0].schema goes */
     Str schema_collation; /* default of the database it makes a table in, where somebody asked; else empty */
 } DdlEvent;
 
