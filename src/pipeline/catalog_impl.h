@@ -62,10 +62,12 @@ size_t catalog_policy_members(Catalog *c, const Target *t, struct PolicyMember *
 void catalog_member_key(uint32_t source, TableName name, StrBuf *out);
 NODISCARD bool catalog_add_member(Catalog *c, uint32_t source, TableName name, TableName target,
                                   CatalogMember **out, Err *err);
+Target *catalog_find_target(Catalog *c, TableName name);
+
+/* -- catalog_keys.c; mutex held, or nothing runs yet -- */
 NODISCARD bool catalog_resolve_keys(Catalog *c, CatalogMember *m, Err *err);
 /* No two shard tables of a target may have the same share of its keys. */
 NODISCARD bool catalog_shares_differ(Catalog *c, const Target *t, const CatalogMember *m, Err *err);
-Target *catalog_find_target(Catalog *c, TableName name);
 
 /* -- catalog_schema.c; mutex held, or nothing runs yet -- */
 /* The definition that the state folder has, if any: *found, and m->schema is set. */
