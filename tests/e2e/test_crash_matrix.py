@@ -21,7 +21,7 @@ def prepare(scenario, flavors=("mariadb", "mysql"), downstream="mariadb", seed=N
 
 
 @pytest.mark.parametrize("round_no", range(ROUNDS))
-@pytest.mark.parametrize("point", [p for p in FAULT_POINTS if not p.startswith(("apply.prepare", "ddl.", "eject.", "load.", "loss.", "parked.", "remap.", "xa."))])
+@pytest.mark.parametrize("point", [p for p in FAULT_POINTS if not p.startswith(("apply.prepare", "ddl.", "decision.", "eject.", "load.", "loss.", "parked.", "remap.", "xa."))])
 def test_kill_and_restart(scenario, point, round_no):
     s = prepare(scenario)
     passage = EARLY.get(point) or random.Random(s.work.seed + point).randrange(1, 40)
