@@ -372,6 +372,8 @@ def test_one_reference_for_all_shard_tables_or_none(scenario):
     ddl = {"orders": "(id INT NOT NULL PRIMARY KEY, v INT)", "items": "(id INT NOT NULL PRIMARY KEY, order_id INT NULL, UNIQUE KEY (order_id))"}
     s = make(scenario, REMAP, ddl=ddl)
     s.shards[0].server.run(f"ALTER TABLE `{s.shards[0].schema}`.items ADD FOREIGN KEY (order_id) REFERENCES orders (id)")
+    s.instance(1)["meta"] = s.start_point(s.shards[0].server, True)  # behind the change
+    s.save()
     s.start()
     assert s.runner.wait_exit() != 0
     assert "declare the reference for both" in s.runner.log()
