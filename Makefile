@@ -108,11 +108,12 @@ explore-short: $(B)/explore/explore ## the same within seconds, and each rule of
 
 # Everything that needs servers: they are started by the harness on free ports.
 PYTHON ?= /usr/bin/python3
-E2E_JOBS ?= 2
+E2E_JOBS ?= 3
+JOBS ?= $(shell nproc)
 PYTEST_ARGS ?=
 .PHONY: e2e demo bench bench-stream bench-load
 HARNESS_TOOLS = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/harness/*.c))
-e2e: $(B)/shardmerge $(HARNESS_TOOLS) ## end-to-end tests on real servers (PYTEST_ARGS="-k name", E2E_JOBS=2 for two processes)
+e2e: $(B)/shardmerge $(HARNESS_TOOLS) ## end-to-end tests on real servers (PYTEST_ARGS="-k name", E2E_JOBS=1 for one process)
 	SHARDMERGE_BIN=$(abspath $(B)/shardmerge) SHARDMERGE_TOOLS=$(abspath $(B)/harness) $(PYTHON) -m pytest tests/e2e -q -ra $(if $(filter-out 1,$(E2E_JOBS)),-n $(E2E_JOBS) --dist loadfile) $(PYTEST_ARGS)
 demo: ## two MariaDB shards, one merged table, live; killed in the middle, resumed, proved
 	@$(MAKE) --no-print-directory deps-install
@@ -194,14 +195,14 @@ docs-check: $(B)/shardmerge $(B)/explore/explore
 	done
 test: ## install what is needed, build, run every check and every test
 	$(MAKE) deps-install
-	$(MAKE) all
+	$(MAKE) -j$(JOBS) all
 	$(MAKE) deps
 	$(MAKE) fmt-check
 	$(MAKE) docs-check
-	$(MAKE) unit
-	$(MAKE) MODE=asan B=build/asan unit
-	$(MAKE) explore-short
-	$(MAKE) MODE=asan B=build/asan fuzz-replay
+	$(MAKE) -j$(JOBS) unit
+	$(MAKE) -j$(JOBS) MODE=asan B=build/asan unit
+	$(MAKE) -j$(JOBS) explore-short
+	$(MAKE) -j$(JOBS) MODE=asan B=build/asan fuzz-replay
 	$(MAKE) e2e
 accept: ## take the present output as the golden files' new content, and show what changed
 	SHARDMERGE_ACCEPT=1 $(MAKE) unit
