@@ -15,11 +15,12 @@ static LossPolicy loss_of(Str name)
     return LOSS_HOLD;
 }
 
-/* Only rows that say whose they are can be deleted: by provenance, or by the share of ids that they are in. */
+/* Only rows that say whose they are can be deleted: by provenance, or by the share of ids that they are in.
+ */
 static void delete_check(Build *b, const Node *map, const char *key, const KeyRule *k)
 {
-    bool tells = k->n_provenance || k->strategy == KEY_STRATEGY_PARTITION_ID ||
-                 k->strategy == KEY_STRATEGY_STRIDE;
+    bool tells =
+        k->n_provenance || k->strategy == KEY_STRATEGY_PARTITION_ID || k->strategy == KEY_STRATEGY_STRIDE;
     if (!tells)
         problem_add(&b->problems, ERR_CONFIG_MISSING, keys_place(map, key),
                     "add key: {provenance: [{column: shard, value: \"${source}\"}]}, or use hold",

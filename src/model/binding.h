@@ -81,8 +81,8 @@ typedef struct KeyRewrite {
     uint64_t multiply, add;
     int64_t low;
     uint64_t high;
-    bool keep_zero;       /* a reference whose 0 means "none" */
-    const char *strategy; /* for messages */
+    bool keep_zero;        /* a reference whose 0 means "none" */
+    const char *strategy;  /* for messages */
     const KeySpace *space; /* remap; NULL: computed */
 } KeyRewrite;
 

@@ -99,7 +99,7 @@ typedef struct KeyRule {
     ReferenceRule *references;
     size_t n_references;
     ConflictPolicy on_conflict;
-    Str conflict_column; /* CONFLICT_KEEP_*: whose values are compared, of the target */
+    Str conflict_column;  /* CONFLICT_KEEP_*: whose values are compared, of the target */
     bool no_foreign_keys; /* do not look for references in the shards' foreign keys */
     ConfigPlace place;
 } KeyRule;

@@ -106,7 +106,7 @@ typedef struct Txn {
     Str xid; /* of that XA transaction: X'…',X'…',format as the servers print it; arena */
     RowOp *ops;
     size_t n_ops;
-    bool has_ids; /* the images' ids are set; the applier's */
+    bool has_ids;   /* the images' ids are set; the applier's */
     uint64_t *keys; /* write set: hashes of all ops, before and after */
     size_t n_keys;
     TxnTarget *targets; /* distinct */

@@ -5,8 +5,10 @@
  *   → {"verb":"pause","source":"s1","by":"anna"}       ← {"ok":true}      (no source, or null: all)
  *   → {"verb":"resume","source":"s1","by":"anna"}      ← {"ok":true}
  *   → {"verb":"locks","target":"db.t"}                 ← {"ok":true,"locks":[…]}      (no target, or null:
- * all) → {"verb":"conflict","decision":"rename","id":7,"set":["id=9"],"target":"db.t","by":"anna","preview":true}
- * ← {"ok":true,"words":"…"} → {"verb":"decide","decision":"skip","target":"db.t","source":"s1","by":"anna","preview":true} ←
+ * all) →
+ * {"verb":"conflict","decision":"rename","id":7,"set":["id=9"],"target":"db.t","by":"anna","preview":true} ←
+ * {"ok":true,"words":"…"} →
+ * {"verb":"decide","decision":"skip","target":"db.t","source":"s1","by":"anna","preview":true} ←
  * {"ok":true,"words":"…"} → {"verb":"stop"}                                  ← {"ok":true}; the connection
  * ends when the process lets go of the task anything else                                      ←
  * {"ok":false,"error":{"code":"SM-1001",…}} The server side is one thread; the client side blocks its caller.

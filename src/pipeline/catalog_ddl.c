@@ -214,7 +214,8 @@ bool catalog_rows_of(Catalog *c, const Member *member, StrBuf *where, StrBuf *or
     const Target *t = catalog_find_target(c, m->goes_to);
     bool ok = t != NULL || err_set(err, ERR_KEY_STRATEGY, "no target " STR_FMT "." STR_FMT,
                                    STR_ARG(m->goes_to.schema), STR_ARG(m->goes_to.table));
-    ok = ok && others_differ(c, t, err) && catalog_resolve_keys(c, m, err) && loss_rows_of(t, m->keys, where, err);
+    ok = ok && others_differ(c, t, err) && catalog_resolve_keys(c, m, err) &&
+         loss_rows_of(t, m->keys, where, err);
     if (ok) order_of(t, order, first);
     pthread_mutex_unlock(&c->mutex);
     return ok;

@@ -139,8 +139,7 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
         v.counts.parked += rounds.parked;
         v.counts.missed += rounds.missed;
         v.counts.loaded += rounds.loaded;
-        v.counts.held -=
-            MIN(v.counts.held, rounds.applied + rounds.parked + rounds.missed + rounds.loaded);
+        v.counts.held -= MIN(v.counts.held, rounds.applied + rounds.parked + rounds.missed + rounds.loaded);
     }
     json_object_set_new(o, "counters", counts_json(&v.counts));
     json_object_set_new(o, "transactions", json_integer((json_int_t)v.transactions));

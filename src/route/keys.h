@@ -47,7 +47,8 @@ typedef struct KeyWorld {
 } KeyWorld;
 
 /* Decides for one shard table. answer: its route (MATCHED or UNMATCHED); in arena, and it must outlive the
- * outcome. ERR_KEY_STRATEGY names rule, table and what to change; ERR_NOT_SUPPORTED: ids that are no integers. */
+ * outcome. ERR_KEY_STRATEGY names rule, table and what to change; ERR_NOT_SUPPORTED: ids that are no
+ * integers. */
 NODISCARD bool keys_resolve(const KeyWorld *w, TableName shard, const RouteAnswer *answer,
                             const TableSchema *schema, Arena *arena, MemberKeys **out, Err *err);
 
