@@ -89,17 +89,27 @@ static bool set_pragmas(sqlite3 *db, Err *err)
                       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON", err);
 }
 
-/* Each migration is one transaction that ends with its number: a kill in between leaves the number before. */
 static bool migrate_one(sqlite3 *db, const Migration *m, Err *err)
 {
     CLEANUP(sb_done) StrBuf number = {0};
     sb_printf(&number, "PRAGMA user_version=%u; PRAGMA application_id=%d", m->number, APPLICATION_ID);
-    bool ok = sql_script(db, m->name, "BEGIN IMMEDIATE", err) && sql_script(db, m->name, m->sql, err) &&
+    bool ok = sql_script(db, m->name, m->sql, err) &&
               sql_run(db, err, "INSERT INTO migration VALUES (?, ?, ?, ?)", BIND_I(m->number),
                       BIND_S(str_of(m->name)), BIND_I(clock_wall_ms()), BIND_S(str_of(SHARDMERGE_VERSION))) &&
               sql_script(db, m->name, number.ptr, err);
     if (ok && FAULT("store.migrate")) ok = err_set(err, ERR_STORE_SQL, "%s: injected failure", m->name);
-    ok = ok && sql_script(db, m->name, "COMMIT", err);
+    return ok;
+}
+
+/* All that are due are one transaction: a kill in between leaves the version before, and who reads at the
+ * same time (`status` while the task first starts) never meets one in between. */
+static bool migrate(sqlite3 *db, size_t from, Err *err)
+{
+    if (from == migration_count) return true;
+    bool ok = sql_script(db, "migrations", "BEGIN IMMEDIATE", err);
+    for (size_t i = from; ok && i < migration_count; i++)
+        ok = migrate_one(db, &migrations[i], err);
+    ok = ok && sql_script(db, "migrations", "COMMIT", err);
     if (!ok) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return ok;
 }
@@ -141,10 +151,7 @@ static bool open_database(Store *s, bool read_only, Err *err)
     int64_t version = 0;
     if (!check_version(s, read_only, &version, err)) return false;
     if (read_only) return true;
-    if (!set_pragmas(s->db, err)) return false;
-    for (size_t i = (size_t)version; i < migration_count; i++)
-        if (!migrate_one(s->db, &migrations[i], err)) return false;
-    return true;
+    return set_pragmas(s->db, err) && migrate(s->db, (size_t)version, err);
 }
 
 bool store_open(const char *dir, bool read_only, Store **out, Err *err)

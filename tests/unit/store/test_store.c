@@ -509,7 +509,7 @@ static void open_once(void)
 
 START_TEST(a_kill_inside_a_migration_leaves_the_version_before)
 {
-    run_until_fault("store.migrate=kill@1", open_once);
+    run_until_fault("store.migrate=kill@3", open_once);
     shell_is("PRAGMA user_version; SELECT count(*) FROM sqlite_master", "0|0");
     open_fails(true, ERR_STORE_NONE, "no schema");
     store_close(open_ok(false));
