@@ -88,6 +88,20 @@ static json_t *lag_json(const SourceStatus *s, const WindowView *v, bool running
     return json_integer(lag > 0 ? lag : 0);
 }
 
+/* What its catch-up stream met, unless the source itself has something to say. True: the stream has stopped;
+ * rows that were held wait for a hand, while the source's other tables go on. Mutex held. */
+static bool catch_up_error(Pipeline *p, const StreamCtl *c, Err *error)
+{
+    if (!p->follows) return false;
+    const StreamCtl *round = &p->streams[p->n_sources + c->index];
+    bool failed = round->state == CTL_FAILED;
+    if ((failed || round->state == CTL_GRACE) && !err_is_set(error) && err_is_set(&round->error)) {
+        err_copy(error, &round->error);
+        err_wrap(error, "writing rows that were held; other tables of the source go on");
+    }
+    return failed;
+}
+
 static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
 {
     SourceStatus s;
@@ -101,6 +115,7 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
     bool at_rest =
         c->state != CTL_CLOSING && c->state != CTL_DRAINING; /* before, the error is not told in full */
     if (at_rest) err_copy(&error, err_is_set(&c->error) ? &c->error : &s.error);
+    bool round_failed = catch_up_error(p, c, &error);
     int64_t since_ms = clock_mono_ms() - c->since_ms;
     pthread_mutex_unlock(&p->mutex);
     if (running && s.state != SOURCE_STREAMING) state = "starting";
@@ -132,7 +147,7 @@ static json_t *source_json(Pipeline *p, StreamCtl *c, bool ask, bool *caught_up)
     if (p->ddl) {
         RowCounts rounds; /* held before, written since by rounds */
         json_t *held = ddl_held_json(p->ddl, c->index, &rounds);
-        if (json_array_size(held) && running) state = "waiting-for-lock";
+        if (json_array_size(held) && running) state = round_failed ? "paused-by-error" : "waiting-for-lock";
         json_object_set_new(o, "state", json_string(state));
         json_object_set_new(o, "held", held);
         v.counts.applied += rounds.applied;
