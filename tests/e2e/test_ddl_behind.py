@@ -80,3 +80,25 @@ def test_the_targets_change_takes_long(scenario, flavor, mode):
     want = sorted(r for shard in s.shards for r in shard.server.query(f"SELECT * FROM `{shard.schema}`.t"))
     assert list(s.rows("t")) == want
     s.runner.stop()
+
+
+def test_held_rows_that_cannot_be_written(scenario):
+    """Somebody took a row out of the target: the shard's update of it, held so far, meets none. Status says so; other tables go on; resume goes on."""
+    s = make(scenario, "pessimistic", "mariadb")
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1, 'before')")
+    s.runner.wait_caught_up()
+    s.downstream.run(f"DELETE FROM `{s.target}`.t WHERE id = 1")
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7", "UPDATE {s}.t SET v = 2 WHERE id = 1")
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7")
+    status = s.runner.wait_for("the stop to be told", lambda st: st["sources"][0]["state"] == "paused-by-error")
+    error = status["sources"][0]["error"]
+    assert error["name"] == "APPLY_MISSED" and "rows that were held" in error["message"], error
+    assert not status["caught_up"]
+    s.shard_run(1, "INSERT INTO {s}.other VALUES (1, 1)")
+    wait_value(s, f"SELECT COUNT(*) FROM `{s.target}`.other", 1)
+    s.downstream.run(f"INSERT INTO `{s.target}`.t (id, v, w) VALUES (1, 1, 'before')")
+    done = s.runner.verb("resume", "--source", "s1")
+    assert done.returncode == 0, done.stderr
+    s.runner.wait_caught_up()
+    assert s.downstream.query(f"SELECT id, v FROM `{s.target}`.t") == [(1, 2)]
+    s.runner.stop()
