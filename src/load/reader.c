@@ -592,7 +592,7 @@ static bool may_have_changed(LoadReader *r, const Work *w, const Err *err)
     Err ignored = {0};
     StreamPoint now = {0};
     ErrClass class = err_class(err);
-    bool asks = l->opts.follows && !load_has_snapshot(l) && w->kind != WORK_PIECES &&
+    bool asks = l->opts.follows && !load_has_snapshot(l) && w->kind != WORK_PIECES && w->kind != WORK_SHAPE &&
                 class != ERR_CLASS_RETRY && err->code != ERR_CANCELLED;
     if (!asks) return false;
     disconnect(r);

@@ -60,6 +60,8 @@ static bool release(Lock *l, LockMember *m, int32_t at, Err *err)
 
 static bool skip(Lock *l, LockMember *m, int32_t at, Err *err)
 {
+    if (at <= 0)
+        return refuse(l, err, "the shard's table has not been let in yet: there is nothing to leave out");
     if (at <= m->accepted) return refuse(l, err, "the step has been followed already");
     LockNode *n = &m->nodes[at];
     n->skip = true;

@@ -174,11 +174,13 @@ static void add_expression(const KeyScan *s, StrBuf *sql)
     sb_c(sql, "CONCAT_WS('|'");
     for (uint32_t i = 0; i < s->key->n_parts; i++) {
         const ColumnDef *c = &s->schema->columns[s->key->parts[i].column];
-        sb_c(sql, !is_text(c)  ? ",HEX(CAST("
-                  : s->weights ? ",HEX(WEIGHT_STRING(TRIM(TRAILING ' ' FROM "
-                               : ",HEX(LOWER(CONVERT(TRIM(TRAILING ' ' FROM ");
+        bool bytes = family_of(c) == FAMILY_BINARY; /* are no text of any character set */
+        sb_c(sql, bytes         ? ",HEX("
+                  : !is_text(c) ? ",HEX(CAST("
+                  : s->weights  ? ",HEX(WEIGHT_STRING(TRIM(TRAILING ' ' FROM "
+                                : ",HEX(LOWER(CONVERT(TRIM(TRAILING ' ' FROM ");
         sb_ident(sql, c->name);
-        sb_c(sql, !is_text(c) ? " AS CHAR))" : s->weights ? ")))" : ") USING utf8mb4)))");
+        sb_c(sql, bytes ? ")" : !is_text(c) ? " AS CHAR))" : s->weights ? ")))" : ") USING utf8mb4)))");
     }
     sb_ch(sql, ')');
 }

@@ -61,6 +61,15 @@ static double all_collisions(const CensusTarget *t)
     return n;
 }
 
+/* A key that could not be looked at proves nothing. */
+static bool is_unknown(const CensusTarget *t, bool ids_too)
+{
+    bool any = false;
+    for (size_t i = 0; i < t->n_keys; i++)
+        any |= !t->keys[i].looked_at && (ids_too || !t->keys[i].of_ids);
+    return any;
+}
+
 static uint64_t stride_of(const CensusTarget *t, const KeyRule *rule)
 {
     uint64_t n = 16;
@@ -73,22 +82,25 @@ static uint64_t stride_of(const CensusTarget *t, const KeyRule *rule)
 static void judge_error(CensusTarget *t, CensusVerdict *v)
 {
     double n = all_collisions(t);
-    v->fits = n <= 0 && !t->ranges_overlap;
+    v->fits = n <= 0 && !t->ranges_overlap && !is_unknown(t, true);
     v->seconds_left = v->fits ? seconds_until_meeting(t) : 0;
-    v->why = n > 0               ? STR("values of its keys are in more than one shard")
-             : t->ranges_overlap ? STR("the shards count in the same range: the next row may collide")
-                                 : STR("the ranges are apart");
+    v->why = n > 0                 ? STR("values of its keys are in more than one shard")
+             : t->ranges_overlap   ? STR("the shards count in the same range: the next row may collide")
+             : is_unknown(t, true) ? STR("a key could not be looked at")
+                                   : STR("the ranges are apart");
 }
 
 static void judge_rewriting(CensusTarget *t, double bound, bool negative_too, Str fits, CensusVerdict *v)
 {
-    v->fits = t->id.len && ids_within(t, bound, negative_too) && other_collisions(t) <= 0;
+    v->fits =
+        t->id.len && ids_within(t, bound, negative_too) && other_collisions(t) <= 0 && !is_unknown(t, false);
     v->seconds_left = v->fits ? seconds_until(t, bound) : 0;
     v->why = !t->id.len                            ? STR("there is no integer id column")
              : !ids_within(t, bound, negative_too) ? STR("ids are beyond the width")
              : other_collisions(t) > 0
                  ? STR("another unique key has values in more than one shard, which no id mends")
-                 : fits;
+             : is_unknown(t, false) ? STR("another unique key could not be looked at")
+                                    : fits;
 }
 
 /* New ids: as many as there ever are rows, whatever the old ones look like. */
@@ -97,12 +109,14 @@ static void judge_remap(CensusTarget *t, CensusVerdict *v)
     double rate = 0;
     for (size_t i = 0; i < t->n_shards; i++)
         rate += t->shards[i].ids_per_second;
-    v->fits = t->id.len && other_collisions(t) <= 0;
-    v->seconds_left = !v->fits ? 0 : rate > 0 ? ldexp(1, 63) / rate : INFINITY;
+    v->fits = t->id.len && other_collisions(t) <= 0 && !is_unknown(t, false);
+    v->seconds_left = !v->fits ? 0 : rate > 0 ? t->room / rate : INFINITY;
     v->why =
         !t->id.len ? STR("there is no integer id column")
         : other_collisions(t) > 0
             ? STR("another unique key has values in more than one shard, which no id mends")
+        : is_unknown(t, false)
+            ? STR("another unique key could not be looked at")
             : STR("new ids, one after the other; a map of as many rows as there are ids stands downstream");
 }
 

@@ -542,6 +542,22 @@ static bool late_member(Catalog *c, uint32_t source, TableName name, TableName t
     return ok;
 }
 
+bool catalog_have_target(Catalog *c, const Member *member, Err *err)
+{
+    CatalogMember *m = (CatalogMember *)member;
+    TargetWork w = {0};
+    pthread_mutex_lock(&c->mutex);
+    bool there = catalog_find_target(c, m->goes_to) != NULL || !m->schema;
+    pthread_mutex_unlock(&c->mutex);
+    if (there) return true;
+    bool ok = target_connect(c, &w.conn, &w.dialect, err);
+    pthread_mutex_lock(&c->mutex);
+    ok = ok && (catalog_find_target(c, m->goes_to) || ensure_target(c, &w, m->goes_to, &m, 1, err));
+    pthread_mutex_unlock(&c->mutex);
+    conn_close(w.conn);
+    return ok;
+}
+
 /* NEXTVAL writes rows of the sequence: no table, whatever rule its name matches. A sequence that is gone is
  * known by its map alone. Gives the mutex up while it asks. */
 static bool is_sequence(Catalog *c, uint32_t source, const TableMap *map, bool *yes, Err *err)

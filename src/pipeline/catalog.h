@@ -39,6 +39,9 @@ void catalog_free(Catalog *c); /* after every thread has ended: rows point to bi
  * looked like there. */
 NODISCARD bool catalog_resolve(Catalog *c, uint32_t stream, const TableMap *map, const StreamPoint *at,
                                const Binding **binding, Err *err);
+/* The member's target, made now if no row of it was read before: its schema changes concern it. Blocks. As
+ * catalog_resolve. */
+NODISCARD bool catalog_have_target(Catalog *c, const Member *member, Err *err);
 /* Where the stream of a source begins that was never read, final from now on: the definitions are true there.
  * conn: of the source. Blocks. ERR_CONFIG_VALUE, ERR_SOURCE_XA_OPEN, ERR_TRACK_START. */
 NODISCARD bool catalog_start_point(Catalog *c, uint32_t source, Conn *conn, StreamPoint *out, Err *err);

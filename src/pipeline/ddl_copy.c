@@ -84,6 +84,8 @@ bool ddl_copy_allows(Ddl *d, uint32_t stream, const DdlMember *m, const SchemaSt
         return refuse(
             m, e, "which is being copied from a snapshot",
             "start the task anew with consistency: chunk, or change schemas when the copy is through", err);
+    if (l)
+        load_freeze(copy, m->m, true); /* it will be: no chunk may slip out between the answer and the fork */
     history_of(m, UINT64_MAX, &arena, &history);
     bool may = !l || load_may_change(l, m->m, &history, step);
     arena_done(&arena);

@@ -244,6 +244,11 @@ static bool tell_back(Ddl *d, DdlMember *m, const StreamPoint *main, Err *err)
 {
     const DdlStep *back = ddl_step_back(m);
     if (!back || !m->target->lock || !point_reaches(main, &back->before)) return true;
+    for (const DdlFork *f = d->sources[m->source].forks; f; f = f->next)
+        if (f->member == m && f->needs < back->number)
+            return true; /* given up: nobody may take it for ours */
+    for (const DdlWork *w = m->target->work; w; w = w->next)
+        if (w->member_no == m->no) return true; /* it deletes rows of the table that was */
     LockEvent e = {.kind = LOCK_EV_JOIN,
                    .member = (uint32_t)m->no,
                    .number = back->number,

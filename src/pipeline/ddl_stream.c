@@ -321,6 +321,7 @@ static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const 
 static bool one_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e, Err *err)
 {
     StrBuf identity = {0};
+    if (!catalog_have_target(d->p->catalog, info->member, err)) return false;
     txn_identity(&e->id, e->id.server, &identity);
     pthread_mutex_lock(&d->mutex);
     DdlMember *m = ddl_know_member(d, info->member, info->number, info->first, info->target);

@@ -149,25 +149,37 @@ static bool finish_work(Ddl *d, DdlWork *w, bool *done, Err *err)
                        sb_view(&text), err);
 }
 
+/* Others put work in front, under the mutex; only the coordinator takes it out. */
+static DdlWork *first_work(Ddl *d, const DdlTarget *t)
+{
+    pthread_mutex_lock(&d->mutex);
+    DdlWork *w = t->work;
+    pthread_mutex_unlock(&d->mutex);
+    return w;
+}
+
+static void take_out(Ddl *d, DdlTarget *t, DdlWork *w)
+{
+    pthread_mutex_lock(&d->mutex);
+    DdlWork **at = &t->work;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    pthread_mutex_unlock(&d->mutex);
+    work_free(w);
+}
+
 bool ddl_work_tick(Ddl *d, DdlTarget *t, Err *err)
 {
-    for (DdlWork **at = &t->work; *at;) {
-        DdlWork *w = *at;
+    for (DdlWork *w = first_work(d, t), *next; w; w = next) {
+        next = w->next;
         bool done = false, ok = true;
         if (__atomic_load_n(&w->ended, __ATOMIC_ACQUIRE))
             ok = finish_work(d, w, &done, err);
         else if (!w->running && clock_mono_ms() >= w->again_ms)
             ok = start_work(d, w, err);
         if (!ok) return false;
-        if (!done) {
-            at = &w->next;
-            continue;
-        }
-        /* reporting it may have put more in front */
-        for (at = &t->work; *at != w;)
-            at = &(*at)->next;
-        *at = w->next;
-        work_free(w);
+        if (done) take_out(d, t, w);
     }
     return true;
 }

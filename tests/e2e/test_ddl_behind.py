@@ -102,3 +102,21 @@ def test_held_rows_that_cannot_be_written(scenario):
     s.runner.wait_caught_up()
     assert s.downstream.query(f"SELECT id, v FROM `{s.target}`.t") == [(1, 2)]
     s.runner.stop()
+
+
+@pytest.mark.parametrize("mode", ["pessimistic", "optimistic"])
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_a_new_table_that_changes_before_its_first_row(scenario, flavor, mode):
+    """What migration tools do: the target is made with the table's first definition, and follows."""
+    s = scenario.make_plain(T, (flavor, flavor), flavor, targets=False, task={"shard-mode": mode, "create-tables": True})
+    for n in (1, 2):
+        s.shard_run(n, "DROP TABLE {s}.t")
+    s.write_task({"t": "t", "other": "other"}, extra={"shard-mode": mode, "create-tables": True})
+    s.start()
+    s.runner.wait_for("streaming", lambda st: st["sources"] and all(x["state"] == "streaming" for x in st["sources"]))
+    for n in (1, 2):
+        s.shard_run(n, "CREATE TABLE {s}.t (id BIGINT PRIMARY KEY, v INT)", "ALTER TABLE {s}.t ADD COLUMN w INT NOT NULL DEFAULT 5",
+                    f"INSERT INTO {{s}}.t VALUES ({n}, {n}, {n})")
+    s.runner.wait_caught_up()
+    assert sorted(s.downstream.query(f"SELECT id, v, w FROM `{s.target}`.t")) == [(1, 1, 1), (2, 2, 2)]
+    s.runner.stop()
