@@ -30,7 +30,7 @@
  * that member copied again. Status tells how long each fork waits.
  *
  * Threads: the sources' (statement, held, filter, boundary), the coordinator (tick); one mutex, taken after
- * the catalog's and the pipeline's, never held while asking a server. */
+ * the catalog's and before the pipeline's and the copy's, never held while asking a server. */
 #ifndef SM_PIPELINE_DDL_H
 #define SM_PIPELINE_DDL_H
 
