@@ -66,7 +66,7 @@ bool target_ddl_history(Conn *c, const MetaTask *m, size_t limit, Arena *arena, 
     sb_c(&sql, "SELECT " COLUMNS " FROM ");
     meta_table(&sql, m, "sm_ddl");
     meta_where_task(&sql, m);
-    sb_c(&sql, " ORDER BY job DESC, n DESC");
+    sb_c(&sql, " ORDER BY planned DESC, job DESC, n DESC"); /* a job's number holds its target */
     if (limit) sb_printf(&sql, " LIMIT %zu", limit);
     *out = NULL;
     return read_rows(c, sb_view(&sql), arena, out, n, err) || nothing_there(err);

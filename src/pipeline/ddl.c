@@ -43,6 +43,7 @@ void ddl_free(Ddl *d)
             free(f);
         }
         point_done(&d->sources[i].kept);
+        point_done(&d->sources[i].begun);
         err_clear(&d->sources[i].failed);
     }
     for (DdlTarget *t = d->targets; t; t = t->next) {

@@ -142,7 +142,9 @@ void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
     bool ok = true;
     if (ddl_kind(d, stream) == DDL_CATCH_UP) return;
     pthread_mutex_lock(&d->mutex);
-    for (DdlMember *m = d->members; s->want_hold && ok && m; m = m->next) {
+    /* Behind everything that it had written before: a round reads a fork's rows as never written. */
+    bool hold = s->want_hold && point_reaches(at, &s->begun);
+    for (DdlMember *m = d->members; hold && ok && m; m = m->next) {
         if (m->source != stream || !m->target->lock || lock_is_open(m->target->lock)) continue;
         if (m->left) {
             ddl_set_barrier(m, at);
@@ -154,10 +156,9 @@ void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
         if (!forked) ok = ddl_begin_fork(d, m, at, m->cursor[DDL_MAIN], &err);
     }
     if (s->want_rejoin && ok) ok = ddl_rejoin(d, stream, at, &err);
-    if (ok)
-        s->want_hold = s->want_rejoin = false;
-    else
-        err_move(&s->failed, &err);
+    if (!ok) err_move(&s->failed, &err);
+    s->want_rejoin = false;
+    s->want_hold &= !hold;
     pthread_mutex_unlock(&d->mutex);
 }
 
@@ -166,14 +167,13 @@ void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const App
     uint32_t source = ddl_source(d, stream);
     unsigned kind = ddl_kind(d, stream);
     pthread_mutex_lock(&d->mutex);
-    if (kind == DDL_CATCH_UP) {
-        StreamPoint *kept = &d->sources[source].kept;
-        size_t iter = 0;
-        point_done(kept);
-        point_copy(kept, at);
-        for (void *v; map_next(&applied->txns, &iter, NULL, &v);)
-            add_kept(kept, &((const AppliedTxn *)v)->id);
-    }
+    DdlSource *s = &d->sources[source];
+    StreamPoint *written = kind == DDL_CATCH_UP ? &s->kept : &s->begun;
+    size_t iter = 0;
+    point_done(written);
+    point_copy(written, at);
+    for (void *v; map_next(&applied->txns, &iter, NULL, &v);)
+        add_kept(written, &((const AppliedTxn *)v)->id);
     for (DdlMember *m = d->members; m; m = m->next) {
         if (m->source != source) continue;
         m->cursor[kind] = 0;

@@ -219,6 +219,7 @@ def test_a_detached_shard_stays_away(scenario, flavors, downstream):
         s.shard_run(n, f"INSERT INTO {{s}}.t VALUES ({n}, {n})")
     s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 1", "INSERT INTO {s}.t VALUES (22, 2, 2)", "INSERT INTO {s}.other VALUES (1, 1)")
     wait_rows(s, [(1, 1, "s2")], "other")
+    s.runner.wait_for("the lock", lambda st: any(t["lock"] for t in st["targets"]))
     locks(s, "--decide", "detach", "--source", "s1", "--table", f"{s.shards[0].schema}.t", "--target", f"{s.target}.t", "--yes")
     s.runner.wait_for("the others to go on", lambda st: not st["sources"][1].get("held"))
     s.shard_run(1, "INSERT INTO {s}.t VALUES (3, 3)", "INSERT INTO {s}.other VALUES (3, 3)")
