@@ -69,6 +69,13 @@ DdlMember *ddl_member(Ddl *d, const Member *m)
     return m->id < d->n_by_id ? d->by_id[m->id] : NULL;
 }
 
+DdlMember *ddl_member_numbered(const Ddl *d, uint64_t no)
+{
+    for (DdlMember *m = d->members; m; m = m->next)
+        if (m->no == no) return m;
+    return NULL;
+}
+
 DdlTarget *ddl_know_target(Ddl *d, TableName name)
 {
     for (DdlTarget *t = d->targets; t; t = t->next)

@@ -172,7 +172,8 @@ static inline bool ddl_in_round(const DdlSource *s, const DdlFork *f)
 }
 
 /* -- ddl.c; mutex held -- */
-DdlMember *ddl_member(Ddl *d, const Member *m); /* or NULL */
+DdlMember *ddl_member(Ddl *d, const Member *m);            /* or NULL */
+DdlMember *ddl_member_numbered(const Ddl *d, uint64_t no); /* by the lock's name for it; or NULL */
 /* Made when first asked for. */
 DdlMember *ddl_know_member(Ddl *d, const Member *m, uint64_t no, const TableSchema *first, TableName target);
 DdlTarget *ddl_know_target(Ddl *d, TableName name);

@@ -28,16 +28,9 @@ static void keep_alter(DdlTarget *t, const LockAction *a)
     t->altering = true;
 }
 
-static DdlMember *member_of(Ddl *d, uint64_t no)
-{
-    for (DdlMember *m = d->members; m; m = m->next)
-        if (m->no == no) return m;
-    return NULL;
-}
-
 static void stop_source(Ddl *d, uint64_t member_no, Str words)
 {
-    const DdlMember *m = member_of(d, member_no);
+    const DdlMember *m = ddl_member_numbered(d, member_no);
     if (!m) return;
     Err err = {0};
     err_set_remedy(&err, ERR_LOCK_CLASH,
@@ -67,7 +60,7 @@ static void act(Ddl *d, DdlTarget *t, const LockAction *a)
         log_write(LOGEV_LOCK_NOTE, LOG_STR("target", t->label), LOG_STR("words", a->words));
         break;
     case LOCK_ACT_GONE: {
-        DdlMember *m = member_of(d, a->member);
+        DdlMember *m = ddl_member_numbered(d, a->member);
         if (m) ddl_leave(d, m);
         break;
     }

@@ -63,9 +63,7 @@ static void *work_main(void *arg)
 static const DdlMember *member_of(Ddl *d, uint64_t no)
 {
     pthread_mutex_lock(&d->mutex);
-    const DdlMember *m = d->members;
-    while (m && m->no != no)
-        m = m->next;
+    const DdlMember *m = ddl_member_numbered(d, no);
     pthread_mutex_unlock(&d->mutex);
     return m;
 }

@@ -1,23 +1,6 @@
 #include "pipeline/loss.h"
 #include "base/poison.h"
 
-static Str trimmed(Str s)
-{
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == 0))
-        s.len--; /* CHAR and BINARY are padded */
-    return s;
-}
-
-static bool same_value(const Target *t, Str column, Str a, Str b)
-{
-    uint32_t at = schema_column(t->schema, column);
-    int64_t x, y;
-    if (at != NO_COLUMN && keys_is_integer(t->schema->columns[at].data_type) && str_to_i64(a, &x) &&
-        str_to_i64(b, &y))
-        return x == y;
-    return str_eq(trimmed(a), trimmed(b));
-}
-
 static bool by_provenance(const Target *t, const MemberKeys *a, const MemberKeys *b)
 {
     bool differ = false;
@@ -25,7 +8,7 @@ static bool by_provenance(const Target *t, const MemberKeys *a, const MemberKeys
     for (uint32_t i = 0; i < a->n_constants; i++) {
         Str column = a->constants[i].rule->column;
         if (!str_ieq(column, b->constants[i].rule->column)) return false;
-        differ |= !same_value(t, column, a->constants[i].value, b->constants[i].value);
+        differ |= !policy_same_value(t, column, a->constants[i].value, b->constants[i].value);
     }
     return differ;
 }
@@ -127,7 +110,7 @@ static bool equal_to(const Target *t, const ColumnDef *c, Str value, StrBuf *sql
         return true;
     }
     if (str_eqc(c->data_type, "binary") || str_eqc(c->data_type, "varbinary")) {
-        value = str_eqc(c->data_type, "binary") ? trimmed(value) : value;
+        value = str_eqc(c->data_type, "binary") ? policy_trimmed(value) : value;
         sb_c(sql, "X'");
         sb_hex(sql, value.ptr, value.len);
         for (uint64_t i = value.len; str_eqc(c->data_type, "binary") && i < c->char_length; i++)

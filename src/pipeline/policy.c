@@ -1,22 +1,21 @@
 #include "pipeline/policy.h"
 #include "base/poison.h"
 
-static Str trimmed(Str s)
+Str policy_trimmed(Str s)
 {
     while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == 0))
         s.len--; /* CHAR and BINARY are padded */
     return s;
 }
 
-/* Are two texts one value of this column? */
-static bool same_value(const Target *t, Str column, Str a, Str b)
+bool policy_same_value(const Target *t, Str column, Str a, Str b)
 {
     uint32_t at = schema_column(t->schema, column);
     int64_t x, y;
     if (at != UINT32_MAX && keys_is_integer(t->schema->columns[at].data_type) && str_to_i64(a, &x) &&
         str_to_i64(b, &y))
         return x == y;
-    return str_eq(trimmed(a), trimmed(b));
+    return str_eq(policy_trimmed(a), policy_trimmed(b));
 }
 
 static bool is_ascii(Str s)
@@ -32,11 +31,11 @@ static bool may_be_one(const Target *t, Str column, Str a, Str b)
 {
     uint32_t at = schema_column(t->schema, column);
     Str collation = at == UINT32_MAX ? (Str){0} : t->schema->columns[at].collation;
-    if (same_value(t, column, a, b)) return true;
+    if (policy_same_value(t, column, a, b)) return true;
     if (!collation.len || str_eqc(collation, "binary") ||
         (collation.len > 4 && memcmp(collation.ptr + collation.len - 4, "_bin", 4) == 0))
         return false;
-    return !is_ascii(a) || !is_ascii(b) || str_ieq(trimmed(a), trimmed(b));
+    return !is_ascii(a) || !is_ascii(b) || str_ieq(policy_trimmed(a), policy_trimmed(b));
 }
 
 static bool same_provenance(const Target *t, const MemberKeys *a, const MemberKeys *b)
@@ -134,7 +133,7 @@ const Member *policy_owner(const Target *t, const PolicyMember *members, size_t 
         bool same = k != NULL;
         for (uint32_t c = 0; same && c < k->n_constants; c++)
             same = values[c].ptr &&
-                   same_value(t, k->constants[c].rule->column, k->constants[c].value, values[c]);
+                   policy_same_value(t, k->constants[c].rule->column, k->constants[c].value, values[c]);
         if (same) return members[i].member;
     }
     return NULL;

@@ -19,6 +19,10 @@ typedef struct PolicyAnswer {
  * two shard tables. */
 NODISCARD bool policy_check(const Task *task, const Target *t, const PolicyMember *members, size_t n,
                             PolicyAnswer *out, Err *err);
+/* A value without the padding of CHAR and BINARY. */
+Str policy_trimmed(Str s);
+/* Are two texts one value of this column of the target? */
+bool policy_same_value(const Target *t, Str column, Str a, Str b);
 /* The member whose provenance these texts are; NULL: none. values: one for each provenance column. */
 const Member *policy_owner(const Target *t, const PolicyMember *members, size_t n, const Str *values);
 /* ParkedWorld's answers from a task. */

@@ -150,7 +150,8 @@ def churn(s, number, rng, keys, stop=None, count=0):
     conn.close()
 
 
-def run_churn(s, seed, keys, seconds, between=None):
+def run_churn(s, seed, keys, seconds, between=None, churn=churn):
+    """All shards at once."""
     stop = threading.Event()
     threads = [threading.Thread(target=churn, args=(s, n.number, random.Random(f"{seed}-{n.number}"), keys, stop)) for n in s.shards]
     for t in threads:

@@ -1,9 +1,9 @@
 """on-collision: keep-first and keep-newest by a column of the rows, and one policy for the whole task."""
 import random
-import threading
 import time
 
 import pytest
+from test_conflicts import run_churn
 
 DDL = "(id BIGINT NOT NULL PRIMARY KEY, u VARCHAR(20) NULL, v INT, at {type} NULL, UNIQUE KEY k_u (u))"
 TARGET = "(shard VARCHAR(20) NOT NULL, id BIGINT NOT NULL PRIMARY KEY, u VARCHAR(20) NULL, v INT, at {type} NULL, UNIQUE KEY k_u (u))"
@@ -122,23 +122,6 @@ def churn(s, number, rng, keys, stop=None, count=0):
     conn.close()
 
 
-def run_churn(s, seed, keys, seconds, between=None):
-    stop = threading.Event()
-    threads = [threading.Thread(target=churn, args=(s, n.number, random.Random(f"{seed}-{n.number}"), keys, stop)) for n in s.shards]
-    for t in threads:
-        t.start()
-    try:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            time.sleep(0.3)
-            if between:
-                between()
-    finally:
-        stop.set()
-        for t in threads:
-            t.join()
-
-
 @pytest.mark.parametrize("policy,shards,downstream,keys", [("keep-first", 2, "mariadb", 12), ("keep-newest", 3, "mariadb", 30), ("keep-newest", 2, "mysql", 12)])
 def test_random_changes_agree_with_the_model(scenario, policy, shards, downstream, keys):
     seed = random.randrange(10**6)
@@ -146,7 +129,7 @@ def test_random_changes_agree_with_the_model(scenario, policy, shards, downstrea
     s = make(scenario, policy, shards=shards, downstream=downstream)
     s.start()
     for round_no in range(3):
-        run_churn(s, f"{seed}-{round_no}", keys, 3)
+        run_churn(s, f"{seed}-{round_no}", keys, 3, churn=churn)
         check(s)
     s.runner.stop()
 
@@ -167,7 +150,7 @@ def test_random_changes_and_kill_9(scenario, policy, downstream):
             s.start()
 
     for round_no in range(2):
-        run_churn(s, f"{seed}-{round_no}", 12, 5, kill)
+        run_churn(s, f"{seed}-{round_no}", 12, 5, kill, churn=churn)
         s.runner.kill9()
         s.start()
         check(s)
@@ -191,7 +174,7 @@ def test_existing_rows_and_the_stream(scenario, policy, downstream, flavor, kill
             s.runner.kill9()
             s.start()
 
-    run_churn(s, seed, 400, 3, again)
+    run_churn(s, seed, 400, 3, again, churn=churn)
     check(s)
     s.runner.stop()
 
