@@ -73,7 +73,7 @@ static bool part_is_covered(void *ctx, const LedgerPart *part)
     if (part->stream == LEDGER_OVER || (s->p->ddl && ddl_round_is_over(s->p->ddl, part->stream, part->run)))
         return true;
     StreamCtl *c = &s->p->streams[part->stream];
-    if (part->run == c->run) return part->slot < s->views[part->stream].first;
+    if (part->run && part->run == c->run) return part->slot < s->views[part->stream].first;
     pthread_mutex_lock(&s->p->mutex);
     bool running = c->state == CTL_RUNNING;
     pthread_mutex_unlock(&s->p->mutex);

@@ -311,7 +311,7 @@ static bool tell_progress(Ddl *d, DdlMember *m, const StreamPoint *main, const S
         if (s->written || !s->told) continue;
         if (!point_covers(main, &s->id) || ddl_copy_carries(d, m, s->number)) break;
         bool written = is_written(d, m, s, round);
-        if (s->passed && !written) break;
+        if (s->passed && !written) continue; /* a later one may have been passed since */
         LockEvent e = {.kind = written ? LOCK_EV_WRITTEN : LOCK_EV_PASSED,
                        .member = (uint32_t)m->no,
                        .number = s->number,

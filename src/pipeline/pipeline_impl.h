@@ -41,7 +41,7 @@ typedef struct StreamCtl {
     const char *id;     /* in the meta schema; of a catch-up stream SOURCE#ROUND, heap */
     const char *name;   /* for messages; of a catch-up stream SOURCE#held, heap */
     Flavor flavor;      /* known when it runs */
-    uint32_t round_run; /* of a catch-up stream: the first run of its round */
+    uint32_t round_run; /* of a catch-up stream: the first run of its round; 0: of an earlier process */
     Source *source;
     Load *load;  /* the copy of existing rows; NULL: mode incremental, and catch-up streams */
     Load *judge; /* of a catch-up stream: by what is copied; NULL: mode incremental, and main streams */

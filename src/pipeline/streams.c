@@ -38,8 +38,8 @@ void stream_new_round(StreamCtl *c, Str id)
     free((char *)c->id);
     c->id = str_dup(id);
     c->pipeline->stream_ids[c->index] = str_of(c->id);
-    c->has_floor = false; /* until it runs: the window is still that of the round before */
-    c->round_run = c->run + 1;
+    c->has_floor = false;                   /* until it runs: the window is still that of the round before */
+    c->round_run = c->run ? c->run + 1 : 0; /* what an earlier process wrote, run 0, is of this round still */
     point_done(&c->written_floor);
 }
 

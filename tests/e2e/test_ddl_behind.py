@@ -120,3 +120,53 @@ def test_a_new_table_that_changes_before_its_first_row(scenario, flavor, mode):
     s.runner.wait_caught_up()
     assert sorted(s.downstream.query(f"SELECT id, v, w FROM `{s.target}`.t")) == [(1, 1, 1), (2, 2, 2)]
     s.runner.stop()
+
+
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_killed_twice_while_held_rows_are_written(scenario, flavor):
+    """What a killed process had written of a round is remembered until the round's own floor has passed it: also when the next process is killed
+    before it wrote any of it, and after the main stream's floor moved."""
+    s = make(scenario, "pessimistic", flavor)
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7")
+    conn = s.shards[0].server.connect(database=s.shards[0].schema, autocommit=True)
+    with conn.cursor() as c:
+        for i in range(1500):  # a row written again is told: it is there already, or there no more
+            c.execute(f"INSERT INTO t VALUES ({2 * i}, {i}, 'w', 1), ({2 * i + 1}, {i}, 'w', 1)")
+            c.execute(f"DELETE FROM t WHERE id = {2 * i}")
+    conn.close()
+    s.runner.wait_for("it to be held", lambda st: len(st["sources"]) == 2 and st["sources"][0]["state"] == "waiting-for-lock" and st["sources"][0]["in_flight"] == 0)
+    s.runner.kill9()
+
+    def interval(seconds):
+        s.task["syncers"]["global"]["checkpoint-flush-interval"] = seconds
+        s.save()
+
+    def rounds_floor():
+        return s.downstream.value(f"SELECT point FROM `{s.meta}`.sm_floor WHERE stream = 's1#1'")
+
+    interval(600)
+    s.start("apply.before_commit=delay:20@*")
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7")
+    end = time.monotonic() + 60
+    while s.downstream.value(f"SELECT COUNT(*) FROM `{s.target}`.t") < 200:
+        assert time.monotonic() < end, s.runner.log_tail()
+        time.sleep(0.01)
+    floor = rounds_floor()
+    s.runner.kill9()
+    written = s.downstream.value(f"SELECT COUNT(*) FROM `{s.meta}`.sm_applied")
+    assert written > 0 and rounds_floor() == floor, "the round's floor has moved: nothing is above it"
+    interval(1)
+    s.start("apply.before_commit=delay:5000@*")
+    s.runner.wait_for("the round to go on", lambda st: "source.resumed" in s.runner.log() and "s1#1" in s.runner.log())
+    checkpoint = s.downstream.value(f"SELECT point FROM `{s.meta}`.sm_floor WHERE stream = 's1'")
+    s.shard_run(1, "CREATE TABLE {s}.not_ours (id INT)")
+    end = time.monotonic() + 30
+    while s.downstream.value(f"SELECT point FROM `{s.meta}`.sm_floor WHERE stream = 's1'") == checkpoint:
+        assert time.monotonic() < end, s.runner.log_tail()
+        time.sleep(0.01)
+    s.runner.kill9()
+    assert s.downstream.value(f"SELECT COUNT(*) FROM `{s.meta}`.sm_applied") == written, "what was written above the floor is forgotten"
+    s.start()
+    s.runner.wait_caught_up()
+    assert s.downstream.query(f"SELECT COUNT(*), SUM(v) FROM `{s.target}`.t") == s.shards[0].server.query(f"SELECT COUNT(*), SUM(v) FROM `{s.shards[0].schema}`.t")
+    s.runner.stop()
