@@ -399,6 +399,8 @@ def test_random_changes(scenario, flavors, downstream, mode, seed):
     rng = random.Random(seed)
     s = make(scenario, flavors, seed, mode, downstream)
     s.start()
+    for n in (1, 2):
+        wait_copied(s, n, 1)  # before that a change is one from before the task, and the target has to have it
     changes, free, names = [], ["w"], 0
     for _ in range(4):
         kind = rng.choice(["add", "drop", "rename", "modify", "index"] if free else ["add"])
