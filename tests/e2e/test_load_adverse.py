@@ -285,7 +285,7 @@ def test_chunks_of_a_key_beside_the_primary_are_ranges_of_its_index(scenario, fl
 def test_a_row_that_changes_all_the_time_while_its_chunk_waits(scenario):
     """Each change of it is put into the chunk in memory; what it replaces must not stay."""
     s = scenario.make_plain({"t": "(id BIGINT NOT NULL PRIMARY KEY, v MEDIUMTEXT)"}, ("mysql",),
-                            task={"task-mode": "all", "memory-limit": "64MiB", "load": {"chunk-rows": 20, "readers": 1, "chunk-bytes": "256KiB"}})
+                            task={"task-mode": "all", "memory-limit": "16MiB", "load": {"chunk-rows": 20, "readers": 1, "chunk-bytes": "256KiB"}})
     s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 'a'), (2, 'b')")
     s.start("load.after_snapshot=delay:8000")
     s.runner.wait_for("the read", lambda x: any(r["state"] == "reading" for r in (x["load"] or {}).get("readers", [])), 30)
@@ -293,4 +293,5 @@ def test_a_row_that_changes_all_the_time_while_its_chunk_waits(scenario):
     for i in range(300):
         s.shard_run(1, f"UPDATE {{s}}.t SET v = REPEAT('{i % 10}', {400000 + i}) WHERE id = 1")
     settled(s, "t", "1")
-    assert s.runner.rss_peak_kb() - before < 80 * 1024, "the images stayed"
+    grown = (s.runner.rss_peak_kb() - before) // 1024
+    assert grown < 90, f"the images stayed: {grown} MB more, of 120 MB that were written"
