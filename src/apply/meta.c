@@ -49,6 +49,9 @@ static const struct {
     {"sm_parked",
      "task VARCHAR(128) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL,"
      " parked_table VARCHAR(64) NOT NULL, PRIMARY KEY (task, target_schema, target_table)"},
+    {"sm_parked_number",
+     "task VARCHAR(128) NOT NULL, target_schema VARCHAR(64) NOT NULL, target_table VARCHAR(64) NOT NULL,"
+     " next_number BIGINT UNSIGNED NOT NULL, PRIMARY KEY (task, target_schema, target_table)"},
     {"sm_decision",
      "task VARCHAR(128) NOT NULL, n BIGINT UNSIGNED NOT NULL, target_schema VARCHAR(64) NOT NULL,"
      " target_table VARCHAR(64) NOT NULL, decision VARCHAR(10) NOT NULL, about BIGINT UNSIGNED NOT NULL,"

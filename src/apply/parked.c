@@ -34,7 +34,7 @@ typedef struct Found {
 /* By the keys that the shard knows; f stays as it is when nobody has decided about the row. */
 static bool locate_decided(Settle *s, Str where, Found *f, Err *err)
 {
-    if (!atomic_load(&s->p->decisions)) return true;
+    if (!settle_decides(s)) return true;
     if (!decided_find(s, SIDE_OWN, where, &f->decided, err)) return false;
     if (!f->decided.number) return true;
     f->place = f->decided.parked ? IS_PARKED : IN_TARGET;
@@ -47,7 +47,7 @@ static bool is_anothers(Settle *s, Str where, bool *anothers, Err *err)
 {
     Decided d = {0};
     *anothers = false;
-    if (!atomic_load(&s->p->decisions)) return true;
+    if (!settle_decides(s)) return true;
     if (!decided_find(s, SIDE_WRITTEN, where, &d, err)) return false;
     *anothers = d.number != 0;
     return true;
@@ -58,9 +58,13 @@ static bool locate(Settle *s, const RowOp *op, Found *f, Err *err)
 {
     CLEANUP(sb_done) StrBuf where = {0};
     *f = (Found){.place = NOWHERE};
-    if (!rowsql_where(&where, op, err) || !locate_decided(s, sb_view(&where), f, err)) return false;
+    if (!rowsql_where(&where, op, err)) return false;
     for (unsigned look = 0; look < LOOKS && f->place == NOWHERE; look++) {
         bool parked = look % 2 == 0, found = false;
+        /* Before each look: one that waited for a decision's locks has missed the row that was decided about.
+         */
+        if (!locate_decided(s, sb_view(&where), f, err)) return false;
+        if (f->place != NOWHERE) break;
         sb_clear(&s->sql);
         sb_printf(&s->sql, "SELECT %s FROM " STR_FMT STR_FMT "%s FOR UPDATE", parked ? "sm_id" : "1",
                   STR_ARG(parked ? s->p->table : s->t->sql_name), STR_ARG(sb_view(&where)),
@@ -103,7 +107,7 @@ static bool take_out_plain(Settle *s, const RowOp *op, uint64_t *id, Err *err)
 static bool rank_now(Settle *s, const RowOp *op, uint64_t id, ParkedRank *out, Err *err)
 {
     const Member *m = op->binding->member;
-    if (s->p->order_column != NO_COLUMN || atomic_load(&s->p->decisions)) return settle_rank(s, id, out, err);
+    if (s->p->order_column != NO_COLUMN || settle_decides(s)) return settle_rank(s, id, out, err);
     *out = (ParkedRank){.source = m->source, .schema = m->name.schema, .table = m->name.table};
     return true;
 }
@@ -136,7 +140,7 @@ static bool slow_insert(Settle *s, const RowOp *op, uint64_t *id, Err *err)
     sb_clear(&s->sql);
     if (!rowsql_insert_more(&s->sql, op, &more, err) || !settle_run(s, 1, err)) return false;
     s->rows++;
-    if (atomic_load(&s->p->decisions) && !decided_own_is_free(s, *id, NULL, err)) return false;
+    if (settle_decides(s) && !decided_own_is_free(s, *id, NULL, err)) return false;
     return add_itself(s, op, *id, err);
 }
 
@@ -149,7 +153,7 @@ static bool slow_update(Settle *s, const RowOp *op, Found *f, Err *err)
     if (!rowsql_assignments(&s->sql, op, err)) return false;
     sb_printf(&s->sql, " WHERE sm_id=%llu", (unsigned long long)f->id);
     if (!settle_run(s, 1, err)) return false;
-    if (atomic_load(&s->p->decisions)) {
+    if (settle_decides(s)) {
         if (!d->number && !decided_own_is_free(s, f->id, NULL, err)) return false;
         if (d->number && !decided_after_update(s, d, err)) return false;
         if (d->number && !decided_own_is_free(s, f->id, d, err)) return false;

@@ -92,7 +92,7 @@ typedef struct ParkedOpts {
 NODISCARD bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *opts, ParkedTarget **out, Err *err);
 void parked_free(ParkedTarget *p);
 /* Reads what is parked: once this process alone writes there. */
-NODISCARD bool parked_load(Conn *c, ParkedTarget *p, Err *err);
+NODISCARD bool parked_load(Conn *c, const Dialect *d, const MetaTask *m, ParkedTarget *p, Err *err);
 
 /* -- what operators decide (docs/adr/0031) -- */
 
@@ -138,8 +138,13 @@ NODISCARD bool parked_decide(Conn *c, const Dialect *d, const ParkedDecideOpts *
 NODISCARD bool parked_was_decided(Conn *c, const Dialect *d, const ParkedDecideOpts *o,
                                   const ParkedOutcome *outcome, bool *yes, Err *err);
 
-/* How many rows are parked beside a target, whoever runs; 0 where the task parks none. */
+/* How many rows are parked beside a target, whoever runs; 0 where the task parks none, or the meta schema is
+ * of a version that could not. */
 NODISCARD bool parked_count(Conn *c, const MetaTask *m, TableName target, uint64_t *n, Err *err);
+/* Raises *highest to the highest number above 0 in this integer column of the rows parked beside a target,
+ * and of those that are renamed: their own values may come back. */
+NODISCARD bool parked_highest(Conn *c, const MetaTask *m, TableName target, Str column, uint64_t *highest,
+                              Err *err);
 
 static inline bool parked_is_provenance(const ParkedTarget *p, uint32_t target_column)
 {

@@ -117,6 +117,7 @@ static bool find_row(Decide *x, Err *err)
     if (!found)
         return refuse(x, see, err, "no row %llu is parked beside it (any more)",
                       (unsigned long long)x->what->id);
+    if (FAULT("decision.row_locked")) return err_set(err, ERR_DB_LOST, "fault decision.row_locked");
     return settle_rank(&x->s, x->what->id, &x->rank, err);
 }
 
@@ -403,12 +404,12 @@ bool parked_decide(Conn *c, const Dialect *d, const ParkedDecideOpts *o, ParkedO
                    Err *err)
 {
     StrBuf moves = {0};
-    Decide x = {.s = {.conn = c, .p = o->parked, .t = o->parked->target, .moves = &moves},
+    Decide x = {.s = {.deciding = true, .conn = c, .p = o->parked, .t = o->parked->target, .moves = &moves},
                 .meta = o->meta,
                 .what = &o->decision,
                 .words = words};
-    /* The appliers look for decisions before the first one is there. */
-    atomic_store(&o->parked->decisions, true);
+    /* The appliers look for decisions before the first one is there; a preview's never is. */
+    if (!o->decision.preview) atomic_store(&o->parked->decisions, true);
     bool ok = run(&x, d, o->epoch, err);
     if (!ok || o->decision.preview) meta_rollback(c);
     *out = (ParkedOutcome){.number = x.number, .rows = x.s.rows};

@@ -35,6 +35,7 @@ typedef struct ParkedMark {
 
 typedef struct Settle {
     struct Applier *applier; /* whose transaction it is; NULL: a decision's */
+    bool deciding;           /* a decision's: it is there, for this transaction */
     Conn *conn;
     ParkedTarget *p;
     const Target *t;
@@ -45,6 +46,12 @@ typedef struct Settle {
     StrBuf *moves; /* what was moved, in words; NULL: nobody asks */
     StrBuf sql;
 } Settle;
+
+/* Must decisions be looked at? */
+static inline bool settle_decides(const Settle *s)
+{
+    return s->deciding || atomic_load(&s->p->decisions);
+}
 
 /* -- parked_settle.c -- */
 void settle_done(Settle *s);

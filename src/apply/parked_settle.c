@@ -218,7 +218,7 @@ bool settle_holder(Settle *s, uint64_t id, uint32_t k, Holder *out, bool *found,
         return err_set(
             err, ERR_DB_DUPLICATE_KEY,
             "the row in the target belongs to no shard table that is known now, by its provenance");
-    if (!ok || !*found || !atomic_load(&s->p->decisions)) return ok;
+    if (!ok || !*found || !settle_decides(s)) return ok;
     Decided d = {0};
     CLEANUP(sb_done) StrBuf joins = {0};
     CLEANUP(sb_done) StrBuf where = {0};

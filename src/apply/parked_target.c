@@ -7,7 +7,21 @@
 #include "track/schema_json.h"
 #include "base/poison.h"
 
+#define PARKED_PREFIX "sm_parked_"
+#define DECIDED_PREFIX "sm_decided_"
 #define BEGAN_MS INT64_C(1767225600000) /* 2026-01-01 */
+/* How many numbers a start takes for itself: more than a run can park, and 2^28 starts have some. */
+#define NUMBERS_OF_A_RUN (UINT64_C(1) << 36)
+
+/* " WHERE task = '…' AND target_schema = '…' AND target_table = '…'" */
+static void where_target(StrBuf *sql, const MetaTask *m, TableName target)
+{
+    meta_where_task(sql, m);
+    sb_c(sql, " AND target_schema = ");
+    sb_quoted(sql, target.schema);
+    sb_c(sql, " AND target_table = ");
+    sb_quoted(sql, target.table);
+}
 
 static bool refuse(const Target *t, const char *why, const char *remedy, Err *err)
 {
@@ -128,28 +142,100 @@ static bool registered_table(Conn *c, const MetaTask *m, TableName target, char 
     CLEANUP(sb_done) StrBuf sql = {0};
     sb_c(&sql, "SELECT parked_table FROM ");
     meta_table(&sql, m, "sm_parked");
-    meta_where_task(&sql, m);
-    sb_c(&sql, " AND target_schema = ");
-    sb_quoted(&sql, target.schema);
-    sb_c(&sql, " AND target_table = ");
-    sb_quoted(&sql, target.table);
+    where_target(&sql, m, target);
     return conn_scalar(c, sb_view(&sql), out, err);
+}
+
+/* Of the meta schema, whatever its version, or whoever has dropped a table there. */
+static bool is_there(Conn *c, const MetaTask *m, Str table, Str column, bool *yes, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    char *one = NULL;
+    sb_c(&sql, "SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ");
+    sb_quoted(&sql, m->schema);
+    sb_c(&sql, " AND TABLE_NAME = ");
+    sb_quoted(&sql, table);
+    if (column.len) {
+        sb_c(&sql, " AND COLUMN_NAME = ");
+        sb_quoted(&sql, column);
+    }
+    sb_c(&sql, " LIMIT 1");
+    bool ok = conn_scalar(c, sb_view(&sql), &one, err);
+    *yes = ok && one;
+    free(one);
+    return ok;
+}
+
+/* As registered_table, in a meta schema of any version. */
+static bool find_beside(Conn *c, const MetaTask *m, TableName target, char **out, Err *err)
+{
+    bool there = false;
+    *out = NULL;
+    if (!is_there(c, m, STR("sm_parked"), (Str){0}, &there, err)) return false;
+    return !there || registered_table(c, m, target, out, err);
+}
+
+/* The number that the statement answers with; 0: NULL, or no row. */
+static bool ask_number(Conn *c, const StrBuf *sql, uint64_t *n, Err *err)
+{
+    char *text = NULL;
+    *n = 0;
+    bool ok = conn_scalar(c, sb_view(sql), &text, err) && (!text || meta_u64(str_of(text), n, err));
+    free(text);
+    return ok;
 }
 
 bool parked_count(Conn *c, const MetaTask *m, TableName target, uint64_t *n, Err *err)
 {
-    char *table = NULL, *count = NULL;
+    char *table = NULL;
+    bool there = false;
     *n = 0;
-    if (!registered_table(c, m, target, &table, err)) return false;
-    bool ok = true;
-    if (table) {
+    bool ok = find_beside(c, m, target, &table, err) &&
+              (!table || is_there(c, m, str_of(table), (Str){0}, &there, err));
+    if (ok && there) {
         CLEANUP(sb_done) StrBuf sql = {0};
         sb_c(&sql, "SELECT COUNT(*) FROM ");
         table_name_sql((TableName){m->schema, str_of(table)}, &sql);
-        ok = conn_scalar(c, sb_view(&sql), &count, err) && (!count || meta_u64(str_of(count), n, err));
+        ok = ask_number(c, &sql, n, err);
     }
     free(table);
-    free(count);
+    return ok;
+}
+
+static bool raise_to_highest(Conn *c, const MetaTask *m, Str table, Str column, uint64_t *highest, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    uint64_t n = 0;
+    bool there = false;
+    if (!is_there(c, m, table, column, &there, err)) return false;
+    if (!there) return true;
+    sb_c(&sql, "SELECT MAX(");
+    sb_ident(&sql, column);
+    sb_c(&sql, ") FROM ");
+    table_name_sql((TableName){m->schema, table}, &sql);
+    sb_c(&sql, " WHERE ");
+    sb_ident(&sql, column);
+    sb_c(&sql, " > 0");
+    if (!ask_number(c, &sql, &n, err)) return false;
+    *highest = MAX(*highest, n);
+    return true;
+}
+
+bool parked_highest(Conn *c, const MetaTask *m, TableName target, Str column, uint64_t *highest, Err *err)
+{
+    CLEANUP(sb_done) StrBuf decided = {0};
+    char *table = NULL;
+    if (!find_beside(c, m, target, &table, err)) return false;
+    bool ok = true;
+    if (table) {
+        Str parked = str_of(table);
+        sb_printf(&decided, DECIDED_PREFIX STR_FMT,
+                  STR_ARG(str_make(parked.ptr + MIN(parked.len, strlen(PARKED_PREFIX)),
+                                   parked.len - MIN(parked.len, strlen(PARKED_PREFIX)))));
+        ok = raise_to_highest(c, m, parked, column, highest, err) &&
+             raise_to_highest(c, m, sb_view(&decided), column, highest, err);
+    }
+    free(table);
     return ok;
 }
 
@@ -272,7 +358,7 @@ static bool open_tables(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTa
                                  parked[3], parked[4],
                                  parked[6], parked[7]};
     const Beside beside[] = {{parked, ARRAY_LEN(parked), 1, 5}, {decided, ARRAY_LEN(decided), 2, NO_COLUMN}};
-    const char *const prefixes[] = {"sm_parked_", "sm_decided_"};
+    const char *const prefixes[] = {PARKED_PREFIX, DECIDED_PREFIX};
     Str *const names[] = {&p->table, &p->decided_table};
     sb_str(&id, o->meta->task);
     sb_ch(&id, '\n');
@@ -302,7 +388,7 @@ bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTarget **
     p->world = o->world;
     column_lists(p, o);
     bool ok = order_column(p, o, err) && meta_create(c, o->meta, err) && open_tables(c, d, o, p, err) &&
-              parked_load(c, p, err);
+              parked_load(c, d, o->meta, p, err);
     if (ok)
         *out = p;
     else
@@ -317,7 +403,55 @@ void parked_free(ParkedTarget *p)
     free(p);
 }
 
-bool parked_load(Conn *c, ParkedTarget *p, Err *err)
+/* In a transaction: the target's row in sm_parked_number is locked, or made. */
+static bool lock_number(Conn *c, const MetaTask *m, TableName target, uint64_t *next, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    sb_c(&sql, "INSERT INTO ");
+    meta_table(&sql, m, "sm_parked_number");
+    sb_c(&sql, " (task, target_schema, target_table, next_number) VALUES (");
+    sb_quoted(&sql, m->task);
+    sb_ch(&sql, ',');
+    sb_quoted(&sql, target.schema);
+    sb_ch(&sql, ',');
+    sb_quoted(&sql, target.table);
+    sb_c(&sql, ",0) ON DUPLICATE KEY UPDATE next_number = next_number");
+    if (!conn_exec(c, sb_view(&sql), NULL, err)) return false;
+    sb_clear(&sql);
+    sb_c(&sql, "SELECT next_number FROM ");
+    meta_table(&sql, m, "sm_parked_number");
+    where_target(&sql, m, target);
+    sb_c(&sql, " FOR UPDATE");
+    return ask_number(c, &sql, next, err);
+}
+
+static bool keep_number(Conn *c, const MetaTask *m, TableName target, uint64_t next, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    sb_c(&sql, "UPDATE ");
+    meta_table(&sql, m, "sm_parked_number");
+    sb_printf(&sql, " SET next_number = %llu", (unsigned long long)next);
+    where_target(&sql, m, target);
+    return conn_exec(c, sb_view(&sql), NULL, err) && conn_exec(c, STR("COMMIT"), NULL, err);
+}
+
+/* The numbers of this run: above all that were ever given, whatever the clock says, as an operator may still
+ * name a row that is parked no more. Earlier versions gave them by the clock. */
+static bool take_numbers(Conn *c, const Dialect *d, const MetaTask *m, ParkedTarget *p, uint64_t last,
+                         Err *err)
+{
+    uint64_t next = 0;
+    bool ok = conn_exec(c, str_of(session_begin_sql(d)), NULL, err) &&
+              lock_number(c, m, p->target->name, &next, err);
+    if (ok && next == 0) next = (uint64_t)MAX(clock_wall_ms() - BEGAN_MS, INT64_C(1));
+    next = MAX(next, last + 1);
+    ok = ok && keep_number(c, m, p->target->name, next + NUMBERS_OF_A_RUN, err);
+    if (!ok) meta_rollback(c);
+    if (ok) atomic_store(&p->next_id, next);
+    return ok;
+}
+
+bool parked_load(Conn *c, const Dialect *d, const MetaTask *m, ParkedTarget *p, Err *err)
 {
     Rows rows = {0};
     Str v[3];
@@ -329,11 +463,9 @@ bool parked_load(Conn *c, ParkedTarget *p, Err *err)
     ok = ok && rows_next(&rows, v) && meta_u64(v[0], &n, err) && meta_u64(v[1], &last, err) &&
          meta_u64(v[2], &decided, err);
     rows_done(&rows);
-    if (!ok) return false;
+    if (!ok || !take_numbers(c, d, m, p, last, err)) return false;
     atomic_store(&p->decisions, decided > 0);
     atomic_store(&p->ever, n > 0 || decided > 0);
     atomic_store(&p->n_rows, (int64_t)n);
-    /* No number is given twice: an operator may still name a row that is parked no more. */
-    atomic_store(&p->next_id, MAX(last + 1, (uint64_t)MAX(clock_wall_ms() - BEGAN_MS, (int64_t)0)));
     return true;
 }

@@ -5,6 +5,8 @@
 #include "apply/remap_want.h"
 #include "base/check.h"
 #include "base/fault.h"
+#include "db/schema_read.h"
+#include "route/keys.h"
 #include "base/poison.h"
 
 enum {
@@ -147,21 +149,12 @@ static Str map_name(const MetaTask *m, TableName target, Arena *arena)
                         plain ? "_" : "", (unsigned long long)str_hash(sb_view(&id)));
 }
 
-/* Raises *first above the highest value of a column, where there is such a table. */
+/* Raises *first above the highest value of a column. */
 static bool raise_above(Conn *c, TableName table, Str column, uint64_t *first, Err *err)
 {
     CLEANUP(sb_done) StrBuf sql = {0};
     uint64_t n = 0;
     bool found;
-    sb_c(&sql, "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ");
-    sb_quoted(&sql, table.schema);
-    sb_c(&sql, " AND TABLE_NAME = ");
-    sb_quoted(&sql, table.table);
-    sb_c(&sql, " AND COLUMN_NAME = ");
-    sb_quoted(&sql, column);
-    if (!scalar_u64(c, &sql, &n, &found, err)) return false;
-    if (n == 0) return true;
-    sb_clear(&sql);
     sb_c(&sql, "SELECT MAX(");
     sb_ident(&sql, column);
     sb_c(&sql, ") FROM ");
@@ -175,6 +168,45 @@ static bool raise_above(Conn *c, TableName table, Str column, uint64_t *first, E
                        STR_ARG(table.schema), STR_ARG(table.table));
     *first = MAX(*first, n + 1);
     return true;
+}
+
+/* The column of the target that holds the ids; UINT32_MAX: not known. Where the rule names none, and the
+ * definition of the shard table was not known (a reference says that its ids come from there), the target
+ * itself says which. */
+static uint32_t id_column(const KeySpace *s, const TableSchema *target)
+{
+    const KeyRule unnamed = {0};
+    Str column = s->column.len ? s->column : keys_id_column(&unnamed, target);
+    return column.len ? schema_column(target, column) : UINT32_MAX;
+}
+
+/* Raises *first above the ids that the target holds. */
+static bool raise_above_target(Conn *c, const KeySpace *s, uint64_t *first, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    CLEANUP(sb_done) StrBuf name = {0};
+    TableSchema *target = NULL;
+    uint64_t one = 0;
+    bool found = false;
+    if (!schema_read(c, s->target, &target, err)) return false;
+    if (!target) return true; /* it will be made, empty */
+    uint32_t at = id_column(s, target);
+    bool ok = true;
+    table_name_sql(s->target, &name);
+    if (at != UINT32_MAX) {
+        ok = raise_above(c, s->target, target->columns[at].name, first, err);
+    } else {
+        sb_printf(&sql, "SELECT 1 FROM %s LIMIT 1", name.ptr);
+        ok = scalar_u64(c, &sql, &one, &found, err);
+        if (ok && found)
+            ok =
+                err_set_remedy(err, ERR_KEY_STRATEGY, "name the column with `column` in the target's rule",
+                               "target %s holds rows, and which of its columns holds their ids is not known: "
+                               "new ids could be some of theirs",
+                               name.ptr);
+    }
+    schema_free(target);
+    return ok;
 }
 
 static bool read_map(Remap *r, Conn *c, TableName target, Str *table, Err *err)
@@ -208,7 +240,7 @@ static bool make_map(Remap *r, Conn *c, const KeySpace *s, Err *err)
          " PRIMARY KEY (member, old_id), UNIQUE KEY new_id (new_id)) ENGINE=InnoDB");
     if (!conn_exec(c, sb_view(&sql), NULL, err)) return false;
     if (FAULT("remap.made")) return err_set(err, ERR_DB_LOST, "fault remap.made");
-    if (!raise_above(c, s->target, s->column, &first, err) ||
+    if (!raise_above_target(c, s, &first, err) ||
         !raise_above(c, (TableName){r->meta->schema, name}, STR("new_id"), &first, err))
         return false;
     sb_clear(&sql);

@@ -26,11 +26,13 @@ static void add_image(RemapWants *w, const Binding *b, RowImage *image, Arena *a
 {
     Field few[FEW_COLUMNS],
         *fields = b->n_columns <= FEW_COLUMNS ? few : mem_alloc(b->n_columns * sizeof *fields);
-    uint64_t *ids = arena_array(arena, uint64_t, b->n_mapped);
+    /* When it is tried again the image has its place already, and nothing in it counts. */
+    uint64_t *ids = image->ids ? image->ids : arena_array(arena, uint64_t, b->n_mapped);
     row_fields(b->map, image->present, image->bytes, fields);
     for (uint32_t i = 0; i < b->n_mapped; i++) {
         const BoundColumn *c = &b->columns[b->mapped[i]];
         Field f = fields[b->mapped[i]];
+        ids[i] = 0;
         if (f.state != FIELD_VALUE) continue;
         uint64_t v = (uint64_t)value_int(&c->codec, f);
         if (v == 0 && c->rewrite->keep_zero) continue;

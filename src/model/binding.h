@@ -53,8 +53,9 @@ typedef struct Target {
     struct Shape *shapes; /* list, guarded by shapes_mutex; the shapes themselves are immutable */
     uint32_t n_members;   /* shard tables routed to it */
     /* Its losers of collisions are parked (apply/parked.h); NULL: a collision stops. Where it is set, every
-     * statement that finds a row asks for its provenance too: another shard's row may stand in its place. */
-    struct ParkedTarget *parked;
+     * statement that finds a row asks for its provenance too: another shard's row may stand in its place. Set
+     * once, before the first row is bound to the target; any thread reads it. */
+    struct ParkedTarget *_Atomic parked;
 } Target;
 
 /* A column list of a target: rows of one shape may share a statement whatever shard they come from. */

@@ -15,7 +15,7 @@ typedef struct RowImage {
     const uint8_t *present; /* bitmap over the map's columns, one bit each, LSB first; arena */
     bool full;              /* every column is present */
     /* new ids of the binding's mapped columns, one each (0: no value); set by the applier; arena */
-    const uint64_t *ids;
+    uint64_t *ids;
 } RowImage;
 
 typedef struct RowOp {

@@ -263,7 +263,8 @@ static bool highest_id(Finish *f, FinishTarget *t, Err *err)
     uint64_t next = 0;
     if (!remap_next_id(f->conn, &meta, t->name, &next, err)) return false;
     if (next) t->highest = MAX(t->highest, next - 1);
-    return true;
+    /* With --force there may be rows that come in later. */
+    return parked_highest(f->conn, &meta, t->name, t->column, &t->highest, err);
 }
 
 static bool judge_target(Finish *f, FinishTarget *t, const TableSchema *s, Err *err)

@@ -269,7 +269,9 @@ static bool park_losers(Catalog *c, TargetWork *w, Target *t, Err *err)
         for (uint32_t i = 0; i < keys->n_constants; i++)
             names[i] = keys->constants[i].rule->column;
         opts.provenance = names;
-        ok = parked_open(w->conn, &w->dialect, &opts, &t->parked, err);
+        ParkedTarget *parked = NULL;
+        ok = parked_open(w->conn, &w->dialect, &opts, &parked, err);
+        t->parked = parked;
         free(names);
     }
     free(members);

@@ -64,6 +64,9 @@ size_t catalog_members(Catalog *c, const Target *t, const Member *except, const 
 /* -- schema changes (catalog_ddl.c) -- */
 
 struct Ddl;
+/* Does a key strategy write other values into this column than the shards have? */
+bool catalog_rewrites(Catalog *c, const Target *t, Str column);
+
 /* From here on it is asked what rows look like. Before any stream runs. */
 void catalog_follow(Catalog *c, struct Ddl *ddl);
 typedef struct CatalogMemberInfo {

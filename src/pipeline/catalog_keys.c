@@ -1,6 +1,8 @@
 /* The keys of shard tables in their targets, as the routes say. The catalog's mutex held, or nothing runs
- * yet. */
+ * yet; catalog_rewrites takes it. */
+#include <stdlib.h>
 #include "pipeline/catalog_impl.h"
+#include "pipeline/policy.h"
 #include "base/map.h"
 #include "base/poison.h"
 
@@ -107,4 +109,15 @@ bool catalog_shares_differ(Catalog *c, const Target *t, const CatalogMember *m, 
                        STR_ARG(m->m.name.table), why);
     }
     return true;
+}
+
+bool catalog_rewrites(Catalog *c, const Target *t, Str column)
+{
+    PolicyMember *members;
+    pthread_mutex_lock(&c->mutex);
+    size_t n = catalog_policy_members(c, t, &members);
+    bool yes = policy_rewrites(members, n, column);
+    pthread_mutex_unlock(&c->mutex);
+    free(members);
+    return yes;
 }

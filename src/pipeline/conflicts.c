@@ -61,6 +61,21 @@ static bool read_decision(const PipelineConflict *c, ParkedDecision *d, Err *err
     return true;
 }
 
+/* An id that a strategy gives out is no operator's to change: references hold it, the map of remap and the
+ * shares of the shards say whose row it is, and its number may still be given to another row. */
+static bool check_renames(Pipeline *p, const Target *t, const ParkedDecision *d, Err *err)
+{
+    for (size_t i = 0; i < d->n_renames; i++)
+        if (catalog_rewrites(p->catalog, t, d->renames[i].column))
+            return err_set_remedy(
+                err, ERR_PARKED_DECISION,
+                "rename another column of its keys, keep the row, or change it on its shard",
+                "target " STR_FMT ": column " STR_FMT
+                " cannot be renamed: its values are ids that the key strategy gives",
+                STR_ARG(t->sql_name), STR_ARG(d->renames[i].column));
+    return true;
+}
+
 /* Behind a commit whose answer was lost. *over: it is known. */
 static bool look_it_up(Pipeline *p, const ParkedDecideOpts *o, const ParkedOutcome *outcome, bool *decided,
                        Err *err)
@@ -117,7 +132,8 @@ bool pipeline_conflict(Pipeline *p, const PipelineConflict *c, StrBuf *words, Er
                           .by = c->by ? str_of(c->by) : STR("operator"),
                           .preview = c->preview};
     ParkedOutcome outcome = {0};
-    bool ok = read_decision(c, d, err) && read_renames(c, renames, err) && find_target(p, c->target, &t, err);
+    bool ok = read_decision(c, d, err) && read_renames(c, renames, err) &&
+              find_target(p, c->target, &t, err) && check_renames(p, t, d, err);
     bool again = ok;
     o.parked = ok ? t->parked : NULL;
     for (int64_t until = clock_mono_ms() + ANSWER_MS; again && clock_mono_ms() < until;) {

@@ -331,7 +331,7 @@ static bool load_parked(Pipeline *p, Err *err)
     const Target *t;
     size_t members;
     for (size_t i = 0; catalog_target(p->catalog, i, &t, &members); i++)
-        if (t->parked && !parked_load(p->meta, t->parked, err)) return false;
+        if (t->parked && !parked_load(p->meta, &p->dialect, &p->meta_task, t->parked, err)) return false;
     return true;
 }
 

@@ -139,6 +139,14 @@ const Member *policy_owner(const Target *t, const PolicyMember *members, size_t 
     return NULL;
 }
 
+bool policy_rewrites(const PolicyMember *members, size_t n, Str column)
+{
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t k = 0; members[i].keys && k < members[i].keys->n_columns; k++)
+            if (str_ieq(members[i].keys->columns[k].column, column)) return true;
+    return false;
+}
+
 uint32_t policy_source_rank(const Task *task, Str source_id)
 {
     for (uint32_t i = 0; i < task->n_sources; i++)

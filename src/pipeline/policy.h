@@ -25,6 +25,8 @@ Str policy_trimmed(Str s);
 bool policy_same_value(const Target *t, Str column, Str a, Str b);
 /* The member whose provenance these texts are; NULL: none. values: one for each provenance column. */
 const Member *policy_owner(const Target *t, const PolicyMember *members, size_t n, const Str *values);
+/* Does the key strategy of a member write other values into this column of the target than the shard has? */
+bool policy_rewrites(const PolicyMember *members, size_t n, Str column);
 /* ParkedWorld's answers from a task. */
 uint32_t policy_source_rank(const Task *task, Str source_id);
 Str policy_source_id(const Task *task, uint32_t source);

@@ -386,6 +386,10 @@ def test_rows_with_rewritten_ids(scenario, strategy):
     settle(s, 1, "INSERT INTO {s}.t (id, u, v) VALUES (5, 'x', 10)")
     settle(s, 2, "INSERT INTO {s}.t (id, u, v) VALUES (5, 'x', 20)")
     assert [r[0] for r in target(s)] == ["s1"] and len(parked(s)) == 1
+    for sets in (["id=999", "u=y"], ["u=y", "ID=999"]):
+        refused = decide(s, "rename", listed(s)["rows"][0]["id"], *sets, code=2)
+        assert "cannot be renamed" in refused and "key strategy" in refused and "rename another column" in refused, refused
+    assert in_force(s) == 0
     decide(s, "rename", listed(s)["rows"][0]["id"], "u=y")
     settle(s, 2, "UPDATE {s}.t SET v = 21")
     settle(s, 2, "UPDATE {s}.t SET id = 6")
@@ -404,6 +408,62 @@ def test_rows_with_rewritten_ids(scenario, strategy):
     settle(s, 2, "DELETE FROM {s}.t")
     check_sound(s)
     assert [r[0] for r in target(s)] == ["s1"] and in_force(s) == 0
+    s.runner.stop()
+
+
+def test_a_change_that_waits_for_a_decision(scenario):
+    """It looked for decisions before there was one, and stood at the row's lock until the row was somewhere else."""
+    s = make(scenario)
+    settle(s, 1, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'a', 10)")
+    settle(s, 2, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'b', 20)")
+    id = row_of(s, "s2", id=1)
+    s.runner.stop()
+    s.start(faults="decision.row_locked=delay:3000")
+    s.runner.wait_caught_up()
+    done = []
+    thread = threading.Thread(target=lambda: done.append(s.runner.verb("conflicts", "--decide", "rename", "--id", str(id), "--value", "id=9", "--yes")))
+    thread.start()
+    end = time.monotonic() + 30
+    while s.downstream.query(f"SELECT sm_id FROM `{s.meta}`.`{beside(s)}` WHERE sm_id = {id} FOR UPDATE SKIP LOCKED") and time.monotonic() < end:
+        time.sleep(0.02)
+    s.shard_run(2, "UPDATE {s}.t SET v = 21")
+    thread.join()
+    assert done[0].returncode == 0, done[0].stderr
+    check_sound(s)
+    assert target(s) == [("s1", 1, "a", 10), ("s2", 9, "b", 21)]
+    s.runner.stop()
+
+
+def test_a_preview_costs_the_appliers_nothing(scenario):
+    s = make(scenario)
+    settle(s, 1, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'a', 10)")
+    settle(s, 2, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'b', 20)")
+    decide(s, "keep", row_of(s, "s2", id=1), yes=False)
+    decided = beside(s).replace("sm_parked_", "sm_decided_")
+    s.downstream.run(f"RENAME TABLE `{s.meta}`.`{decided}` TO `{s.meta}`.away")  # whoever looks for decisions now fails
+    settle(s, 1, "UPDATE {s}.t SET v = 11")
+    settle(s, 2, "INSERT INTO {s}.t (id, u, v) VALUES (2, 'c', 21)")
+    s.downstream.run(f"RENAME TABLE `{s.meta}`.away TO `{s.meta}`.`{decided}`")
+    check_sound(s)
+    s.runner.stop()
+
+
+def test_no_number_is_given_twice(scenario):
+    """Also when the clock was ahead once, and what had a number then has gone."""
+    s = make(scenario)
+    settle(s, 1, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'a', 10)")
+    settle(s, 2, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'b', 20)")
+    s.runner.stop()
+    s.downstream.run(f"UPDATE `{s.meta}`.`{beside(s)}` SET sm_id = sm_id + 1000000000000000")
+    s.start()
+    s.runner.wait_caught_up()
+    last = row_of(s, "s2", id=1)
+    settle(s, 2, "DELETE FROM {s}.t")
+    s.runner.kill9()
+    s.start()
+    settle(s, 2, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'b', 20)")
+    assert row_of(s, "s2", id=1) > last > 10**15
+    check_sound(s)
     s.runner.stop()
 
 

@@ -87,6 +87,44 @@ def test_too_early_is_refused(scenario):
     assert status == 0 and targets["t"]["state"] in ("set", "ready"), answer
 
 
+def test_parked_rows_have_their_ids(scenario):
+    """They may come in later, so that no id of theirs is the application's."""
+    s = scenario.make_plain({"t": "(id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, u VARCHAR(20) NOT NULL, UNIQUE KEY (u))"}, targets=False)
+    s.downstream.run(f"CREATE TABLE `{s.target}`.t (shard VARCHAR(20) NOT NULL, id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, u VARCHAR(20) NOT NULL, UNIQUE KEY (u))")
+    s.task["routes"]["r-t"]["key"] = {"strategy": "error", "on-collision": "conflict-table", "provenance": [{"column": "shard", "value": "${source}"}]}
+    s.save()
+    s.start()
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 'x'), (2, 'y')")
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (700, 'x'), (900, 'y')")
+    s.runner.wait_caught_up()
+    number = next(r["id"] for r in json.loads(s.runner.verb("conflicts", "--json", "--show").stdout)["targets"][0]["rows"] if r["row"]["id"] == "900")
+    s.runner.stop()
+    caught_up(s)
+    status, answer, targets = finish(s)
+    assert status == 1 and "2 rows are parked" in " ".join(answer["warnings"]) and targets["t"]["next"] == 901, answer
+    s.start()
+    s.runner.wait_caught_up()
+    done = s.runner.verb("conflicts", "--decide", "rename", "--id", str(number), "--value", "id=10", "--value", "u=z", "--yes")
+    assert done.returncode == 0, done.stderr
+    s.runner.stop()
+    caught_up(s)
+    status, answer, targets = finish(s, "--yes", "--force")
+    assert status == 0 and targets["t"]["next"] == 901, (answer, "900 comes back when the decision is undone")
+    s.downstream.run(f"INSERT INTO `{s.target}`.t (shard, u) VALUES ('app', 'new')")
+    assert max(r[1] for r in s.rows("t")) == 901
+
+
+@pytest.mark.parametrize("change", ["DROP TABLE `{meta}`.sm_parked", "INSERT INTO `{meta}`.sm_parked VALUES ('{task}', '{target}', 't', 'sm_parked_gone')"])
+def test_a_meta_schema_of_another_version(scenario, change):
+    """Before rows could be parked; or the empty table beside the target was dropped."""
+    s = scenario.make_plain({"t": COUNTS})
+    s.shard_run(1, "INSERT INTO {s}.t (id, v) VALUES (70, 2)")
+    caught_up(s)
+    s.downstream.run(change.format(meta=s.meta, task=s.unique, target=s.target))
+    status, answer, targets = finish(s, "--yes")
+    assert status == 0 and targets["t"]["next"] == 71, answer
+
+
 def test_no_room_is_told(scenario):
     s = scenario.make_plain({"t": "(id TINYINT NOT NULL AUTO_INCREMENT PRIMARY KEY, v INT)"})
     s.start()

@@ -398,6 +398,29 @@ def test_ids_start_above_what_the_target_holds_and_finish_above_the_map(scenario
     assert new == [507], "nothing that a row refers to is given to another row"
 
 
+@pytest.mark.parametrize("definition,first", [("(id BIGINT NOT NULL PRIMARY KEY, v INT)", 501), ("(v INT NOT NULL, w BIGINT NOT NULL, PRIMARY KEY (v, w))", 0)])
+def test_ids_of_a_shard_table_that_is_not_there(scenario, definition, first):
+    """A reference comes before its target's first row: the map begins above what the target holds all the same, or not at all."""
+    s = make(scenario, {"c": {**REMAP, "references": [{"column": "t_id", "table": "t", "of": "t_1"}]}}, ddl={"c": "(id INT NOT NULL PRIMARY KEY, t_id INT NULL)"})
+    s.downstream.run(f"CREATE TABLE `{s.target}`.t {definition}", f"INSERT INTO `{s.target}`.t VALUES (500, 500)")
+    s.task["routes"]["r-t"] = {"schema-pattern": f"{s.unique}_s*", "table-pattern": "t_*", "target-schema": s.target, "target-table": "t", "key": REMAP}
+    for instance in s.task["mysql-instances"]:
+        instance["route-rules"].append("r-t")
+    s.task["block-allow-list"]["ours"]["do-tables"].append({"db-name": f"{s.unique}_s*", "tbl-name": "t_*"})
+    s.save()
+    s.start()
+    s.shard_run(1, "INSERT INTO {s}.c VALUES (1, 7), (2, 8)")
+    if first:
+        s.runner.wait_caught_up()
+        assert sorted(map_of(s).values()) == [first, first + 1]
+        assert sorted(s.rows("c", "id, t_id")) == sorted(expected(s, {0: map_of(s, "c"), 1: map_of(s)}, "c", "id, t_id"))
+    else:
+        assert s.runner.wait_exit(60) > 0
+        log = s.runner.log()
+        assert "KEY_STRATEGY" in log and "which of its columns holds their ids is not known" in log and "name the column" in log, log
+        assert s.rows("c") == [] and map_of(s) == {}
+
+
 def test_another_unique_key_still_collides(scenario):
     s = make(scenario, REMAP, ddl={"t": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, mail VARCHAR(40) NOT NULL, UNIQUE KEY (mail))"})
     s.start()

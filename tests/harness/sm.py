@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FAULT_POINTS = (
     "source.connect", "source.read", "source.event", "assemble.before_deliver", "spill.write", "dispatch.before_enqueue",
     "apply.begin", "apply.after_rows", "apply.before_commit", "apply.after_commit", "apply.before_ack", "parked.put_out",
-    "decision.before_commit", "decision.after_commit", "remap.made",
+    "decision.row_locked", "decision.before_commit", "decision.after_commit", "remap.made",
     "remap.before_commit", "remap.after_commit", "floor.before_commit",
     "floor.after_commit", "store.checkpoint", "start.after_epoch", "start.definitions", "start.final", "eject.begin", "eject.acked",
     "xa.before_sync", "xa.after_rename", "xa.before_remove",

@@ -133,6 +133,41 @@ START_TEST(wants_of_rows)
 }
 END_TEST
 
+/* A transaction whose ids could not be had asks again, as often as it takes, and no answer of before counts.
+ */
+START_TEST(asked_again)
+{
+    Mapped *m = mapped_new(0, "merged", "bigint(20)");
+    Txn *t = txn_new();
+    uint64_t zero = 0, seven = 7;
+    RowOp ops[] = {{.binding = m->binding,
+                    .kind = ROW_UPDATE,
+                    .before = row(t, 3, &seven, 1),
+                    .after = row(t, 4, &zero, 1)}};
+    ops_of(t, ops, 1);
+    const uint64_t *before = NULL, *after = NULL;
+    for (unsigned attempt = 0; attempt < 3; attempt++) {
+        RemapWants w = {0};
+        RemapEntry *e;
+        remap_wants_add(&w, t);
+        ck_assert_uint_eq(w.n, 3);
+        const RowOp *op = &t->ops[0];
+        ck_assert(op->before.ids[0] == 0 && op->before.ids[1] == 0);
+        ck_assert(op->after.ids[0] == 0 && op->after.ids[1] == 0);
+        if (attempt) ck_assert_msg(op->before.ids == before && op->after.ids == after, "memory grows");
+        before = op->before.ids;
+        after = op->after.ids;
+        ck_assert_uint_eq(give(&w, &e), 3);
+        ck_assert(op->before.ids[0] == 1 && op->before.ids[1] == 3);
+        ck_assert(op->after.ids[0] == 2 && op->after.ids[1] == 0);
+        free(e);
+        remap_wants_done(&w);
+    }
+    txn_free(t);
+    mapped_free(m);
+}
+END_TEST
+
 /* Random rows of several shard tables and targets: one new id for each id, another for another; entries stand
  * by target and shard table, in the order of the old ids. */
 START_TEST(one_for_each)
@@ -279,6 +314,7 @@ static Suite *suite(void)
     Suite *s = suite_create("apply/remap_want");
     TCase *t = tcase_create("want");
     tcase_add_test(t, wants_of_rows);
+    tcase_add_test(t, asked_again);
     tcase_add_test(t, one_for_each);
     tcase_add_test(t, rows_are_written_with_new_ids);
     tcase_add_test(t, beyond_the_columns_type);

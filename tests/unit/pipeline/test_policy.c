@@ -141,6 +141,29 @@ START_TEST(whose_row_it_is)
 }
 END_TEST
 
+START_TEST(what_strategies_rewrite)
+{
+    Shards s;
+    KeyColumn ids[] = {{.column = STR("id")}, {.column = STR("Number"), .is_reference = true}};
+    setup(&s, CONFLICT_TABLE);
+    add(&s, "a", "x", "1");
+    add(&s, "b", "x", "2");
+    ck_assert(!policy_rewrites(s.list, s.n, STR("id")));
+    s.keys[1].columns = ids; /* in one shard table is enough */
+    s.keys[1].n_columns = ARRAY_LEN(ids);
+    static const struct {
+        const char *column;
+        bool yes;
+    } cases[] = {{"id", true}, {"ID", true}, {"number", true}, {"shard", false}, {"i", false}, {"", false}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        ck_assert_msg(policy_rewrites(s.list, s.n, str_of(cases[i].column)) == cases[i].yes, "%s",
+                      cases[i].column);
+    s.list[1].keys = NULL; /* not resolved yet */
+    ck_assert(!policy_rewrites(s.list, s.n, STR("id")));
+    world_free(s.w);
+}
+END_TEST
+
 static Suite *policy_suite(void)
 {
     Suite *s = suite_create("policy");
@@ -148,6 +171,7 @@ static Suite *policy_suite(void)
     tcase_add_test(t, members_agree);
     tcase_add_test(t, rules_differ);
     tcase_add_test(t, whose_row_it_is);
+    tcase_add_test(t, what_strategies_rewrite);
     suite_add_tcase(s, t);
     return s;
 }
