@@ -44,6 +44,7 @@ void ddl_free(Ddl *d)
         }
         point_done(&d->sources[i].kept);
         point_done(&d->sources[i].begun);
+        point_done(&d->sources[i].followed);
         err_clear(&d->sources[i].failed);
     }
     for (DdlTarget *t = d->targets; t; t = t->next) {

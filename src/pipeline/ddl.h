@@ -13,8 +13,9 @@
  * stream: an ordinary stream of its own (own dump connection, floor, applied set, identity "SOURCE#ROUND")
  * that delivers rows of forked members alone. One round at a time takes all forks of the source that are
  * ready. When it comes to a step that is not accepted, that member's fork ends there and another one waits
- * from there on. When it is near the main stream, the main stream fixes the point up to which the fork goes,
- * between two of its transactions, durably; a row of that member behind it waits until the round is through.
+ * from there on. Steps are the main stream's to make: the catch-up stream comes to no statement before it.
+ * When it is near the main stream, the main stream fixes the point up to which the fork goes, between two of
+ * its transactions, durably; a row of that member behind it waits until the round is through.
  *
  * Who writes a row of member M in transaction t, now and after any restart, whatever was read before:
  *     a fork of M with t not before `from`, and (no `to` yet, or t before `to`)   → its round

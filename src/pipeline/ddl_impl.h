@@ -136,10 +136,11 @@ typedef struct DdlSource {
     RowCounts total;            /* of finished rounds */
     StreamPoint kept;           /* everything that the catch-up stream may have written of its round */
     StreamPoint begun; /* everything that the main stream had written when it began, also above its floor */
-    bool want_rejoin;  /* asked of the main stream's next boundary */
-    bool want_hold;    /* likewise: members of changing targets fork */
-    bool ending;       /* the round is through, its stream comes to rest */
-    Err failed;        /* something durable could not be written at a boundary */
+    StreamPoint followed; /* the main stream has followed all statements below it, in this process */
+    bool want_rejoin;     /* asked of the main stream's next boundary */
+    bool want_hold;       /* likewise: members of changing targets fork */
+    bool ending;          /* the round is through, its stream comes to rest */
+    Err failed;           /* something durable could not be written at a boundary */
 } DdlSource;
 
 struct Ddl {

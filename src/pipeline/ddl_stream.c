@@ -174,6 +174,10 @@ void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const App
     point_copy(written, at);
     for (void *v; map_next(&applied->txns, &iter, NULL, &v);)
         add_kept(written, &((const AppliedTxn *)v)->id);
+    if (kind == DDL_MAIN && !point_reaches(&s->followed, at)) {
+        point_done(&s->followed);
+        point_copy(&s->followed, at);
+    }
     for (DdlMember *m = d->members; m; m = m->next) {
         if (m->source != source) continue;
         m->cursor[kind] = 0;
@@ -204,12 +208,24 @@ static DdlStep *find_step(const DdlMember *m, Str identity)
     return NULL;
 }
 
+/* Has the main stream taken others of the round back, further on? It may wait for the whole round there, and
+ * cannot take back any more then. Not in a stretch that is read again: what the round has written behind this
+ * point stays its own. */
+static bool is_taken_back(const DdlSource *s, const StreamPoint *at)
+{
+    if (!point_reaches(at, &s->kept)) return false;
+    for (const DdlFork *f = s->forks; f; f = f->next)
+        if (ddl_in_round(s, f) && f->has_to && !point_reaches(at, &f->to)) return true;
+    return false;
+}
+
 /* The catch-up stream has come to a step: the member's fork goes no further when it is not accepted. */
 static bool meet_step(Ddl *d, DdlMember *m, const DdlStep *s, const StreamPoint *at, Err *err)
 {
     DdlSource *src = &d->sources[m->source];
     for (DdlFork *f = src->forks; f; f = f->next)
-        if (f->member == m && ddl_in_round(src, f) && !f->has_to && s->number > ddl_accepted(m))
+        if (f->member == m && ddl_in_round(src, f) && !f->has_to &&
+            (s->number > ddl_accepted(m) || is_taken_back(src, at)))
             return ddl_end_fork(d, f, at, true, s->number, err);
     return true;
 }
@@ -295,10 +311,7 @@ static bool step_of(Ddl *d, uint32_t stream, const DdlMember *m, const DdlEvent 
 
 static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const DdlEvent *e, Err *err)
 {
-    unsigned kind = ddl_kind(d, stream);
     DdlFork *open = ddl_open_fork(d, m);
-    if (kind == DDL_CATCH_UP && !(open && ddl_in_round(&d->sources[m->source], open)))
-        return true; /* main's */
     SchemaStep *step;
     LockStepKind what;
     if (!step_of(d, stream, m, e, &step, &what, err)) return false;
@@ -403,7 +416,6 @@ static bool new_table(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e
 {
     TableSchema *made;
     CatalogMemberInfo info;
-    if (ddl_kind(d, stream) == DDL_CATCH_UP) return true;
     if (!made_as(d, stream, name, e, &made, err)) return false;
     if (!made) return true;
     SchemaStep *step = ddl_creation(made, name, e, err);
@@ -521,7 +533,8 @@ static bool other_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *first,
         err);
 }
 
-bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
+/* Read by the main stream. */
+static bool follow(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
 {
     CatalogMemberInfo first;
     bool alter = strncmp(e->what, "ALTER TABLE", 11) == 0, known = false, there;
@@ -542,6 +555,64 @@ bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
         first = info;
         if (!change_table(d, stream, &info, e, err)) return false;
     }
+    return true;
+}
+
+/* Has the main stream followed the statement, so that all of its steps are stored? */
+static bool is_followed(Ddl *d, uint32_t source, const TxnId *id)
+{
+    SourceStatus main;
+    if (point_covers(&d->sources[source].followed, id)) return true;
+    source_status(d->p->streams[source].source, &main);
+    bool passed = point_covers(&main.read, id);
+    point_done(&main.read);
+    err_clear(&main.error);
+    return passed;
+}
+
+/* Does nothing behind this point belong to the round? */
+static bool is_behind_round(const DdlSource *s, const StreamPoint *at)
+{
+    for (const DdlFork *f = s->forks; f; f = f->next)
+        if (ddl_in_round(s, f) && !ddl_given_up(f) && !(f->has_to && point_reaches(at, &f->to))) return false;
+    return true;
+}
+
+/* The catch-up stream makes no steps: it goes by those on record, whatever the tables are called meanwhile. A
+ * round may be ahead of a main stream that reads a stretch again, so it waits for it here. The main stream
+ * waits for the round only behind a point where this one need not wait any more. */
+static bool follow_known(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
+{
+    uint32_t source = ddl_source(d, stream);
+    Source *own = d->p->streams[stream].source;
+    CLEANUP(sb_done) StrBuf identity = {0};
+    bool may, ok = true;
+    txn_identity(&e->id, e->id.server, &identity);
+    pthread_mutex_lock(&d->mutex);
+    while (!(may = is_followed(d, source, &e->id) || is_behind_round(&d->sources[source], e->point)) &&
+           !source_is_stopping(own))
+        (void)clock_cond_wait_until(&d->changed, &d->mutex, clock_mono_ms() + 20);
+    for (DdlMember *m = d->members; may && ok && m; m = m->next) {
+        const DdlStep *s = m->source == source ? find_step(m, sb_view(&identity)) : NULL;
+        if (s) ok = known_step(d, stream, m, s, e->point, err);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    return may ? ok : err_set(err, ERR_CANCELLED, "stopping");
+}
+
+bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
+{
+    DdlSource *s = &d->sources[ddl_source(d, stream)];
+    if (ddl_kind(d, stream) == DDL_CATCH_UP) return follow_known(d, stream, e, err);
+    if (!follow(d, stream, e, err)) return false;
+    pthread_mutex_lock(&d->mutex);
+    if (!point_covers(&s->followed, &e->id)) {
+        point_done(&s->followed);
+        point_copy(&s->followed, e->point);
+        add_kept(&s->followed, &e->id);
+    }
+    pthread_cond_broadcast(&d->changed);
+    pthread_mutex_unlock(&d->mutex);
     return true;
 }
 
