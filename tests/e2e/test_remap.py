@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 
+from harness.keys import copy_while_changing, map_of
+
 DDL = {"t": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, parent INT NULL, name VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, KEY (parent))"}
 SELF = {"strategy": "remap", "references": [{"column": "parent", "table": "t"}]}
 REMAP = {"strategy": "remap"}
@@ -25,20 +27,6 @@ def make(scenario, keys, ddl=None, full=False, **kw):
             instance.pop("meta", None)
     s.save()
     return s
-
-
-def map_of(s, table="t") -> dict:
-    """(source, old id) → new id, as the guide says to read it; each new id is given once."""
-    registry = s.downstream.query(f"SELECT map_table, next_id FROM `{s.meta}`.sm_remap WHERE target_schema = '{s.target}' AND target_table = '{table}'")
-    if not registry:
-        return {}
-    (name, next_id), = registry
-    rows = s.downstream.query(f"SELECT m.source, i.old_id, i.new_id FROM `{s.meta}`.`{name}` i JOIN `{s.meta}`.sm_remap_member m ON m.member = i.member "
-                              f"WHERE m.target_schema = '{s.target}' AND m.target_table = '{table}'")
-    out = {(source, int(old)): new for source, old, new in rows}
-    assert len(out) == len(rows) and len(set(out.values())) == len(rows), "the map is unique both ways"
-    assert all(0 < new < next_id for new in out.values())
-    return out
 
 
 def shard_rows(s, table="t", columns="id, parent, name"):
@@ -99,37 +87,7 @@ def test_stream(scenario, flavors, downstream):
 @pytest.mark.parametrize("kill", [False, True])
 def test_copy_and_stream_agree(scenario, flavors, downstream, kill):
     s = make(scenario, SELF, full=True, flavors=flavors, downstream=downstream)
-    for number in (1, 2):
-        s.shard_run(number, "INSERT INTO {s}.t (id, parent, name) VALUES " +
-                    ",".join(f"({i}, {i - 1 if i > 1 else 'NULL'}, 'n{i}')" for i in range(1, 3001)))
-    stop = threading.Event()
-
-    def churn(number):
-        rng, shard, new = random.Random(number), s.shards[number - 1], 3001
-        while not stop.is_set():
-            i = rng.randrange(1, 3200)
-            shard.server.run(rng.choice([f"UPDATE `{shard.schema}`.t SET name = 'c{rng.randrange(999)}' WHERE id = {i}",
-                                         f"DELETE FROM `{shard.schema}`.t WHERE id = {i}",
-                                         f"UPDATE `{shard.schema}`.t SET id = id + 100000 WHERE id = {i}",
-                                         f"INSERT INTO `{shard.schema}`.t (id, parent, name) VALUES ({new}, {i}, 'new')"]))
-            new += 1
-
-    threads = [threading.Thread(target=churn, args=(n,)) for n in (1, 2)]
-    s.start()
-    for t in threads:
-        t.start()
-    try:
-        if kill:
-            for _ in range(2):
-                s.runner.wait_for("some rows", lambda _: True)
-                s.runner.kill9()
-                s.start()
-        stop.wait(2)
-    finally:
-        stop.set()
-        for t in threads:
-            t.join()
-    s.runner.wait_caught_up(120)
+    copy_while_changing(s, kills=2 if kill else 0)
     check(s)
     s.runner.stop()
 

@@ -1,7 +1,8 @@
-"""Tables of random keys, for what cuts tables along their keys."""
+"""Tables of random keys, for what cuts tables along their keys; shards whose ids collide, copied while they change."""
 from __future__ import annotations
 
 import random
+import threading
 
 from .servers import Downstream
 from .values import LAX
@@ -94,3 +95,73 @@ def make_key_tables(server: Downstream, schema: str, seed: int) -> None:
             cur.execute(f"ANALYZE TABLE `{schema}`.`{name}`")
             cur.fetchall()
     conn.close()
+
+
+# -- shards that count alone: table t (id, parent, name), the same ids in each of them --
+SLOW_COPY = "load.before_send=delay:100@*"
+
+
+def fill(s, rows: int, name: str = "n{i}") -> None:
+    """Rows 1 … rows in every shard; each refers to the one before it. name: of the row's number i and the shard's n."""
+    for shard in s.shards:
+        values = ",".join(f"({i}, {i - 1 if i > 1 else 'NULL'}, '{name.format(i=i, n=shard.number)}')" for i in range(1, rows + 1))
+        shard.server.run(f"INSERT INTO `{shard.schema}`.t (id, parent, name) VALUES {values}")
+
+
+def copied(s, table: str = "t") -> int:
+    """How many rows the target has; it may not be there yet."""
+    there = s.downstream.query(f"SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{s.target}' AND TABLE_NAME = '{table}'")
+    return s.downstream.value(f"SELECT COUNT(*) FROM `{s.target}`.`{table}`") if there else 0
+
+
+def kill_while_copying(s, before: int = 0) -> int:
+    """Kill -9 when more rows than that have been copied, or all of them; returns how many are there then."""
+    s.runner.wait_for("rows that are copied", lambda status: copied(s) > before or (before and status["load"]["state"] == "done"), 60)
+    s.runner.kill9()
+    return copied(s)
+
+
+def _change(s, number: int, rows: int, stop: threading.Event) -> None:
+    rng, shard, new = random.Random(number), s.shards[number - 1], rows + 1
+    while not stop.is_set():
+        i = rng.randrange(1, rows + rows // 15)
+        shard.server.run(rng.choice([f"UPDATE `{shard.schema}`.t SET name = 'c{rng.randrange(999)}' WHERE id = {i}",
+                                     f"DELETE FROM `{shard.schema}`.t WHERE id = {i}",
+                                     f"UPDATE `{shard.schema}`.t SET id = id + 100000 WHERE id = {i}",
+                                     f"INSERT INTO `{shard.schema}`.t (id, parent, name) VALUES ({new}, {i}, 'new')"]))
+        new += 1
+
+
+def copy_while_changing(s, kills: int = 0, rows: int = 3000) -> None:
+    """Existing rows are copied while the shards go on; the program is killed so often, each time with rows copied. Ends caught up."""
+    fill(s, rows)
+    stop, there = threading.Event(), 0
+    threads = [threading.Thread(target=_change, args=(s, shard.number, rows, stop)) for shard in s.shards]
+    s.start(faults=SLOW_COPY if kills else "")
+    for t in threads:
+        t.start()
+    try:
+        for left in range(kills, 0, -1):
+            there = kill_while_copying(s, there)
+            assert there > 0
+            s.start(faults=SLOW_COPY if left > 1 else "")
+        stop.wait(2)
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    s.runner.wait_caught_up(120)
+
+
+def map_of(s, table: str = "t") -> dict[tuple[str, int], int]:
+    """The strategy remap: (source, old id) → new id, as the guide says to read it; each new id is given once."""
+    registry = s.downstream.query(f"SELECT map_table, next_id FROM `{s.meta}`.sm_remap WHERE target_schema = '{s.target}' AND target_table = '{table}'")
+    if not registry:
+        return {}
+    (name, next_id), = registry
+    rows = s.downstream.query(f"SELECT m.source, i.old_id, i.new_id FROM `{s.meta}`.`{name}` i JOIN `{s.meta}`.sm_remap_member m ON m.member = i.member "
+                              f"WHERE m.target_schema = '{s.target}' AND m.target_table = '{table}'")
+    out = {(source, int(old)): new for source, old, new in rows}
+    assert len(out) == len(rows) and len(set(out.values())) == len(rows), "the map is unique both ways"
+    assert all(0 < new < next_id for new in out.values())
+    return out
