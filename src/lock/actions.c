@@ -70,8 +70,11 @@ void lock_act_alter(const Lock *l, LockActions *out)
 {
     LockAction *a = lock_act(out, LOCK_ACT_ALTER);
     a->job = l->job.id;
-    a->alter = (LockAlter){
-        .from = l->target, .to = l->job.to, .rows = arena_str(&out->arena, l->job.rows), .drop = l->job.drop};
+    a->alter = (LockAlter){.from = l->target,
+                           .to = l->job.to,
+                           .rows = arena_str(&out->arena, l->job.rows),
+                           .drop = l->job.drop,
+                           .as_is = l->job.as_is};
     uint32_t n = l->job.to->schema->n_columns;
     a->alter.columns = arena_array(&out->arena, uint32_t, n + 1);
     memcpy(a->alter.columns, l->job.columns, n * sizeof *a->alter.columns);

@@ -1,4 +1,5 @@
 #include "lock/lock_impl.h"
+#include "track/schema_json.h"
 #include "base/poison.h"
 
 static bool refuse(const Lock *l, Err *err, const char *why)
@@ -74,34 +75,109 @@ static bool skip(Lock *l, LockMember *m, int32_t at, Err *err)
     return true;
 }
 
-static bool replace(Lock *l, LockMember *m, int32_t at, const TableSchema *schema, Err *err)
+bool lock_schema_before(const Lock *l, uint32_t member, uint64_t number, const TableSchema **out)
 {
-    if (!schema) return refuse(l, err, "replace needs the definition that counts instead");
-    if (!skip(l, m, at, err)) return false;
-    const Version *before = m->nodes[at - 1].version;
-    const SchemaStep *between = version_step_between(l->pool, before->schema, schema);
-    /* the change is one of the group's view, whatever the rows look like */
-    m->nodes[at].model = version_step(l->pool, version_plain(l->pool, before), between)->after;
-    lock_recompute(l, m, (uint32_t)at);
+    const LockMember *m = lock_find(l, member);
+    int32_t at = find_node(m, number);
+    if (at <= 0) return false;
+    *out = m->nodes[at - 1].version->schema;
     return true;
 }
 
-/* Do they differ in nothing but what rows that were there got, and could that be set by a statement? */
-static bool differs_in_fill(const VersionView *a, const VersionView *b)
+/* What the statements make of the version before; came: one per column of it, where it stood there. */
+static bool make_model(Lock *l, const Version *before, const LockEvent *e, Arena *arena,
+                       const Version **model, uint32_t **came, Err *err)
 {
-    bool differs = false;
-    for (uint32_t i = 0; i < a->version->schema->n_columns; i++) {
-        uint32_t at = schema_column(b->version->schema, a->version->schema->columns[i].name);
-        if (at == NO_COLUMN) return false;
-        if (version_same_origin(a, i, b, at)) continue;
-        const ColumnOrigin *x = &a->version->origins[i], *y = &b->version->origins[at];
-        bool fills = x->kind == ORIGIN_ADDED && y->kind == ORIGIN_ADDED && x->fill != FILL_VOLATILE &&
-                     x->fill != FILL_COMPUTED && y->fill != FILL_VOLATILE && y->fill != FILL_COMPUTED &&
-                     str_eq(x->lossy, y->lossy);
-        if (!fills) return false;
-        differs = true;
+    *model = version_plain(l->pool, before);
+    for (uint32_t i = 0; i < e->n_steps; i++) {
+        const SchemaStep *s = e->steps[i];
+        bool form =
+            s->before && s->after && s->rows == ROWS_KEPT && table_name_eq(s->name_before, s->name_after);
+        if (!form)
+            return refuse(l, err, "replace takes statements that change columns and keys, and nothing else");
+        const VersionStep *step = version_step(l->pool, *model, s);
+        uint32_t n = step->after->schema->n_columns, *now = arena_array(arena, uint32_t, n + 1);
+        for (uint32_t c = 0; c < n; c++) {
+            now[c] = step->from[c];
+            if (i && now[c] != NO_COLUMN) now[c] = (*came)[now[c]];
+        }
+        *model = step->after;
+        *came = now;
     }
-    return differs && str_eq(a->version->rows, b->version->rows);
+    return true;
+}
+
+/* Do the rows that the member writes after its step fit what it counts as, and those before it too? */
+static bool replaced_rows_fit(const Lock *l, const LockNode *n, const uint32_t *came, Err *err)
+{
+    Arena arena = {0};
+    StrBuf why = {0};
+    RowMap map;
+    RowsOf rows = {.version = n->version};
+    bool ok = row_map(&rows, n->version, &arena, &map, &why);
+    const VersionStep *last = n->moves[n->n_moves - 1];
+    for (uint32_t c = 0; ok && c < last->after->schema->n_columns; c++)
+        if (last->from[c] != came[c]) {
+            sb_printf(&why, "column `" STR_FMT "`: it cannot be told which column's rows it takes over",
+                      STR_ARG(last->after->schema->columns[c].name));
+            ok = false;
+        }
+    if (!ok)
+        err_set(err, ERR_LOCK_DECISION, STR_FMT ": rows of the shard do not fit these statements: " STR_FMT,
+                STR_ARG(l->name), STR_ARG(str_trim(sb_view(&why))));
+    sb_done(&why);
+    arena_done(&arena);
+    return ok;
+}
+
+/* In words: what it counts as, and which values of its rows go nowhere. */
+static void note_replaced(const Lock *l, const LockMember *m, int32_t at, LockActions *out)
+{
+    const LockNode *n = &m->nodes[at];
+    const TableSchema *shape = n->version->shape;
+    StrBuf words = {0}, diff = {0};
+    schema_diff(m->nodes[at - 1].version->schema, "before", n->version->schema, "then", &diff);
+    sb_printf(&words, STR_FMT ": \"" STR_FMT "\" is taken for another change", STR_ARG(m->name),
+              STR_ARG(n->step->statement));
+    for (Str rest = sb_view(&diff); rest.len;) {
+        Str line = str_split(&rest, '\n');
+        if (line.len) sb_printf(&words, "; " STR_FMT, STR_ARG(line));
+    }
+    for (uint32_t i = 0; i < shape->n_columns; i++)
+        if (n->version->feeds[i] == NO_COLUMN && !shape->columns[i].generated)
+            sb_printf(&words, "; its column `" STR_FMT "` is left out", STR_ARG(shape->columns[i].name));
+    LockAction *a = lock_act(out, LOCK_ACT_NOTE);
+    a->member = m->id;
+    lock_act_words(out, a, STR_FMT, STR_ARG(sb_view(&words)));
+    (void)l;
+    sb_done(&words);
+    sb_done(&diff);
+}
+
+static bool replace(Lock *l, LockMember *m, int32_t at, const LockEvent *e, LockActions *out, Err *err)
+{
+    if (!e->n_steps) return refuse(l, err, "replace needs the statements that count instead");
+    if (at > 0 && m->nodes[at].kind != LOCK_STEP_ALTER)
+        return refuse(l, err, "only a step that changes columns or keys can be replaced");
+    Arena arena = {0};
+    uint32_t *came = NULL;
+    const Version *model = NULL;
+    LockNode *n = &m->nodes[MAX(at, 0)], was = *n;
+    bool ok = skip(l, m, at, err);
+    ok = ok && make_model(l, m->nodes[at - 1].version, e, &arena, &model, &came, err);
+    if (ok) {
+        n->model = model;
+        lock_recompute(l, m, (uint32_t)at);
+        ok = replaced_rows_fit(l, n, came, err);
+    }
+    if (ok) {
+        note_replaced(l, m, at, out);
+    } else if (at > 0) {
+        *n = was;
+        lock_recompute(l, m, (uint32_t)at);
+    }
+    arena_done(&arena);
+    return ok;
 }
 
 /* Data-differs: the member's table is to count as what another member has. */
@@ -117,16 +193,22 @@ static bool agree_with_others(Lock *l, LockMember *m, LockWork work, Err *err)
         VersionView v = lock_view(l, other, other->n_nodes - 1);
         Agreement a = version_agreement(&own, &v, NULL);
         if (a != AGREE_DATA) continue;
-        if (work == LOCK_WORK_REFILL && !differs_in_fill(&own, &v))
-            return refuse(l, err, "nobody can compute its values again: copy the member again, or accept");
-        m->nodes[last].model = v.version;
-        m->nodes[last].after = work;
-        m->nodes[last].hold = false;
-        lock_recompute(l, m, last);
-        m->n_lost = 0; /* what it added again counts as what the others have */
+        const char *why = work == LOCK_WORK_REFILL ? lock_cannot_refill(l, m, other) : NULL;
+        if (why) return refuse(l, err, why);
+        lock_take_as(l, m, other, work);
         return true;
     }
     return refuse(l, err, "no other member has an equal definition with other data");
+}
+
+/* The same job goes on, drained anew: rows were written since it failed. */
+static bool give_up(Lock *l, LockActions *out, Err *err)
+{
+    if (l->job.phase != JOB_FAILED) return refuse(l, err, "no statement of the target failed");
+    l->job.phase = JOB_DRAIN;
+    l->job.as_is = true;
+    lock_act(out, LOCK_ACT_SHUT)->job = l->job.id;
+    return true;
 }
 
 static bool decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
@@ -134,6 +216,7 @@ static bool decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
     LockMember *m = lock_find(l, e->member);
     if (e->decision == LOCK_RETRY)
         return l->job.phase == JOB_FAILED || refuse(l, err, "nothing failed that could be tried again");
+    if (e->decision == LOCK_GIVE_UP) return give_up(l, out, err);
     if (!m) return refuse(l, err, "no such member");
     int32_t at = find_node(m, e->number);
     if (at < 0 && (e->decision == LOCK_SKIP || e->decision == LOCK_REPLACE))
@@ -141,7 +224,7 @@ static bool decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
     switch (e->decision) {
     case LOCK_RELEASE: return release(l, m, at, err);
     case LOCK_SKIP: return skip(l, m, at, err);
-    case LOCK_REPLACE: return replace(l, m, at, e->schema, err);
+    case LOCK_REPLACE: return replace(l, m, at, e, out, err);
     case LOCK_ACCEPT: return agree_with_others(l, m, LOCK_WORK_NONE, err);
     case LOCK_REFILL: return agree_with_others(l, m, LOCK_WORK_REFILL, err);
     case LOCK_RECOPY: return agree_with_others(l, m, LOCK_WORK_RECOPY, err);
@@ -149,7 +232,8 @@ static bool decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
         lock_act(out, LOCK_ACT_GONE)->member = m->id;
         lock_remove_member(l, (uint32_t)(m - l->members));
         return true;
-    case LOCK_RETRY: break;
+    case LOCK_RETRY:
+    case LOCK_GIVE_UP: break;
     }
     return refuse(l, err, "an unknown decision");
 }
@@ -164,23 +248,4 @@ bool lock_decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
     if (l->job.phase == JOB_FAILED) lock_job_cancel(l);
     lock_plan(l, out);
     return true;
-}
-
-/* -- shards that keep their own fills -- */
-
-bool lock_refill_own(Lock *l)
-{
-    if (l->n_members < 2 || !lock_all_agree(l, AGREE_DATA)) return false;
-    for (uint32_t i = 1; i < l->n_members; i++) {
-        LockMember *m = &l->members[i];
-        uint32_t last = m->n_nodes - 1;
-        VersionView first = lock_view(l, &l->members[0], l->members[0].n_nodes - 1),
-                    own = lock_view(l, m, last);
-        if ((int32_t)last <= m->accepted || m->nodes[last].model || !differs_in_fill(&own, &first)) continue;
-        m->nodes[last].model = first.version;
-        m->nodes[last].after = LOCK_WORK_REFILL;
-        lock_recompute(l, m, last);
-        return true;
-    }
-    return false;
 }

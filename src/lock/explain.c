@@ -94,11 +94,11 @@ static void put_choices(const Lock *l, json_t *o)
         json_array_append_new(choices, json_string("detach"));
     }
     if (s == LOCK_DATA_DIFFERS) json_array_append_new(choices, json_string("accept"));
-    if (s == LOCK_DATA_DIFFERS && l->opts.provenance) {
-        json_array_append_new(choices, json_string("refill"));
-        json_array_append_new(choices, json_string("recopy"));
+    if (s == LOCK_DATA_DIFFERS && l->opts.provenance) json_array_append_new(choices, json_string("refill"));
+    if (l->job.phase == JOB_FAILED) {
+        json_array_append_new(choices, json_string("retry"));
+        json_array_append_new(choices, json_string("give-up"));
     }
-    if (l->job.phase == JOB_FAILED) json_array_append_new(choices, json_string("retry"));
     json_object_set_new(o, "choices", choices);
 }
 
@@ -128,7 +128,10 @@ void lock_explain(const Lock *l, StrBuf *json)
 static void alter_words(const LockAction *a, StrBuf *words)
 {
     const TableSchema *from = a->alter.from->schema, *to = a->alter.to->schema;
-    sb_c(words, "change the target");
+    sb_c(words, a->alter.as_is
+                    ? "take the target as it is, if it then holds the rows of its shard tables; its "
+                      "statement was to change it"
+                    : "change the target");
     StrBuf diff = {0};
     schema_diff(from, "now", to, "then", &diff);
     for (Str rest = sb_view(&diff); rest.len;) {

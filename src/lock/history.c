@@ -70,7 +70,9 @@ void lock_recompute(Lock *l, LockMember *m, uint32_t at)
         if (n->step)
             move(n,
                  n->skip ? version_skip(l->pool, before, n->step) : version_step(l->pool, before, n->step));
-        if (n->model) move(n, version_adopt(l->pool, n->version, n->model));
+        if (n->model)
+            move(n, n->skip ? version_replace(l->pool, n->version, n->model)
+                            : version_adopt(l->pool, n->version, n->model));
     }
 }
 

@@ -419,7 +419,8 @@ bool lock_row_map(const Lock *l, uint32_t member, uint64_t number, Arena *arena,
         if (m->nodes[i].number <= number) at = i;
     if (m->gate == LOCK_OUTSIDE || number > m->nodes[m->gate].number)
         return wrong(l, err, "a row of a version that is not accepted");
-    RowsOf rows = lock_rows_of(m, (uint32_t)MAX(at, 0), (uint32_t)m->gate, arena);
+    /* while work after an acceptance runs, the target is one for what is accepted */
+    RowsOf rows = lock_rows_of(m, (uint32_t)MAX(at, 0), (uint32_t)m->accepted, arena);
     StrBuf why = {0};
     bool ok = row_map(&rows, l->target, arena, out, &why);
     if (!ok) err_set(err, ERR_LOCK_EVENT, STR_FMT ": " STR_FMT, STR_ARG(l->name), STR_ARG(sb_view(&why)));
@@ -471,7 +472,7 @@ static uint64_t mix(uint64_t h, uint64_t v)
 uint64_t lock_hash(const Lock *l)
 {
     uint64_t h = mix(l->target->id, l->base->id);
-    h = mix(h, l->job.phase);
+    h = mix(h, (uint64_t)l->job.phase | (uint64_t)l->job.as_is << 8);
     if (l->job.phase != JOB_NONE) h = mix(h, l->job.to->id);
     for (uint32_t i = 0; i < l->n_members; i++) {
         const LockMember *m = &l->members[i];

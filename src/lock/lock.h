@@ -54,6 +54,7 @@
 #define SM_LOCK_LOCK_H
 
 #include "base/err.h"
+#include "track/bind.h"
 #include "track/join.h"
 
 typedef enum LockMode { LOCK_PESSIMISTIC, LOCK_OPTIMISTIC } LockMode;
@@ -114,12 +115,14 @@ typedef enum LockDecision {
     LOCK_RELEASE, /* take the version of (member, step) as the common one; whoever lacks it is taken to have
                      it */
     LOCK_SKIP,    /* the step of (member, step) does not count for the target; what it added is left out */
-    LOCK_REPLACE, /* the step of (member, step) counts as `schema` instead */
+    LOCK_REPLACE, /* the step of (member, step) counts as what `steps` make of the version before it */
     LOCK_DETACH,  /* the member leaves; its held rows are given up, its written ones stay */
     LOCK_ACCEPT,  /* data-differs: take the member's data as agreed */
     LOCK_REFILL,  /* data-differs: give the member's rows in the target its own fills (needs provenance) */
     LOCK_RECOPY,  /* the member is copied again */
     LOCK_RETRY,   /* OPERATOR: run the failed job again */
+    LOCK_GIVE_UP, /* OPERATOR: the failed job's statements do not run: the target is taken as it is, once it
+                     holds the rows */
 } LockDecision;
 
 typedef enum LockEventKind {
@@ -134,7 +137,7 @@ typedef enum LockEventKind {
     LOCK_EV_ALTERED, /* job */
     LOCK_EV_FAILED,  /* job, words: the target refused; an operator must act */
     LOCK_EV_WORKED,  /* member, number: the work owed for that step is done */
-    LOCK_EV_DECIDE,  /* decision, member, number, schema, words: user and reason */
+    LOCK_EV_DECIDE,  /* decision, member, number, steps, words: user and reason */
 } LockEventKind;
 
 /* Everything is the caller's and copied as needed. */
@@ -147,11 +150,13 @@ typedef struct LockEvent {
     Str name;                  /* JOIN: source and table, for people */
     Str identity;              /* STEP: the DDL's own: stream, transaction, number in it */
     Str point;                 /* STEP: where, for people */
-    const TableSchema *schema; /* JOIN, DECIDE REPLACE */
+    const TableSchema *schema; /* JOIN */
     bool fresh;                /* JOIN: new and empty, or copied whole from here on */
     const SchemaStep *step;
     LockStepKind step_kind;
     LockDecision decision;
+    const SchemaStep *const *steps; /* DECIDE REPLACE: one after the other, from lock_schema_before on */
+    uint32_t n_steps;
     Str words;
 } LockEvent;
 
@@ -173,7 +178,7 @@ typedef enum LockActionKind {
 typedef enum LockWork {
     LOCK_WORK_NONE,
     LOCK_WORK_DELETE, /* delete the member's rows from the target */
-    LOCK_WORK_REFILL, /* set the columns named in words to the member's fills, in the member's rows */
+    LOCK_WORK_REFILL, /* set columns to the member's fills, in the member's rows: lock_fills */
     LOCK_WORK_RECOPY, /* delete the member's rows and copy the table */
 } LockWork;
 
@@ -184,6 +189,7 @@ typedef struct LockAlter {
                           filled as to->origins says; a predecessor of another name: renamed */
     Str rows;          /* what to do to its rows: "truncate;", "drop partition p0;"; empty: nothing */
     bool drop;         /* the target goes altogether */
+    bool as_is;        /* nothing is to be done: report ALTERED if the target holds the rows, else FAILED */
 } LockAlter;
 
 typedef struct LockAction {
@@ -243,9 +249,15 @@ bool lock_knows(const Lock *l, uint32_t member);
 bool lock_job(const Lock *l, uint64_t *job);
 bool lock_is_open(const Lock *l); /* no job runs: accepted rows may be written */
 const Version *lock_target(const Lock *l);
+/* What the group takes the member's table for before that step. False: there is no such step. */
+NODISCARD bool lock_schema_before(const Lock *l, uint32_t member, uint64_t number, const TableSchema **out);
 /* How rows of a member's accepted version go into the target. ERR_LOCK_EVENT: not accepted. */
 NODISCARD bool lock_row_map(const Lock *l, uint32_t member, uint64_t number, Arena *arena, RowMap *out,
                             Err *err);
+/* What the owed refill sets, in the target's columns of all rows of the member that are there. Memory: arena.
+ * ERR_LOCK_EVENT: none is owed; ERR_NOT_SUPPORTED: a value cannot be computed again. */
+NODISCARD bool lock_fills(const Lock *l, uint32_t member, Arena *arena, BindFill **out, uint32_t *n,
+                          Err *err);
 /* {"state","since","ddl":[…],"target":…,"members":[{"source","table","state":"agreed|held|behind","difference",
  * "step","point","waits_for"}],"choices":[…]}: for status and `locks show`. */
 void lock_explain(const Lock *l, StrBuf *json);

@@ -51,7 +51,7 @@ typedef struct LockJob {
     uint32_t *columns; /* of to->schema: predecessors in the target's */
     int32_t *accept;   /* per member, in the order of members */
     Str rows, words;
-    bool drop;
+    bool drop, as_is;
 } LockJob;
 
 struct Lock {
@@ -111,6 +111,13 @@ void lock_act_alter(const Lock *l, LockActions *out);
 
 /* -- decide.c -- */
 bool lock_decide(Lock *l, const LockEvent *e, LockActions *out, Err *err);
+
+/* -- refill.c -- */
+/* Why the member's rows in the target cannot be given their own fills, `as` being what counts; NULL: they
+ * can. The two have equal definitions, the member is held. */
+const char *lock_cannot_refill(const Lock *l, const LockMember *m, const LockMember *as);
+/* The member's last version counts as that of `as`; work: owed when it is accepted. */
+void lock_take_as(Lock *l, LockMember *m, const LockMember *as, LockWork work);
 /* Shards that differ in fills alone keep their own values. True: something was decided. */
 bool lock_refill_own(Lock *l);
 

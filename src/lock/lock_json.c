@@ -8,7 +8,8 @@
  *  "members":[{"id","name","at_ms","accepted","gate","gate_work","gate_sent","before_sent","stopped","leaving",
  *   "lost":[…],"nodes":[{"number","at_ms","identity","point","kind","passed","written","hold","skip","before",
  *   "after","step","model","version" in the first}]}],
- *  "job":{"phase","id","to","columns":[…],"accept":[…],"rows","words","drop"}}. */
+ *  "job":{"phase","id","to","columns":[…],"accept":[…],"rows","words","drop",
+ *  "as_is"}}. */
 enum { FORMAT = 1 };
 
 /* -- writing -- */
@@ -86,6 +87,7 @@ static json_t *job_value(const Lock *l)
     put_text(o, "rows", l->job.rows);
     put_text(o, "words", l->job.words);
     put_flag(o, "drop", l->job.drop);
+    put_flag(o, "as_is", l->job.as_is);
     return o;
 }
 
@@ -204,6 +206,7 @@ static void load_job(Load *d, const json_t *o)
     j->rows = get_text(d, json_object_get(o, "rows"));
     j->words = get_text(d, json_object_get(o, "words"));
     j->drop = get_flag(o, "drop");
+    j->as_is = get_flag(o, "as_is");
     if (!j->to || !d->l->target || json_array_size(columns) != j->to->schema->n_columns ||
         json_array_size(accept) != d->l->n_members) {
         d->bad = true;

@@ -122,7 +122,9 @@ static int verb_with_task(const CliOpts *opts, Answer *a, Err *err)
         break;
     case VERB_LOCKS: status = locks_verb(dir.ptr, opts, out, err); break;
     case VERB_SCHEMA: status = schema_verb(task, dir.ptr, opts, out, err); break;
-    case VERB_DDL: status = ddl_verb(task, opts, out, err); break;
+    case VERB_DDL:
+        status = opts->decision ? ddl_verb_decide(dir.ptr, opts, out, err) : ddl_verb(task, opts, out, err);
+        break;
     case VERB_CHECK: status = check_verb(task, &(CheckOpts){.json = opts->json}, out, err); break;
     case VERB_ROUTE:
         status = route_verb(task,

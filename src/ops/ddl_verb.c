@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "apply/target_ddl.h"
 #include "ops/json_out.h"
+#include "ops/locks_verb.h"
 #include "pipeline/catalog.h"
 #include "base/poison.h"
 
@@ -110,9 +111,21 @@ int ddl_verb(const Task *task, const CliOpts *opts, StrBuf *out, Err *err)
     if (ok && opts->json) json_out(list, out);
     if (ok && !opts->json && !shown) sb_c(out, "no statement has changed a target\n");
     if (ok && !opts->json && failed)
-        sb_c(out, "when the cause is gone: shardmerge locks TASK.yaml --decide retry --yes\n");
+        sb_c(
+            out,
+            "when the cause is gone: shardmerge ddl TASK.yaml --decide retry --yes; to take the target as it "
+            "is: --decide skip\n");
     json_decref(list);
     conn_close(conn);
     arena_done(&arena);
     return ok ? failed : err_exit_status(err);
+}
+
+int ddl_verb_decide(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
+{
+    if (!strcmp(opts->decision, "retry")) return locks_decide(dir, opts, "retry", out, err);
+    if (!strcmp(opts->decision, "skip")) return locks_decide(dir, opts, "give-up", out, err);
+    err_set(err, ERR_USAGE, "no decision '%s' about a statement of the target; there are retry and skip",
+            opts->decision);
+    return err_exit_status(err);
 }

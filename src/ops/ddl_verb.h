@@ -7,5 +7,8 @@
 
 /* 0: nothing failed, or what failed is done by now; 1: a statement has failed. Main thread. */
 NODISCARD int ddl_verb(const Task *task, const CliOpts *opts, StrBuf *out, Err *err);
+/* What an operator decides about a statement that failed: "retry", "skip". dir: the state folder of the
+ * running task. */
+NODISCARD int ddl_verb_decide(const char *dir, const CliOpts *opts, StrBuf *out, Err *err);
 
 #endif

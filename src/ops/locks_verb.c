@@ -98,16 +98,19 @@ static bool fetch_locks(const char *dir, const CliOpts *opts, json_t **out, Err 
     return stored_locks(dir, out, err);
 }
 
-static int decide(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
+int locks_decide(const char *dir, const CliOpts *opts, const char *decision, StrBuf *out, Err *err)
 {
     ControlCall call = {.dir = dir, .timeout_ms = ANSWER_MS};
     StrBuf by = {0};
     json_t *reply = NULL;
     who_asks(&by);
     const char *table = opts->n_table_patterns ? opts->table_patterns[0] : NULL;
-    json_t *request = json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s, s:b}", "verb", "decide", "decision",
-                                opts->decision, "target", opts->target, "source", opts->source_id, "table",
-                                table, "by", by.ptr, "preview", !opts->yes);
+    json_t *sql = json_array();
+    for (size_t i = 0; i < opts->n_sql; i++)
+        json_array_append_new(sql, json_string(opts->sql[i]));
+    json_t *request = json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:o, s:s, s:b}", "verb", "decide", "decision",
+                                decision, "target", opts->target, "source", opts->source_id, "table", table,
+                                "sql", sql, "by", by.ptr, "preview", !opts->yes);
     sb_done(&by);
     bool ok = control_call(&call, request, &reply, err);
     json_decref(request);
@@ -132,7 +135,7 @@ static bool waits(const json_t *locks)
 int locks_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err)
 {
     json_t *locks = NULL;
-    if (opts->decision) return decide(dir, opts, out, err);
+    if (opts->decision) return locks_decide(dir, opts, opts->decision, out, err);
     if (!fetch_locks(dir, opts, &locks, err)) return err_exit_status(err);
     if (opts->json)
         json_out(locks, out);

@@ -8,6 +8,8 @@
 
 /* dir: the state folder. 0: no lock waits, or the decision was taken; 1: a lock waits. Main thread. */
 NODISCARD int locks_verb(const char *dir, const CliOpts *opts, StrBuf *out, Err *err);
+/* Asks the running task for this decision about what the options name. */
+NODISCARD int locks_decide(const char *dir, const CliOpts *opts, const char *decision, StrBuf *out, Err *err);
 /* Locks as text. */
 void locks_text(const json_t *locks, StrBuf *out);
 

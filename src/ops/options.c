@@ -177,6 +177,7 @@ static bool set_option(CliOpts *o, OptId id, const char *value, Err *err)
     case OPT_DECIDE: o->decision = value; return true;
     case OPT_SET: o->set_file = value; return true;
     case OPT_VALUE: add_word(&o->values, &o->n_values, value); return true;
+    case OPT_SQL: add_word(&o->sql, &o->n_sql, value); return true;
     case OPT_ID:
         if (!str_to_u64(str_of(value), &o->id) || o->id == 0)
             return err_set(err, ERR_USAGE, "--id: '%s' is not a number above 0", value);
@@ -286,6 +287,7 @@ void options_done(CliOpts *o)
     free(o->arguments);
     free(o->table_patterns);
     free(o->values);
+    free(o->sql);
     *o = (CliOpts){0};
 }
 

@@ -27,6 +27,8 @@ typedef struct CliOpts {
     uint64_t id;                   /* conflicts; 0: not given */
     const char **values;           /* conflicts; owned array of argv's strings */
     size_t n_values;
+    const char **sql; /* locks; owned array of argv's strings */
+    size_t n_sql;
     const char *tables;
     const char **table_patterns; /* events; owned array of argv's strings */
     size_t n_table_patterns;

@@ -34,7 +34,7 @@ typedef struct Run {
     bool stop_asked;    /* guarded by mutex */
     int64_t give_up_ms; /* watch's: when a start that was asked to stop is cut short; 0 = not */
     sigset_t signals;
-    int signal_fd, wake_fd;
+    int signal_fd, wake_fd, stop_fd; /* stop_fd: a stop has been asked for */
     pthread_t watch;
     Live *live;  /* watch's after start; NULL: progress lines */
     Rates rates; /* watch's */
@@ -76,6 +76,7 @@ static void ask_stop(Run *r, const char *by)
     pthread_mutex_unlock(&r->mutex);
     if (first) log_write(LOGEV_TASK_STOPPING, LOG_S("by", by));
     if (first && p) pipeline_request_stop(p);
+    if (first) CHECK(eventfd_write(r->stop_fd, 1) == 0, "wake the watch thread");
 }
 
 static bool request_pause(Run *r, const json_t *request, bool pause, Err *err)
@@ -103,14 +104,20 @@ static json_t *request_locks(Run *r, const json_t *request, bool decide, Err *er
     }
     if (!decide)
         return json_pack("{s:b, s:o}", "ok", 1, "locks", pipeline_locks(p, asked(request, "target")));
+    const json_t *sql = json_object_get(request, "sql"), *one;
+    const char **texts = mem_zalloc((json_array_size(sql) + 1) * sizeof *texts);
+    size_t i;
     PipelineDecision d = {.decision = asked(request, "decision"),
                           .target = asked(request, "target"),
                           .source = asked(request, "source"),
                           .table = asked(request, "table"),
                           .by = asked(request, "by"),
                           .preview = !json_is_false(json_object_get(request, "preview"))};
+    d.sql = texts;
+    json_array_foreach(sql, i, one) if (json_is_string(one)) texts[d.n_sql++] = json_string_value(one);
     StrBuf words = {0};
     bool ok = pipeline_decide(p, &d, &words, err);
+    free(texts);
     json_t *reply =
         ok ? json_pack("{s:b, s:s%}", "ok", 1, "words", words.ptr ? words.ptr : "", words.len) : NULL;
     sb_done(&words);
@@ -188,10 +195,9 @@ static void on_signal(Run *r)
     struct signalfd_siginfo info;
     if (read(r->signal_fd, &info, sizeof info) != (ssize_t)sizeof info) return;
     pthread_mutex_lock(&r->mutex);
-    bool second = r->stop_asked, starting = !r->pipeline;
+    bool second = r->stop_asked;
     pthread_mutex_unlock(&r->mutex);
     if (second) leave_at_once(r, 128 + (int)info.ssi_signo);
-    if (starting) r->give_up_ms = clock_mono_ms() + START_GRACE_MS;
     ask_stop(r, strsignal((int)info.ssi_signo));
 }
 
@@ -268,9 +274,12 @@ static void *watch_thread(void *arg)
     int64_t period_ms = r->live ? PAGE_MS : PROGRESS_MS;
     int64_t due_ms = clock_mono_ms() + (r->live ? 0 : period_ms);
     for (;;) {
-        struct pollfd fds[] = {{.fd = r->signal_fd, .events = POLLIN}, {.fd = r->wake_fd, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = r->signal_fd, .events = POLLIN},
+                               {.fd = r->wake_fd, .events = POLLIN},
+                               {.fd = r->stop_fd, .events = POLLIN}};
+        eventfd_t stops;
         int64_t left = (r->give_up_ms ? MIN(due_ms, r->give_up_ms) : due_ms) - clock_mono_ms();
-        /* Wake-ups: a signal, wake_fd (the end of the run), the next page or line. */
+        /* Wake-ups: a signal, wake_fd (the end of the run), stop_fd, the next page or line. */
         int rc = poll(fds, ARRAY_LEN(fds), left > 0 ? (int)left : 0);
         if (rc < 0) {
             CHECK(errno == EINTR, "poll on the signals");
@@ -278,6 +287,8 @@ static void *watch_thread(void *arg)
         }
         if (fds[0].revents) on_signal(r);
         if (fds[1].revents) break;
+        if (fds[2].revents && eventfd_read(r->stop_fd, &stops) == 0 && !pipeline_of(r))
+            r->give_up_ms = clock_mono_ms() + START_GRACE_MS;
         if (r->give_up_ms && clock_mono_ms() >= r->give_up_ms) {
             if (!pipeline_of(r)) leave_at_once(r, 0);
             r->give_up_ms = 0;
@@ -311,7 +322,8 @@ static bool watch_start(Run *r, Err *err)
 {
     r->signal_fd = signalfd(-1, &r->signals, SFD_CLOEXEC);
     r->wake_fd = eventfd(0, EFD_CLOEXEC);
-    if (r->signal_fd < 0 || r->wake_fd < 0) return err_set(err, ERR_IO, "signals: %s", strerror(errno));
+    if (r->signal_fd < 0 || r->wake_fd < 0 || r->stop_fd < 0)
+        return err_set(err, ERR_IO, "signals: %s", strerror(errno));
     bool live = !r->opts->plain && r->opts->log_format == LOG_FORMAT_HUMAN && live_possible(STDERR_FILENO);
     if (live) r->live = live_open(STDERR_FILENO);
     if (pthread_create(&r->watch, NULL, watch_thread, r) != 0) {
@@ -349,7 +361,12 @@ static PipelineEnd run_pipeline(Run *r, const Task *task, Err *err)
                          .stop_asked = stop_asked,
                          .ctx = r};
     Pipeline *p = NULL;
-    if (!pipeline_start(&opts, &p, err)) return PIPELINE_FAILED;
+    if (!pipeline_start(&opts, &p, err)) {
+        if (err->code != ERR_CANCELLED || !stop_asked(r)) return PIPELINE_FAILED;
+        err_clear(err); /* nothing has begun */
+        log_write(LOGEV_TASK_STOPPED, LOG_STR("task", task->name), LOG_S("outcome", "stopped"));
+        return PIPELINE_STOPPED;
+    }
     pthread_mutex_lock(&r->mutex);
     r->pipeline = p;
     bool stop = r->stop_asked;
@@ -382,7 +399,7 @@ static void run_watched(Run *r, const Task *task, Control *control, StrBuf *out,
 
 int run_verb(const Task *task, const CliOpts *opts, StrBuf *out, Err *err)
 {
-    Run r = {.opts = opts, .signal_fd = -1, .wake_fd = -1};
+    Run r = {.opts = opts, .signal_fd = -1, .wake_fd = -1, .stop_fd = eventfd(0, EFD_CLOEXEC)};
     CLEANUP(sb_done) StrBuf dir = {0};
     Control *control = NULL;
     sb_str(&dir, task->state_dir);
@@ -398,5 +415,6 @@ int run_verb(const Task *task, const CliOpts *opts, StrBuf *out, Err *err)
     pthread_mutex_destroy(&r.mutex);
     store_close(r.store);
     control_free(control); /* who asked for the stop learns here that the lock is free */
+    if (r.stop_fd >= 0) close(r.stop_fd);
     return err_exit_status(err);
 }

@@ -117,7 +117,7 @@ bool catalog_add_member(Catalog *c, uint32_t source, TableName name, TableName t
     return ok;
 }
 
-static BindOpts bind_opts(const Catalog *c, uint32_t source, const Dialect *downstream)
+BindOpts catalog_bind_opts(const Catalog *c, uint32_t source, const Dialect *downstream)
 {
     return (BindOpts){.source_flavor = c->flavors[source],
                       .target_is_tidb = downstream->is_tidb,
@@ -316,7 +316,7 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
         if (n) target_choose_row_key(t, members[0]->schema, members[0]->keys);
     }
     for (size_t i = 0; i < n; i++) {
-        BindOpts opts = bind_opts(c, members[i]->m.source, &w->dialect);
+        BindOpts opts = catalog_bind_opts(c, members[i]->m.source, &w->dialect);
         opts.keys = members[i]->keys;
         if (!catalog_shares_differ(c, t, members[i], err)) return false;
         bool locked = is_locked(c, name); /* its lock says what fits */
@@ -580,7 +580,7 @@ static bool is_sequence(Catalog *c, uint32_t source, const TableMap *map, bool *
 static bool make_binding(Catalog *c, CatalogMember *m, const DdlVersion *v, const TableMap *map, Str key,
                          const Binding **out, Err *err)
 {
-    BindOpts opts = bind_opts(c, m->m.source, &c->dialect);
+    BindOpts opts = catalog_bind_opts(c, m->m.source, &c->dialect);
     opts.keys = m->keys;
     opts.feeds = v->feeds;
     Binding *b;

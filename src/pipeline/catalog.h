@@ -18,6 +18,9 @@ typedef struct Catalog Catalog;
 typedef struct CatalogOpts {
     const Task *task;
     Store *store;
+    ConnCancel *cancel;          /* of what reads binlogs through; may be NULL */
+    bool (*stopping)(void *ctx); /* asked meanwhile; may be NULL */
+    void *ctx;
 } CatalogOpts;
 
 /* The connection settings of a source or the downstream. role is kept by the caller. */
@@ -61,12 +64,12 @@ NODISCARD bool catalog_load_table(Catalog *c, uint32_t stream, const Member *m, 
 /* Members of one target besides `except`, for asking who holds a key. Names are valid as long as the catalog.
  */
 size_t catalog_members(Catalog *c, const Target *t, const Member *except, const Member **out, size_t cap);
-/* -- schema changes (catalog_ddl.c) -- */
-
-struct Ddl;
 /* Does a key strategy write other values into this column than the shards have? */
 bool catalog_rewrites(Catalog *c, const Target *t, Str column);
 
+/* -- schema changes (catalog_ddl.c) -- */
+
+struct Ddl;
 /* From here on it is asked what rows look like. Before any stream runs. */
 void catalog_follow(Catalog *c, struct Ddl *ddl);
 typedef struct CatalogMemberInfo {
@@ -115,6 +118,9 @@ bool catalog_target_live(Catalog *c, TableName name, const TableSchema **out);
 bool catalog_target_plain(Catalog *c, TableName name, const TableSchema **out, bool *keyed);
 /* Does a table with the same columns stand beside it, for the losers of collisions? */
 bool catalog_target_parks(Catalog *c, TableName name);
+struct DdlVersion;
+/* Do rows of this version go into the member's target as it is now? ERR_TRACK_TARGET and the like. */
+NODISCARD bool catalog_fits(Catalog *c, const Member *member, const struct DdlVersion *v, Err *err);
 /* The target has changed; takes schema over. No row of it is on its way. */
 NODISCARD bool catalog_set_target(Catalog *c, TableName name, TableSchema *schema, Err *err);
 

@@ -297,3 +297,21 @@ bool catalog_set_target(Catalog *c, TableName name, TableSchema *schema, Err *er
     pthread_mutex_unlock(&c->mutex);
     return ok;
 }
+
+bool catalog_fits(Catalog *c, const Member *member, const DdlVersion *v, Err *err)
+{
+    CatalogMember *m = (CatalogMember *)member;
+    pthread_mutex_lock(&c->mutex);
+    const Target *t = catalog_find_target(c, m->goes_to);
+    bool ok = t != NULL || err_set(err, ERR_BUG, "no target " STR_FMT "." STR_FMT, STR_ARG(m->goes_to.schema),
+                                   STR_ARG(m->goes_to.table));
+    ok = ok && catalog_resolve_keys(c, m, err);
+    if (ok) {
+        BindOpts opts = catalog_bind_opts(c, m->m.source, &c->dialect);
+        opts.keys = m->keys;
+        opts.feeds = v->feeds;
+        ok = binding_check(m->m.name, v->schema, t, &opts, err);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return ok;
+}

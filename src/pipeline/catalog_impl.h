@@ -65,6 +65,7 @@ NODISCARD bool catalog_add_member(Catalog *c, uint32_t source, TableName name, T
 Target *catalog_find_target(Catalog *c, TableName name);
 
 /* -- catalog_keys.c; mutex held, or nothing runs yet -- */
+BindOpts catalog_bind_opts(const Catalog *c, uint32_t source, const Dialect *downstream);
 NODISCARD bool catalog_resolve_keys(Catalog *c, CatalogMember *m, Err *err);
 /* No two shard tables of a target may have the same share of its keys. */
 NODISCARD bool catalog_shares_differ(Catalog *c, const Target *t, const CatalogMember *m, Err *err);

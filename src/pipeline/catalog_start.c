@@ -4,6 +4,8 @@
  *   none of this table      it was
  *   CREATE TABLE first      there was none; it comes with that statement
  *   others, that tell all   they are undone, and applied again to compare
+ *   others, and the binlog  the columns are those it names there; the statements are applied to compare
+ *   names the columns
  *   others                  nobody knows: rows of the table stop their source (ERR_TRACK_START)
  *
  * A start at the present end is moved until nothing of this lies between. */
@@ -18,6 +20,7 @@
 #include "store/store_start.h"
 #include "track/schema_fingerprint.h"
 #include "track/schema_json.h"
+#include "track/schema_recall.h"
 #include "track/schema_undo.h"
 #include "track/step_json.h"
 #include "base/poison.h"
@@ -105,6 +108,51 @@ static bool undo_all(Flavor flavor, const Since *since, TableSchema **schema)
     return ok;
 }
 
+/* The definition before the first of them as the binlog names its columns there, when they lead from it to
+ * *schema; else false. */
+static bool recall(Flavor flavor, const Since *since, const TableMap *map, TableSchema **schema)
+{
+    Arena arena = {0};
+    const DdlStmt **stmts = arena_array(&arena, const DdlStmt *, since->n + 1);
+    DdlReading *read = arena_array(&arena, DdlReading, since->n + 1);
+    bool ok = map != NULL;
+    Err ignored = {0};
+    for (size_t i = 0; ok && i < since->n; i++) {
+        DdlEvent e;
+        DdlStmt *stmt = NULL;
+        scout_event(since->list[i], NULL, &e);
+        ddl_read_event(flavor, &e, &read[i]);
+        ok = !e.of_database && ddl_parse(e.query->sql, &read[i].parse, &arena, &stmt, &ignored) &&
+             (stmt->kind == DDL_ALTER_TABLE || stmt->kind == DDL_TRUNCATE_TABLE);
+        stmts[i] = stmt;
+    }
+    TableSchema *before = ok ? schema_recall(*schema, stmts, since->n, map, &read[0].apply) : NULL,
+                *now = before ? schema_copy(before) : NULL;
+    for (size_t i = 0; now && i < since->n; i++) {
+        DdlEvent e;
+        SchemaStep *step = NULL;
+        LockStepKind kind;
+        TableSchema *next = NULL;
+        scout_event(since->list[i], NULL, &e);
+        if (ddl_make_step(flavor, now, now->name, &e, &step, &kind, &ignored))
+            next = step ? (step->after ? schema_copy(step->after) : NULL) : schema_copy(now);
+        step_free(step);
+        schema_free(now);
+        now = next;
+    }
+    ok = now && schema_same_fingerprint(now, *schema);
+    schema_free(now);
+    if (ok) {
+        schema_free(*schema);
+        *schema = before;
+    } else {
+        schema_free(before);
+    }
+    err_clear(&ignored);
+    arena_done(&arena);
+    return ok;
+}
+
 /* -- a source -- */
 
 static bool hook_routed(void *ctx, uint32_t source, TableName name)
@@ -123,7 +171,10 @@ static bool look(Catalog *c, uint32_t source, const StreamPoint *from, const Str
                       .source = source,
                       .ctx = c,
                       .routed = hook_routed,
-                      .schema_routed = hook_schema_routed};
+                      .schema_routed = hook_schema_routed,
+                      .cancel = c->opts.cancel,
+                      .stopping = c->opts.stopping,
+                      .stop_ctx = c->opts.ctx};
     return scout_look(&c->starts[source].scout, &opts, from, end, err);
 }
 
@@ -192,6 +243,12 @@ static void judge(Catalog *c, uint32_t source, const StreamPoint *at, Found *f, 
         f->changed++;
         bool known = f->schemas[i] && undo_all(c->flavors[source], &since, &f->schemas[i]);
         if (known) sb_printf(&why, ", %zu statements since then undone", since.n);
+        const TableMap *map = scout_map(&c->starts[source].scout, at, f->names[i]);
+        if (!known && f->schemas[i] && recall(c->flavors[source], &since, map, &f->schemas[i])) {
+            known = true;
+            sb_printf(&why, ", with the columns that the binlog names before %zu statements since then",
+                      since.n);
+        }
         if (!known) {
             schema_free(f->schemas[i]);
             f->schemas[i] = NULL;

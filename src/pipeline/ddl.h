@@ -116,6 +116,8 @@ json_t *ddl_held_json(Ddl *d, uint32_t source, RowCounts *rounds);
 
 typedef struct DdlDecision {
     Str target, decision, source, table, by;
+    const char *const *sql; /* replace: the statements */
+    size_t n_sql;
     bool preview;
 } DdlDecision;
 /* Durable and recorded. words: what it does, one line each. ERR_LOCK_DECISION, ERR_LOCK_EVENT. */

@@ -3,8 +3,10 @@
  *   ddl.c         the state, from and to the state folder
  *   ddl_stream.c  what the sources' threads ask
  *   ddl_step.c    a statement → a step of a shard table
+ *   ddl_replace.c an operator's statements in its place
  *   ddl_round.c   forks and the rounds that read them again
- *   ddl_lock.c    locks: events, actions, the jobs that change targets
+ *   ddl_lock.c    locks: events, actions
+ *   ddl_job.c     the jobs that change targets
  *   ddl_work.c    work on rows that are in a target
  *   ddl_rename.c  the names of shard tables, as each stream has come to know them
  *   ddl_leave.c   members that leave their target, and come back
@@ -78,18 +80,26 @@ typedef struct DdlMember {
                         */
 } DdlMember;
 
+typedef enum DdlJobKind {
+    DDL_JOB_ALTER,  /* the target's statements are planned and run */
+    DDL_JOB_REMADE, /* the target had been dropped: somebody makes it again */
+    DDL_JOB_AS_IS,  /* an operator gave them up: the target is read */
+    DDL_JOB_LOOK,   /* the last job failed: the target is read before this one is planned */
+} DdlJobKind;
+
 /* The target's statement, run by a thread of its own. */
 typedef struct DdlJob {
     pthread_t thread;
+    DdlJobKind kind;
+    uint64_t gives_up; /* the job whose statements the journal gives up; 0: none */
     bool running, ended, ok;
     uint64_t id;
     TargetDdlJob job;
     EmitPlan plan;
     TableSchema *before;
-    bool remade; /* the target had been dropped: somebody makes it again */
     Waker wake;
     Err err;
-    TableSchema *after; /* as read when it was done */
+    TableSchema *after; /* as read when it had ended, well or not */
 } DdlJob;
 
 /* Work on a member's rows, by a thread of its own. */
@@ -119,6 +129,7 @@ typedef struct DdlTarget {
     bool keyed;               /* the target's keys are other than the shards' */
     DdlJob job;
     uint64_t pending_job; /* to be started; 0 none */
+    uint64_t failed_job;  /* the target may have been changed by hand since it failed; 0: none */
     LockAlter pending;    /* memory: pending_arena */
     Arena pending_arena;
     DdlWork *work;   /* owed */
@@ -211,6 +222,18 @@ SchemaStep *ddl_creation(const TableSchema *made, TableName name, const DdlEvent
 const char *ddl_step_kind_name(LockStepKind k);
 bool ddl_step_kind_of(Str name, LockStepKind *out);
 
+/* -- ddl_replace.c -- */
+typedef struct DdlReplacement {
+    TableSchema **after;
+    SchemaStep **steps; /* the first from `before` on, each other from the one before */
+    uint32_t n;
+} DdlReplacement;
+/* What the decision's statements make of the member's table. ERR_USAGE, ERR_DDL_SYNTAX, ERR_DDL_APPLY. The
+ * mutex held. */
+NODISCARD bool ddl_replacement(const DdlMember *m, Flavor flavor, const TableSchema *before,
+                               const DdlDecision *w, DdlReplacement *out, Err *err);
+void ddl_replacement_done(DdlReplacement *r);
+
 /* -- ddl_round.c; mutex held but where it says so -- */
 NODISCARD bool ddl_rounds_tick(Ddl *d, Err *err); /* not held */
 /* The catch-up stream takes up the source's round. The pipeline's mutex held, or before the streams run. */
@@ -290,6 +313,9 @@ bool ddl_copy_carries(const Ddl *d, const DdlMember *m, uint64_t version);
 /* May it change so while it is copied? ERR_SOURCE_DDL. */
 NODISCARD bool ddl_copy_allows(Ddl *d, uint32_t stream, const DdlMember *m, const SchemaStep *step,
                                LockStepKind kind, const DdlEvent *e, Err *err);
+/* Those of a member of this lock. */
+NODISCARD bool ddl_version_by(const Lock *l, const DdlMember *m, uint64_t number, Arena *arena,
+                              DdlVersion *out, Err *err);
 /* What rows of that version look like, and where they go. *known as in ddl_version. */
 NODISCARD bool ddl_version_at(Ddl *d, const DdlMember *m, uint64_t number, Arena *arena, bool *known,
                               DdlVersion *out, Err *err);
@@ -305,7 +331,14 @@ void ddl_ask(DdlTarget *t, Str words);           /* the operator; empty: nothing
 NODISCARD bool ddl_locks_tick(Ddl *d, Err *err); /* not held */
 /* Takes the event to the lock, stores it, does what follows. Mutex held. */
 NODISCARD bool ddl_lock_event(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err);
+/* Likewise, with the operator's decision that the event is: on record together with what it does. */
+NODISCARD bool ddl_lock_decide(Ddl *d, DdlTarget *t, const LockEvent *e, const StoreDecision *decision,
+                               Err *err);
 NODISCARD bool ddl_load_lock(Ddl *d, const StoreLock *l, Err *err);
+
+/* -- ddl_job.c; coordinator; mutex not held but for the last -- */
+NODISCARD bool ddl_job_start(Ddl *d, DdlTarget *t, Err *err);
+NODISCARD bool ddl_job_finish(Ddl *d, DdlTarget *t, Err *err);
 void ddl_job_done(DdlJob *j);
 
 #endif

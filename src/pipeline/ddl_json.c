@@ -77,8 +77,8 @@ static const struct {
     const char *name;
     LockDecision decision;
 } decisions[] = {{"release", LOCK_RELEASE}, {"skip", LOCK_SKIP},     {"detach", LOCK_DETACH},
-                 {"accept", LOCK_ACCEPT},   {"refill", LOCK_REFILL}, {"recopy", LOCK_RECOPY},
-                 {"retry", LOCK_RETRY}};
+                 {"replace", LOCK_REPLACE}, {"accept", LOCK_ACCEPT}, {"refill", LOCK_REFILL},
+                 {"recopy", LOCK_RECOPY},   {"retry", LOCK_RETRY},   {"give-up", LOCK_GIVE_UP}};
 
 static bool decision_of(Str name, LockDecision *out, Err *err)
 {
@@ -89,7 +89,8 @@ static bool decision_of(Str name, LockDecision *out, Err *err)
             return err_set(err, ERR_NOT_SUPPORTED, "%s of rows that are there", decisions[i].name);
         }
     return err_set(err, ERR_USAGE,
-                   "no decision '" STR_FMT "'; there are release, skip, detach, accept and retry",
+                   "no decision '" STR_FMT
+                   "'; there are release, skip, replace, detach, accept, retry and give-up",
                    STR_ARG(name));
 }
 
@@ -106,20 +107,65 @@ static DdlMember *named_member(Ddl *d, const DdlTarget *t, const DdlDecision *w)
     return NULL;
 }
 
-/* Release and what is like it speak of the member's last step, skip of the first one that is not accepted. */
+/* Release and what is like it speak of the member's last step, skip and replace of the first one that is not
+ * accepted. */
 static uint64_t step_meant(const DdlTarget *t, const DdlMember *m, LockDecision what)
 {
     uint64_t last = 0, accepted = 0;
     bool in = lock_member(t->lock, (uint32_t)m->no, &last, &accepted);
-    return what == LOCK_SKIP ? (in ? accepted + 1 : 1) : last;
+    return what == LOCK_SKIP || what == LOCK_REPLACE ? (in ? accepted + 1 : 1) : last;
+}
+
+/* Preview, or done and on record. */
+static bool follow(Ddl *d, DdlTarget *t, const DdlDecision *w, const LockEvent *e, StrBuf *words, Err *err)
+{
+    if (!lock_preview(t->lock, e, words, err)) return false;
+    if (w->preview) return true;
+    StoreDecision row = {.decision = w->decision,
+                         .asked_by = w->by,
+                         .outcome = sb_view(words),
+                         .member_no = e->member,
+                         .number = e->number};
+    if (!ddl_lock_decide(d, t, e, &row, err)) return false;
+    log_write(LOGEV_LOCK_DECIDED, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
+              LOG_STR("decision", w->decision), LOG_STR("by", w->by));
+    return true;
+}
+
+static bool replace(Ddl *d, DdlTarget *t, const DdlMember *m, const DdlDecision *w, LockEvent *e,
+                    StrBuf *words, Err *err)
+{
+    const TableSchema *before;
+    DdlReplacement r;
+    Flavor flavor = d->p->streams[m->source].flavor;
+    if (flavor == FLAVOR_UNKNOWN) flavor = d->p->task->sources[m->source].flavor;
+    if (!w->n_sql)
+        return err_set(err, ERR_USAGE,
+                       "replace needs the statements that count instead: --sql \"ALTER TABLE …\"");
+    if (flavor == FLAVOR_UNKNOWN)
+        return err_set(err, ERR_LOCK_DECISION,
+                       "source " STR_FMT " has not been reached yet: its kind is not known",
+                       STR_ARG(w->source));
+    if (!lock_schema_before(t->lock, e->member, e->number, &before))
+        return err_set(err, ERR_LOCK_DECISION, STR_FMT ": no schema change of it waits", STR_ARG(m->label));
+    if (!ddl_replacement(m, flavor, before, w, &r, err)) return false;
+    e->steps = (const SchemaStep *const *)r.steps;
+    e->n_steps = r.n;
+    for (size_t i = 0; i < w->n_sql; i++)
+        sb_printf(words, STR_FMT ": its change counts as: %s\n", STR_ARG(m->label), w->sql[i]);
+    bool ok = follow(d, t, w, e, words, err);
+    ddl_replacement_done(&r);
+    return ok;
 }
 
 static bool decide(Ddl *d, DdlTarget *t, const DdlDecision *w, StrBuf *words, Err *err)
 {
     LockDecision what = LOCK_RETRY;
     if (!decision_of(w->decision, &what, err)) return false;
+    if (w->n_sql && what != LOCK_REPLACE)
+        return err_set(err, ERR_USAGE, "--sql goes with --decide replace alone");
     const DdlMember *m = w->source.len ? named_member(d, t, w) : NULL;
-    if (!m && what != LOCK_RETRY)
+    if (!m && what != LOCK_RETRY && what != LOCK_GIVE_UP)
         return err_set(err, ERR_USAGE,
                        "name the shard by --source (and --table where it has several): no such "
                        "shard table goes to " STR_FMT "." STR_FMT,
@@ -130,18 +176,8 @@ static bool decide(Ddl *d, DdlTarget *t, const DdlDecision *w, StrBuf *words, Er
                    .at_ms = clock_wall_ms(),
                    .decision = what,
                    .words = w->by};
-    if (!lock_preview(t->lock, &e, words, err)) return false;
-    if (w->preview) return true;
-    if (!ddl_lock_event(d, t, &e, err)) return false;
-    StoreDecision row = {.target = t->name,
-                         .decision = w->decision,
-                         .asked_by = w->by,
-                         .outcome = sb_view(words),
-                         .member_no = e.member,
-                         .number = e.number};
-    log_write(LOGEV_LOCK_DECIDED, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
-              LOG_STR("decision", w->decision), LOG_STR("by", w->by));
-    return store_decision(d->p->store, &row, err);
+    if (what == LOCK_REPLACE) return replace(d, t, m, w, &e, words, err);
+    return follow(d, t, w, &e, words, err);
 }
 
 bool ddl_decide(Ddl *d, const DdlDecision *w, StrBuf *words, Err *err)

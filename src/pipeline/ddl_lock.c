@@ -2,10 +2,7 @@
 #include <stdlib.h>
 #include "base/fault.h"
 #include "base/log.h"
-#include "db/schema_read.h"
-#include "ddl/parse.h"
 #include "pipeline/ddl_impl.h"
-#include "track/schema_onto.h"
 #include "base/poison.h"
 
 /* -- actions -- */
@@ -54,6 +51,7 @@ static void act(Ddl *d, DdlTarget *t, const LockAction *a)
         break;
     case LOCK_ACT_ASK:
         ddl_ask(t, a->words);
+        if (a->job) t->failed_job = a->job;
         log_write(LOGEV_LOCK_ASKS, LOG_STR("target", t->label), LOG_STR("words", a->words));
         break;
     case LOCK_ACT_NOTE:
@@ -97,7 +95,8 @@ static StoreLockNews news_of(const LockEvent *e, const LockActions *actions, uin
     return n;
 }
 
-static bool put_lock(Ddl *d, DdlTarget *t, const LockEvent *e, const LockActions *actions, Err *err)
+static bool put_lock(Ddl *d, DdlTarget *t, const LockEvent *e, const StoreDecision *decision,
+                     const LockActions *actions, Err *err)
 {
     StrBuf json = {0}, explained = {0};
     lock_to_json(t->lock, &json);
@@ -108,6 +107,7 @@ static bool put_lock(Ddl *d, DdlTarget *t, const LockEvent *e, const LockActions
                      .explained_json = sb_view(&explained)};
     uint64_t *left;
     StoreLockNews news = news_of(e, actions, &left);
+    news.decision = decision;
     bool ok = store_lock_put(d->p->store, &row, &news, err);
     free(left);
     sb_done(&json);
@@ -117,11 +117,16 @@ static bool put_lock(Ddl *d, DdlTarget *t, const LockEvent *e, const LockActions
 
 bool ddl_lock_event(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err)
 {
+    return ddl_lock_decide(d, t, e, NULL, err);
+}
+
+bool ddl_lock_decide(Ddl *d, DdlTarget *t, const LockEvent *e, const StoreDecision *decision, Err *err)
+{
     LockActions actions = {0};
     LockState before = lock_state(t->lock);
     Lock *kept = lock_clone(t->lock);
     bool ok = lock_step(t->lock, e, &actions, err);
-    ok = ok && put_lock(d, t, e, &actions, err);
+    ok = ok && put_lock(d, t, e, decision, &actions, err);
     if (!ok) { /* as if it had not come */
         lock_free(t->lock);
         t->lock = kept;
@@ -129,6 +134,7 @@ bool ddl_lock_event(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err)
         return false;
     }
     lock_free(kept);
+    if (decision) (void)FAULT("ddl.decided");
     act_all(d, t, &actions);
     LockState now = lock_state(t->lock);
     if (now != before)
@@ -214,7 +220,7 @@ static bool begin_lock(Ddl *d, DdlTarget *t, Err *err)
     bool ok = true;
     for (DdlMember *m = d->members; ok && m; m = m->next)
         if (m->target == t && !m->left) ok = join_member(d, t, m, false, err);
-    ok = ok && lock_begin(t->lock, &actions, err) && put_lock(d, t, NULL, &actions, err);
+    ok = ok && lock_begin(t->lock, &actions, err) && put_lock(d, t, NULL, NULL, &actions, err);
     if (ok) {
         act_all(d, t, &actions);
         log_write(LOGEV_LOCK_STATE, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
@@ -323,159 +329,6 @@ static bool tell_progress(Ddl *d, DdlMember *m, const StreamPoint *main, const S
     return true;
 }
 
-/* -- changing a target -- */
-
-void ddl_job_done(DdlJob *j)
-{
-    if (!j->id) return;
-    if (j->running) pthread_join(j->thread, NULL);
-    emit_plan_done(&j->plan);
-    schema_free(j->before);
-    schema_free(j->after);
-    err_clear(&j->err);
-    waker_done(&j->wake);
-    *j = (DdlJob){0};
-}
-
-static void *job_main(void *arg)
-{
-    DdlTarget *t = arg;
-    DdlJob *j = &t->job;
-    Conn *conn = NULL;
-    Dialect dialect;
-    j->ok = (j->remade || target_ddl_run(&j->job, &j->err)) &&
-            session_open(&j->job.session, &conn, &dialect, &j->err) &&
-            schema_read(conn, t->name, &j->after, &j->err);
-    if (j->ok && j->remade && !j->after)
-        j->ok = err_set_remedy(&j->err, ERR_NOT_SUPPORTED,
-                               "create it as its shards have it (shardmerge route --ddl shows how), then "
-                               "decide retry; or start the task again",
-                               "target " STR_FMT
-                               " was dropped when all its shard tables were, and some were made again: it is "
-                               "not made again by itself",
-                               STR_ARG(t->label));
-    conn_close(conn);
-    conn_thread_end();
-    __atomic_store_n(&j->ended, true, __ATOMIC_RELEASE);
-    return NULL;
-}
-
-/* Job numbers of one lock begin at 1; the journal wants them different for each target. */
-static uint64_t journal_number(const DdlTarget *t, uint64_t job)
-{
-    return (str_hash(t->label) & 0x7fffff) << 32 | (job & 0xffffffff);
-}
-
-static bool make_plan(Ddl *d, DdlTarget *t, DdlJob *j, Err *err)
-{
-    Pipeline *p = d->p;
-    Arena arena = {0};
-    EmitChange change;
-    const TableSchema *live;
-    j->remade = t->pending.from->gone && !t->pending.to->gone;
-    if (j->remade) return true;
-    if (!catalog_target_live(p->catalog, t->name, &live))
-        return err_set(err, ERR_BUG, "no target " STR_FMT "." STR_FMT, STR_ARG(t->name.schema),
-                       STR_ARG(t->name.table));
-    if (catalog_target_parks(p->catalog, t->name))
-        return err_set_remedy(
-            err, ERR_NOT_SUPPORTED,
-            "change the target by hand, and the table beside it alike (sm_parked names it); "
-            "then decide with the locks command and start again",
-            "target " STR_FMT "." STR_FMT ": a schema change of a target with on-collision: conflict-table",
-            STR_ARG(t->name.schema), STR_ARG(t->name.table));
-    TextOpts text = {.dialect = p->dialect.is_tidb      ? DIALECT_TIDB
-                                : p->dialect.is_mariadb ? DIALECT_MARIADB
-                                                        : DIALECT_MYSQL,
-                     .version = p->dialect.is_tidb ? 0 : ddl_server_version(str_of(p->dialect.version))};
-    bool ok = schema_onto(live,
-                          &(OntoChange){.from = t->pending.from,
-                                        .to = t->pending.to,
-                                        .columns = t->pending.columns,
-                                        .rows = t->pending.rows,
-                                        .drop = t->pending.drop,
-                                        .keyed = t->keyed},
-                          &arena, &change, err) &&
-              schema_emit_change(&change, &text, &j->plan, err);
-    if (ok) j->before = schema_copy(live);
-    arena_done(&arena);
-    return ok;
-}
-
-static bool start_job(Ddl *d, DdlTarget *t, Err *err)
-{
-    Pipeline *p = d->p;
-    DdlJob *j = &t->job;
-    ddl_job_done(j);
-    waker_init(&j->wake);
-    j->id = t->pending_job;
-    t->pending_job = 0;
-    Err refused = {0};
-    if (!make_plan(d, t, j, &refused)) {
-        j->err = refused;
-        j->running = false;
-        j->ended = true;
-        return true;
-    }
-    j->job = (TargetDdlJob){.meta = p->meta_task,
-                            .epoch = p->epoch,
-                            .session = p->session,
-                            .job = journal_number(t, j->id),
-                            .target = t->name,
-                            .before = j->before,
-                            .plan = &j->plan,
-                            .wake = &j->wake};
-    for (uint32_t i = 0; i < j->plan.n; i++)
-        log_write(LOGEV_TARGET_CHANGES, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
-                  LOG_STR("statement", j->plan.steps[i].sql));
-    if (pthread_create(&j->thread, NULL, job_main, t) != 0)
-        return err_set(err, ERR_IO, "no thread could be started");
-    j->running = true;
-    return true;
-}
-
-static bool job_failed(Ddl *d, DdlTarget *t, Err *err)
-{
-    StrBuf words = {0};
-    DdlJob *j = &t->job;
-    if (j->err.code == ERR_APPLY_FENCED || j->err.code == ERR_CANCELLED) {
-        err_move(err, &j->err);
-        return err->code == ERR_CANCELLED; /* stopping: the next start goes on */
-    }
-    sb_printf(&words, "%s", j->err.message ? j->err.message : "the target could not be changed");
-    if (j->err.remedy) sb_printf(&words, "; %s", j->err.remedy);
-    LockEvent e = {.kind = LOCK_EV_FAILED, .job = j->id, .at_ms = clock_wall_ms(), .words = sb_view(&words)};
-    t->altering = false;
-    bool ok = ddl_lock_event(d, t, &e, err);
-    sb_done(&words);
-    return ok;
-}
-
-/* catalog_set_target without the mutex: the catalog's comes first. */
-static bool finish_job(Ddl *d, DdlTarget *t, Err *err)
-{
-    DdlJob *j = &t->job;
-    if (j->running) pthread_join(j->thread, NULL);
-    j->running = false;
-    bool ok = j->ok && (t->pending.drop || j->after);
-    if (ok && j->after) {
-        ok = catalog_set_target(d->p->catalog, t->name, j->after, &j->err);
-        if (ok) j->after = NULL;
-    }
-    (void)FAULT("ddl.altered");
-    pthread_mutex_lock(&d->mutex);
-    if (ok) {
-        LockEvent e = {.kind = LOCK_EV_ALTERED, .job = j->id, .at_ms = clock_wall_ms()};
-        t->altering = false;
-        ok = ddl_lock_event(d, t, &e, err);
-    } else {
-        ok = job_failed(d, t, err);
-    }
-    pthread_mutex_unlock(&d->mutex);
-    ddl_job_done(j);
-    return ok;
-}
-
 /* -- draining a target -- */
 
 /* Is no row of this member on its way? Asks the member's stream to fork it where it has to. */
@@ -508,8 +361,8 @@ static bool tick_target(Ddl *d, DdlTarget *t, Err *err)
 {
     uint64_t job = 0;
     if (t->work && !ddl_work_tick(d, t, err)) return false;
-    if (t->job.id) return !__atomic_load_n(&t->job.ended, __ATOMIC_ACQUIRE) || finish_job(d, t, err);
-    if (t->pending_job) return start_job(d, t, err);
+    if (t->job.id) return !__atomic_load_n(&t->job.ended, __ATOMIC_ACQUIRE) || ddl_job_finish(d, t, err);
+    if (t->pending_job) return ddl_job_start(d, t, err);
     pthread_mutex_lock(&d->mutex);
     bool shut = t->lock && !lock_is_open(t->lock) && !t->altering && lock_job(t->lock, &job), drained = shut;
     for (DdlMember *m = d->members; shut && m; m = m->next) {

@@ -644,19 +644,25 @@ static const BindFeeds *feeds_of(const RowMap *map, const TableSchema *schema, A
     return plain && !out->n_fills ? NULL : out;
 }
 
-bool ddl_version_at(Ddl *d, const DdlMember *m, uint64_t number, Arena *arena, bool *known, DdlVersion *out,
+bool ddl_version_by(const Lock *l, const DdlMember *m, uint64_t number, Arena *arena, DdlVersion *out,
                     Err *err)
 {
     RowMap map;
+    *out = (DdlVersion){.number = number, .schema = ddl_schema_at(m, number)};
+    if (!lock_row_map(l, (uint32_t)m->no, number, arena, &map, err))
+        return err_wrap(err, STR_FMT, STR_ARG(m->label));
+    out->feeds = feeds_of(&map, out->schema, arena);
+    return true;
+}
+
+bool ddl_version_at(Ddl *d, const DdlMember *m, uint64_t number, Arena *arena, bool *known, DdlVersion *out,
+                    Err *err)
+{
     (void)d;
     *known = m->n_steps || m->target->lock;
     if (!*known) return true;
     *out = (DdlVersion){.number = number, .schema = ddl_schema_at(m, number)};
-    if (!m->target->lock || !m->joined) return true;
-    if (!lock_row_map(m->target->lock, (uint32_t)m->no, number, arena, &map, err))
-        return err_wrap(err, STR_FMT, STR_ARG(m->label));
-    out->feeds = feeds_of(&map, out->schema, arena);
-    return true;
+    return !m->target->lock || !m->joined || ddl_version_by(m->target->lock, m, number, arena, out, err);
 }
 
 bool ddl_version(Ddl *d, uint32_t stream, const Member *member, Arena *arena, bool *known, DdlVersion *out,

@@ -613,10 +613,20 @@ static bool open_ddl(Pipeline *p, Err *err)
     return ddl_open(p->ddl, err);
 }
 
+static bool stop_wanted(void *ctx)
+{
+    Pipeline *p = ctx;
+    pthread_mutex_lock(&p->mutex);
+    bool stopping = p->stopping;
+    pthread_mutex_unlock(&p->mutex);
+    return stopping || (p->stop_asked && p->stop_asked(p->stop_ctx));
+}
+
 /* The part of a start that talks to servers, tried again while what fails passes by itself. */
 static bool reach_servers(Pipeline *p, const PipelineOpts *opts, const StoreTask *st, bool is_new, Err *err)
 {
-    CatalogOpts co = {.task = p->task, .store = p->store};
+    CatalogOpts co = {
+        .task = p->task, .store = p->store, .cancel = p->cancel, .stopping = stop_wanted, .ctx = p};
     int64_t began_ms = clock_mono_ms(), wait_ms = START_RETRY_MS;
     for (;;) {
         if (catalog_open(&co, &p->catalog, err) && open_ddl(p, err) && take_over(p, st, is_new, err))
@@ -643,6 +653,8 @@ bool pipeline_start(const PipelineOpts *opts, Pipeline **out, Err *err)
     Pipeline *p = mem_zalloc(sizeof *p);
     p->task = opts->task;
     p->store = opts->store;
+    p->stop_asked = opts->stop_asked;
+    p->stop_ctx = opts->ctx;
     p->until_caught_up = opts->until_caught_up || p->task->mode == TASK_MODE_FULL;
     p->n_sources = (uint32_t)p->task->n_sources;
     p->follows = p->task->shard_mode != SHARD_MODE_NONE;

@@ -10,10 +10,12 @@
 typedef struct Pipeline Pipeline;
 
 typedef struct PipelineOpts {
-    const Task *task;              /* outlives the pipeline */
-    Store *store;                  /* open and locked; outlives the pipeline */
-    bool until_caught_up;          /* end by itself once caught up */
-    bool (*stop_asked)(void *ctx); /* asked between attempts to reach the servers at start; may be NULL */
+    const Task *task;     /* outlives the pipeline */
+    Store *store;         /* open and locked; outlives the pipeline */
+    bool until_caught_up; /* end by itself once caught up */
+    bool (*stop_asked)(
+        void *ctx); /* asked while a start reaches its servers, any thread; may be NULL. Then
+                       pipeline_start fails with ERR_CANCELLED or what it was about to try again */
     void *ctx;
 } PipelineOpts;
 
@@ -47,6 +49,8 @@ json_t *pipeline_locks(Pipeline *p, const char *target);
  * ERR_NOT_SUPPORTED. */
 typedef struct PipelineDecision {
     const char *decision, *target, *source, *table, *by; /* NULL: not given */
+    const char *const *sql;                              /* replace: the statements */
+    size_t n_sql;
     bool preview;
 } PipelineDecision;
 NODISCARD bool pipeline_decide(Pipeline *p, const PipelineDecision *d, StrBuf *words, Err *err);

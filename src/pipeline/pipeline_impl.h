@@ -95,6 +95,8 @@ struct Pipeline {
     pthread_t *applier_threads;
     uint32_t n_appliers;
     struct Remap *remap; /* the appliers' */
+    bool (*stop_asked)(void *ctx); /* PipelineOpts' */
+    void *stop_ctx;
     pthread_t dispatcher, coordinator;
     bool threads_run;
     Str *stream_ids;

@@ -2,11 +2,12 @@
 #include <stdlib.h>
 #include "base/budget.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/catalog.h"
 #include "base/poison.h"
 
-enum { HEARTBEAT_MS = 50 };
+enum { HEARTBEAT_MS = 50, STOP_LOOK_MS = 100 };
 
 typedef struct Look {
     Scout *scout;
@@ -20,6 +21,7 @@ void scout_done(Scout *s)
     point_done(&s->from);
     point_done(&s->to);
     free(s->changes);
+    free(s->maps);
     *s = (Scout){0};
 }
 
@@ -74,6 +76,17 @@ static bool hook_ddl(void *ctx, uint32_t source, const DdlEvent *e, Err *err)
     return true;
 }
 
+static void hook_named(void *ctx, uint32_t source, const TableMap *map)
+{
+    Scout *s = ((Look *)ctx)->scout;
+    (void)source;
+    if (s->n_maps == s->cap_maps) {
+        s->cap_maps = s->cap_maps ? s->cap_maps * 2 : 16;
+        s->maps = mem_realloc(s->maps, s->cap_maps * sizeof *s->maps);
+    }
+    s->maps[s->n_maps++] = (ScoutMap){table_map_copy(map, &s->arena), s->n};
+}
+
 /* -- reading -- */
 
 static bool is_at(const StreamPoint *end, Str file, uint64_t pos)
@@ -83,10 +96,18 @@ static bool is_at(const StreamPoint *end, Str file, uint64_t pos)
     return order > 0 || (order == 0 && pos >= end->pos);
 }
 
-static bool read_until(Stream *stream, Assembler *a, const StreamPoint *end, Err *err)
+static bool read_until(const ScoutOpts *o, Stream *stream, Assembler *a, const StreamPoint *end, Err *err)
 {
-    for (;;) {
+    for (int64_t asked_ms = 0;;) {
         RawEvent ev;
+        int64_t now_ms = clock_mono_ms();
+        if (o->stopping && now_ms - asked_ms >= STOP_LOOK_MS) {
+            asked_ms = now_ms;
+            if (o->stopping(o->stop_ctx))
+                return err_set(err, ERR_CANCELLED, "source " STR_FMT ": stopped on request",
+                               STR_ARG(o->config->id));
+        }
+        (void)FAULT("scout.event");
         StreamResult r = stream_next(stream, &ev, err);
         if (r == STREAM_FAILED) return false;
         if (r == STREAM_EVENT && !assembler_event(a, stream_format(stream), &ev, err)) return false;
@@ -109,10 +130,11 @@ static bool read_stretch(Look *l, Stream *stream, const StreamPoint *start, cons
                                 .routed = hook_routed,
                                 .schema_routed = hook_schema_routed,
                                 .deliver = hook_deliver,
-                                .ddl = hook_ddl}};
+                                .ddl = hook_ddl,
+                                .named = hook_named}};
     Assembler *a = assembler_new(&o);
     assembler_set_point(a, start);
-    bool ok = read_until(stream, a, end, err);
+    bool ok = read_until(l->opts, stream, a, end, err);
     if (ok) {
         StreamPoint to;
         point_copy(&to, assembler_point(a));
@@ -142,6 +164,7 @@ static bool look(Scout *s, const ScoutOpts *opts, const StreamPoint *from, const
                     .heartbeat_ms = HEARTBEAT_MS,
                     .use_gtid = opts->config->enable_gtid};
     endpoint_conn(&opts->config->from, o.source_id, &o.conn);
+    o.conn.cancel = opts->cancel;
     int64_t began_ms = clock_mono_ms();
     budget_init(&l.budget, SIZE_MAX / 2);
     bool ok = stream_open(&o, from, &stream, &start, err);
@@ -167,9 +190,19 @@ bool scout_look(Scout *s, const ScoutOpts *opts, const StreamPoint *from, const 
         point_copy(&s->to, from);
         s->looked = true;
     }
-    size_t kept = s->n;
+    size_t kept = s->n, kept_maps = s->n_maps;
     if (is_empty(opts, &s->to, end) || look(s, opts, &s->to, end, err)) return true;
     s->n = kept;
+    s->n_maps = kept_maps;
+    return false;
+}
+
+static bool is_of(const ScoutChange *c, TableName table)
+{
+    for (size_t i = 0; i < c->n_tables; i++)
+        if (str_ieq(c->tables[i].schema, table.schema) &&
+            (c->of_database || str_ieq(c->tables[i].table, table.table)))
+            return true;
     return false;
 }
 
@@ -177,11 +210,24 @@ const ScoutChange *scout_next(const Scout *s, const StreamPoint *at, TableName t
 {
     while (*iter < s->n) {
         const ScoutChange *c = &s->changes[(*iter)++];
-        bool hit = false;
-        for (size_t i = 0; i < c->n_tables && !hit; i++)
-            hit = str_ieq(c->tables[i].schema, table.schema) &&
-                  (c->of_database || str_ieq(c->tables[i].table, table.table));
-        if (hit && !point_covers(at, &c->id)) return c;
+        if (is_of(c, table) && !point_covers(at, &c->id)) return c;
+    }
+    return NULL;
+}
+
+/* The statements behind the point begin with number `first`; a map counts that was read before that one, and
+ * behind every earlier one. */
+const TableMap *scout_map(const Scout *s, const StreamPoint *at, TableName table)
+{
+    size_t first = 0, from = 0;
+    for (; first < s->n && (!is_of(&s->changes[first], table) || point_covers(at, &s->changes[first].id));
+         first++)
+        if (is_of(&s->changes[first], table)) from = first + 1;
+    for (size_t i = 0; i < s->n_maps; i++) {
+        const ScoutMap *m = &s->maps[i];
+        if (m->after >= from && m->after <= first && str_ieq(m->map->name.schema, table.schema) &&
+            str_ieq(m->map->name.table, table.table))
+            return m->map;
     }
     return NULL;
 }

@@ -355,6 +355,8 @@ bool pipeline_decide(Pipeline *p, const PipelineDecision *w, StrBuf *words, Err 
                      .source = given(w->source),
                      .table = given(w->table),
                      .by = given(w->by),
+                     .sql = w->sql,
+                     .n_sql = w->n_sql,
                      .preview = w->preview};
     if (!p->ddl) return err_set(err, ERR_LOCK_DECISION, "the task has no shard-mode, and so no locks");
     return ddl_decide(p->ddl, &d, words, err);

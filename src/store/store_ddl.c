@@ -278,6 +278,16 @@ bool store_steps(Store *s, Arena *arena, StoreStep **out, size_t *n, Err *err)
 
 /* -- locks -- */
 
+static bool put_decision(sqlite3 *db, TableName target, const StoreDecision *d, Err *err)
+{
+    return sql_run(db, err,
+                   "INSERT INTO lock_decision (target_schema, target_table, decision, member_no, number, "
+                   "asked_by, asked_ms, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                   BIND_S(target.schema), BIND_S(target.table), BIND_S(d->decision), BIND_I(d->member_no),
+                   BIND_I(d->number), BIND_S(d->asked_by), BIND_I(clock_wall_ms()), BIND_S(d->outcome)) &&
+           (!FAULT("ddl.decision") || err_set(err, ERR_STORE_SQL, "fault ddl.decision"));
+}
+
 static bool put_lock(sqlite3 *db, const StoreLock *l, const StoreLockNews *n, Err *err)
 {
     if (!begin(db, err)) return false;
@@ -292,6 +302,7 @@ static bool put_lock(sqlite3 *db, const StoreLock *l, const StoreLockNews *n, Er
     for (size_t i = 0; ok && i < n->n_left; i++)
         ok = sql_run(db, err, "UPDATE member SET left_ms = ? WHERE member_no = ?", BIND_I(clock_wall_ms()),
                      BIND_I(n->left[i]));
+    ok = ok && (!n->decision || put_decision(db, l->target, n->decision, err));
     (void)FAULT("ddl.lock");
     return end(db, ok, err);
 }
@@ -369,16 +380,4 @@ static bool read_locks(sqlite3 *db, Arena *arena, StoreLock **out, size_t *n, Er
 bool store_locks(Store *s, Arena *arena, StoreLock **out, size_t *n, Err *err)
 {
     return store_leave(s, read_locks(store_enter(s), arena, out, n, err));
-}
-
-bool store_decision(Store *s, const StoreDecision *d, Err *err)
-{
-    sqlite3 *db = store_enter(s);
-    return store_leave(
-        s,
-        sql_run(db, err,
-                "INSERT INTO lock_decision (target_schema, target_table, decision, member_no, number, "
-                "asked_by, asked_ms, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                BIND_S(d->target.schema), BIND_S(d->target.table), BIND_S(d->decision), BIND_I(d->member_no),
-                BIND_I(d->number), BIND_S(d->asked_by), BIND_I(clock_wall_ms()), BIND_S(d->outcome)));
 }

@@ -49,12 +49,18 @@ typedef struct StoreLock {
     TableName target;
     Str state, lock_json, explained_json;
 } StoreLock;
+/* What an operator decided. */
+typedef struct StoreDecision {
+    Str decision, asked_by, outcome;
+    uint64_t member_no, number;
+} StoreDecision;
 /* What else is true together with the lock; {0}: nothing. */
 typedef struct StoreLockNews {
     uint64_t member_no, number; /* it knows this step; member_no 0: none */
     uint64_t back;              /* a member that had left is in it again; 0: none */
     const uint64_t *left;       /* members that have left it */
     size_t n_left;
+    const StoreDecision *decision; /* that the lock has followed; NULL: none */
 } StoreLockNews;
 /* In one transaction. */
 NODISCARD bool store_lock_put(Store *s, const StoreLock *lock, const StoreLockNews *news, Err *err);
@@ -63,12 +69,5 @@ NODISCARD bool store_left_members(Store *s, Arena *arena, uint64_t **out, size_t
 /* The name the member was first known by; empty: it still has it. */
 NODISCARD bool store_member_origin(Store *s, uint64_t member_no, Arena *arena, TableName *out, Err *err);
 NODISCARD bool store_locks(Store *s, Arena *arena, StoreLock **out, size_t *n, Err *err);
-
-typedef struct StoreDecision {
-    TableName target;
-    Str decision, asked_by, outcome;
-    uint64_t member_no, number;
-} StoreDecision;
-NODISCARD bool store_decision(Store *s, const StoreDecision *d, Err *err);
 
 #endif

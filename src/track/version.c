@@ -350,18 +350,33 @@ static const Version *with_origins(VersionPool *p, const Version *v, const Colum
     return version_intern(p, &out);
 }
 
-/* The column of v that counts as model's: the same one, else the one of its name. */
-static uint32_t counterpart(const Version *v, const Version *model, uint32_t column)
+/* The column of v that counts as model's: the same one (added: of one history), else the one of its name. */
+static uint32_t counterpart(const Version *v, const Version *model, uint32_t column, bool added)
 {
     VersionView a = version_view(v), b = version_view(model);
     for (uint32_t i = 0; i < v->schema->n_columns; i++)
-        if (v->origins[i].kind == ORIGIN_BASE && version_same_column(&a, i, &b, column)) return i;
+        if ((v->origins[i].kind == ORIGIN_BASE || (added && v->origins[i].kind == ORIGIN_ADDED)) &&
+            version_same_column(&a, i, &b, column))
+            return i;
     return schema_column(v->schema, model->schema->columns[column].name);
 }
 
-const VersionStep *version_adopt(VersionPool *p, const Version *v, const Version *model)
+/* Columns of rows that feed nothing, by their names. */
+static void feed_by_name(Draft *d, const TableSchema *shape, const TableSchema *model)
 {
-    const VersionStep *known = version_step_find(p, v, model);
+    for (uint32_t i = 0; i < shape->n_columns; i++) {
+        uint32_t at = schema_column(model, shape->columns[i].name);
+        bool taken = d->feeds[i] != NO_COLUMN || at == NO_COLUMN;
+        for (uint32_t k = 0; !taken && k < shape->n_columns; k++)
+            taken = d->feeds[k] == at;
+        if (!taken) d->feeds[i] = at;
+    }
+}
+
+static const VersionStep *adopt(VersionPool *p, const Version *v, const Version *model, bool replaces)
+{
+    const void *by = (const char *)model + replaces; /* two keys */
+    const VersionStep *known = version_step_find(p, v, by);
     if (known) return known;
     uint32_t n = model->schema->n_columns;
     Draft d;
@@ -372,13 +387,24 @@ const VersionStep *version_adopt(VersionPool *p, const Version *v, const Version
     for (uint32_t i = 0; i < v->shape->n_columns; i++)
         d.feeds[i] = NO_COLUMN;
     for (uint32_t c = 0; c < n; c++) {
-        d.from[c] = counterpart(v, model, c);
+        d.from[c] = counterpart(v, model, c, replaces);
         d.origins[c] = model->origins[c];
         if (d.origins[c].fill == FILL_VOLATILE) d.origins[c] = (ColumnOrigin){.kind = ORIGIN_ANY};
         for (uint32_t i = 0; d.from[c] != NO_COLUMN && i < v->shape->n_columns; i++)
             if (v->feeds[i] == d.from[c]) d.feeds[i] = c;
     }
-    return draft_end(&d, model->schema, v->shape, model);
+    if (replaces) feed_by_name(&d, v->shape, model->schema);
+    return draft_end(&d, model->schema, v->shape, by);
+}
+
+const VersionStep *version_adopt(VersionPool *p, const Version *v, const Version *model)
+{
+    return adopt(p, v, model, false);
+}
+
+const VersionStep *version_replace(VersionPool *p, const Version *v, const Version *model)
+{
+    return adopt(p, v, model, true);
 }
 
 static bool is_fed(const Version *v, uint32_t column)

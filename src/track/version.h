@@ -71,6 +71,10 @@ const SchemaStep *version_step_between(VersionPool *p, const TableSchema *before
 /* "Take it as agreed": v's table counts as model from here on. Columns that are the same, else those of one
  * name, go on feeding; what model lacks is left out; what v lacks takes the fill on record. */
 const VersionStep *version_adopt(VersionPool *p, const Version *v, const Version *model);
+/* "Take another statement for this one": v is the version after a step that was skipped, model what the other
+ * statement made of the version before. As version_adopt; besides, columns of the rows that feed nothing go
+ * into those of their name in model. */
+const VersionStep *version_replace(VersionPool *p, const Version *v, const Version *model);
 /* v seen from a new base that it agrees with: every column is the base's. */
 const Version *version_rebase(VersionPool *p, const Version *v);
 

@@ -1,5 +1,6 @@
 """What an operator asks about schema changes: schema, ddl, locks; and the definition of a table where its stream begins."""
 import json
+import sqlite3
 
 import pytest
 from harness.sm import has_code
@@ -165,3 +166,136 @@ def test_status_says_who_waits_and_how_long_its_binlog_is_kept(scenario, flavor)
         s.runner.stop()
     finally:
         server.run(f"SET GLOBAL binlog_expire_logs_seconds = {kept}")
+
+
+def again(s):
+    s.start()
+    s.runner.wait_for("the streams", lambda st: st["sources"] and all(x["state"] in ("streaming", "waiting-for-lock") for x in st["sources"]))
+
+
+def state_of(s, table="t"):
+    return next((t["lock"]["state"] for t in s.runner.status()["targets"] if t["table"] == table and t["lock"]), "closed")
+
+
+def wait_lock(s, state, table="t", timeout=60):
+    s.runner.wait_for(f"a lock that is {state}", lambda st: any(t["table"] == table and (t["lock"] or {"state": "closed"})["state"] == state
+                                                                for t in st["targets"]), timeout)
+
+
+def failed(s, table="t"):
+    """Two shards get a unique key under which their rows collide: the target refuses it."""
+    running(s)
+    failed_rows(s, table)
+
+
+def failed_rows(s, table="t"):
+    s.runner.wait_for("streaming", lambda st: st["sources"] and all(x["state"] == "streaming" for x in st["sources"]))
+    for n in (1, 2):
+        s.shard_run(n, f"INSERT INTO {{s}}.{table} VALUES ({n}, 5)", f"ALTER TABLE {{s}}.{table} ADD UNIQUE KEY uv (v), ADD COLUMN n INT",
+                    f"INSERT INTO {{s}}.{table} VALUES ({n}0, {n}0, {n})")
+    wait_lock(s, "operator", table)
+
+
+def decisions(s):
+    with sqlite3.connect(f"file:{s.folder}/state/state.db?mode=ro", uri=True) as db:
+        return db.execute("SELECT decision, asked_by, outcome FROM lock_decision ORDER BY 1").fetchall()
+
+
+def union(s, table="t"):
+    return sorted(r for shard in s.shards for r in shard.server.query(f"SELECT * FROM `{shard.schema}`.`{table}`"))
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_retry_plans_from_what_the_target_is_now(scenario, flavor):
+    """The operator has changed the target by hand since the statement failed: what is there already is not done again."""
+    s = make(scenario, (flavor, flavor), {"t": "(id BIGINT PRIMARY KEY, v INT)"})
+    failed(s)
+    s.shard_run(2, "UPDATE {s}.t SET v = 6 WHERE id = 2")
+    s.downstream.run(f"UPDATE `{s.target}`.t SET v = 6 WHERE id = 2",
+                     f"ALTER TABLE `{s.target}`.t ADD COLUMN n INT, ADD COLUMN extra INT DEFAULT 3, MODIFY v BIGINT")
+    done = s.runner.verb("ddl", "--decide", "retry", "--target", f"{s.target}.t", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    s.runner.wait_caught_up(60)
+    assert state_of(s) == "closed"
+    assert [r[:3] for r in s.rows("t", "id, v, n")] == union(s)
+    rows = answer(s, "ddl")
+    assert [r["state"] for r in rows] == ["done", "skipped"] and "`n`" not in rows[0]["statement"] and "uv" in rows[0]["statement"], rows
+    with pytest.raises(Exception, match="1062|Duplicate"):
+        s.downstream.run(f"INSERT INTO `{s.target}`.t (id, v) VALUES (99, 5)")
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_a_failed_statement_is_given_up(scenario, flavor):
+    s = make(scenario, (flavor, flavor), {"t": "(id BIGINT PRIMARY KEY, v INT)"})
+    failed(s)
+    only = s.runner.verb("ddl", "--decide", "skip")
+    assert only.returncode == 0 and "take the target as it is" in only.stdout and "with --yes" in only.stdout, only.stdout + only.stderr
+    assert [r["state"] for r in answer(s, "ddl", status=1)] == ["failed"] and decisions(s) == []
+    # the target lacks a column of its shards: it is not taken
+    done = s.runner.verb("ddl", "--decide", "skip", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lock = s.runner.wait_for("a refusal", lambda st: any("as it is" in ((t["lock"] or {}).get("failed") or "") for t in st["targets"]), 60)["targets"][0]["lock"]
+    assert lock["state"] == "operator" and "`n`" in lock["failed"] and "give-up" in lock["choices"], lock
+    assert [r["state"] for r in answer(s, "ddl")] == ["skipped"]
+    s.shard_run(1, "UPDATE {s}.t SET v = 7 WHERE id = 10")
+    s.downstream.run(f"ALTER TABLE `{s.target}`.t ADD COLUMN n INT")
+    s.runner.kill9()
+    again(s)
+    assert state_of(s) == "operator"
+    done = s.runner.verb("locks", "--decide", "give-up", "--target", f"{s.target}.t", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    s.runner.wait_caught_up(60)
+    assert state_of(s) == "closed" and list(s.rows("t", "id, v, n")) == union(s)
+    assert [d[0] for d in decisions(s)] == ["give-up", "give-up"] and all(d[1] and "take the target" in d[2] for d in decisions(s))
+    # what follows is planned from the target without the key
+    for n in (1, 2):
+        s.shard_run(n, "ALTER TABLE {s}.t DROP KEY uv, ADD COLUMN m INT DEFAULT 4", f"INSERT INTO {{s}}.t VALUES ({n}00, 5, 1, 2)")
+    s.runner.wait_caught_up(60)
+    assert list(s.rows("t", "id, v, n, m")) == union(s)
+    none = s.runner.verb("ddl", "--decide", "skip", "--target", f"{s.target}.t", "--yes")
+    assert none.returncode != 0 and "no statement of the target failed" in none.stderr, none.stdout + none.stderr
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("fault", ["ddl.decision", "ddl.decided", "ddl.given_up", "ddl.altered@2"])
+def test_killed_while_a_statement_is_given_up(scenario, fault):
+    s = make(scenario, ("mariadb", "mariadb"), {"t": "(id BIGINT PRIMARY KEY, v INT)"})
+    point, _, times = fault.partition("@")
+    s.start(faults=f"{point}=kill@{times or 1}")
+    failed_rows(s)
+    s.downstream.run(f"ALTER TABLE `{s.target}`.t ADD COLUMN n INT")
+    s.runner.verb("ddl", "--decide", "skip", "--yes")
+    assert s.runner.wait_exit(60) < 0
+    recorded = 0 if point == "ddl.decision" else 1
+    assert len(decisions(s)) == recorded, "a decision and what it does are one"
+    again(s)
+    if not recorded:
+        assert state_of(s) == "operator"
+        assert s.runner.verb("ddl", "--decide", "skip", "--yes").returncode == 0
+    s.runner.wait_caught_up(60)
+    assert state_of(s) == "closed" and len(decisions(s)) == 1
+    assert list(s.rows("t", "id, v, n")) == union(s)
+    assert [r["state"] for r in answer(s, "ddl")] == ["skipped"]
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("point", ["ddl.decision", "ddl.decided"])
+def test_a_decision_is_kept_with_what_it_does(scenario, point):
+    s = make(scenario, ("mariadb", "mariadb"), {"t": "(id BIGINT PRIMARY KEY, v INT)"})
+    s.start(faults=f"{point}=kill")
+    s.runner.wait_for("streaming", lambda st: st["sources"] and all(x["state"] == "streaming" for x in st["sources"]))
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT", "INSERT INTO {s}.t VALUES (1, 1, 1)")
+    wait_lock(s, "waiting")
+    release = ("locks", "--decide", "release", "--source", "s1", "--yes")
+    assert s.runner.verb(*release).returncode != 0
+    assert s.runner.wait_exit(60) < 0
+    recorded = point == "ddl.decided"
+    assert len(decisions(s)) == recorded
+    again(s)
+    if not recorded:
+        assert state_of(s) == "waiting"
+        assert s.runner.verb(*release).returncode == 0
+    s.runner.wait_caught_up(60)
+    assert list(s.rows("t", "id, v, n")) == [(1, 1, 1)] and [d[0] for d in decisions(s)] == ["release"]
+    s.runner.stop()

@@ -148,3 +148,22 @@ def test_what_a_statement_leaves_to_its_session_and_database(scenario, flavor):
     assert [tuple(r) for r in s.rows("n", "id, w")] == [(1, "\u00e9\u00fc"), (2, "\u00f6")]
     done = s.runner.verb("schema", "--table", f"{sh.schema}.n")
     assert "latin1" in done.stdout and "NOT NULL DEFAULT" in done.stdout.split("ADD COLUMN ts")[1], done.stdout
+
+
+@pytest.mark.parametrize("how", ["signal", "request"])
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_a_stop_ends_the_look_through_the_binlog(scenario, flavor, how):
+    """A slow source: to read what lies between the start position and now would take minutes."""
+    s = make(scenario, flavor)
+    s.shard_run(1, *[f"INSERT INTO {{s}}.t VALUES ({i}, {i}, 'x')" for i in range(400)])
+    s.start(faults="scout.event=delay:200@*")
+    s.runner.wait_for("the start", lambda st: st.get("running") and st["state"] == "starting")
+    if how == "signal":
+        s.runner.stop(30)
+    else:
+        done = s.runner.verb("stop", timeout=30)
+        assert done.returncode == 0 and s.runner.wait_exit(30) == 0, done.stdout + done.stderr
+    assert "task.stopped" in s.runner.log() and "task.failed" not in s.runner.log(), s.runner.log_tail()
+    s.start()
+    end(s)
+    assert list(s.rows("t")) == union(s)

@@ -1,0 +1,185 @@
+/* Rows that were there when a column was added: which of a member's hold another value in the target than in
+ * its own table, and can get their own by a statement. Pure.
+ *
+ * A member's rows in the target are, while work after an acceptance runs, all of versions up to its gate, and
+ * all of those are there: nothing later is written before the work is done (plan.c). A column that one of the
+ * member's own steps added behind the gate holds, in its table as it was at that step, one value in all of
+ * these rows: the fill. What changed them later comes behind the work, with values of its own. */
+#include "lock/lock_impl.h"
+#include "track/column.h"
+#include "track/family.h"
+#include "base/poison.h"
+
+typedef enum Came {
+    CAME_BEFORE, /* it was there at the earlier node */
+    CAME_BY_STEP,
+    CAME_BY_DECISION, /* the member's table has no such column */
+} Came;
+
+typedef struct Added {
+    const ColumnOrigin *origin; /* as the member's own step added it */
+    bool as_is;                 /* no conversion since then that the fill would have to follow */
+} Added;
+
+static bool keeps_fill(const ColumnDef *was, const ColumnDef *is)
+{
+    bool integers = family_of(was) == FAMILY_INT && family_of(is) == FAMILY_INT;
+    return column_same_type(was, is) ? str_eq(was->charset, is->charset) : integers;
+}
+
+/* How the column of node `at` came about behind node `from`. */
+static Came came_about(const LockMember *m, int32_t from, int32_t at, uint32_t column, Added *a)
+{
+    *a = (Added){.as_is = true};
+    for (int32_t i = at; i > from; i--)
+        for (uint32_t k = m->nodes[i].n_moves; k-- > 0;) {
+            const VersionStep *s = m->nodes[i].moves[k];
+            uint32_t was = s->from[column];
+            bool own = m->nodes[i].step && k == 0;
+            if (was == NO_COLUMN) {
+                a->origin = &s->after->origins[column];
+                return own ? CAME_BY_STEP : CAME_BY_DECISION;
+            }
+            a->as_is &= keeps_fill(&s->before->schema->columns[was], &s->after->schema->columns[column]);
+            if (own) a->as_is &= s->before->origins[was].lossy.len == s->after->origins[column].lossy.len;
+            column = was;
+        }
+    return CAME_BEFORE;
+}
+
+static bool can_set(const Added *a)
+{
+    return a->as_is && (a->origin->fill == FILL_NULL || a->origin->fill == FILL_VALUE);
+}
+
+/* Will rows of this member hold its values when the others take it as the common one? */
+static bool is_right(const Lock *l, const LockMember *m, uint32_t column)
+{
+    uint32_t last = m->n_nodes - 1;
+    Added a;
+    if ((int32_t)last <= m->accepted) return true;
+    for (int32_t i = m->accepted + 1; i <= (int32_t)last; i++)
+        if (m->nodes[i].after == LOCK_WORK_REFILL) return true;
+    if (came_about(m, m->accepted, (int32_t)last, column, &a) == CAME_BEFORE) return true;
+    VersionView own = lock_view(l, m, last), target = version_view(l->target);
+    uint32_t at = schema_column(l->target->schema, own.version->schema->columns[column].name);
+    return at == NO_COLUMN || version_same_column(&own, column, &target, at);
+}
+
+static const char *column_no(const Lock *l, const LockMember *m, const LockMember *as, uint32_t column,
+                             uint32_t at)
+{
+    const ColumnOrigin *other = &as->nodes[as->n_nodes - 1].version->origins[at];
+    Added a;
+    Came came = came_about(m, m->accepted, (int32_t)m->n_nodes - 1, column, &a);
+    if (other->kind == ORIGIN_ADDED && (other->fill == FILL_VOLATILE || other->fill == FILL_COMPUTED))
+        return "nobody can compute what the other shard's rows hold: accept, or copy the tables anew";
+    if (came == CAME_BEFORE)
+        return "its rows in the target hold their own values, and those of another shard do not: refill "
+               "that one, or accept";
+    if (came == CAME_BY_DECISION) return "it has no such column, by a decision: accept";
+    if (a.origin->fill == FILL_VOLATILE || a.origin->fill == FILL_COMPUTED)
+        return "nobody can compute its values again: accept, or copy the table anew";
+    if (!a.as_is)
+        return "the column was converted since it was added, nobody can compute its values again: accept, or "
+               "copy the table anew";
+    if (!is_right(l, as, at)) return "the rows of the other shard do not hold their values: refill that one";
+    return NULL;
+}
+
+const char *lock_cannot_refill(const Lock *l, const LockMember *m, const LockMember *as)
+{
+    VersionView own = lock_view(l, m, m->n_nodes - 1), other = lock_view(l, as, as->n_nodes - 1);
+    if (m->accepted == LOCK_OUTSIDE) return "the shard's table has not been let in yet";
+    if (!str_eq(own.version->rows, other.version->rows))
+        return "rows went away without row events: accept, or copy the table anew";
+    for (uint32_t i = 0; i < own.version->schema->n_columns; i++) {
+        uint32_t at = schema_column(other.version->schema, own.version->schema->columns[i].name);
+        if (at == NO_COLUMN) return "the definitions differ";
+        if (version_same_origin(&own, i, &other, at)) continue;
+        const char *why = column_no(l, m, as, i, at);
+        if (why) return why;
+    }
+    return NULL;
+}
+
+void lock_take_as(Lock *l, LockMember *m, const LockMember *as, LockWork work)
+{
+    uint32_t last = m->n_nodes - 1;
+    m->nodes[last].model = as->nodes[as->n_nodes - 1].version;
+    m->nodes[last].after = work;
+    m->nodes[last].hold = false;
+    lock_recompute(l, m, last);
+    m->n_lost = 0; /* what it added again counts as what the others have */
+}
+
+/* -- shards that keep their own fills -- */
+
+typedef enum Keeps { KEEPS_SAME, KEEPS_OWN, KEEPS_NOT } Keeps;
+
+/* When the member `as` counts for all: what becomes of this one? */
+static Keeps keeps(const Lock *l, const LockMember *m, const LockMember *as)
+{
+    VersionView own = lock_view(l, m, m->n_nodes - 1), other = lock_view(l, as, as->n_nodes - 1);
+    Agreement a = version_agreement(&own, &other, NULL);
+    if (a >= AGREE_ROWS) return KEEPS_SAME;
+    bool held = (int32_t)m->n_nodes - 1 > m->accepted, decided = m->nodes[m->n_nodes - 1].model != NULL;
+    return a == AGREE_DATA && held && !decided && !lock_cannot_refill(l, m, as) ? KEEPS_OWN : KEEPS_NOT;
+}
+
+bool lock_refill_own(Lock *l)
+{
+    if (l->n_members < 2 || !lock_all_agree(l, AGREE_DATA) || lock_all_agree(l, AGREE_ROWS)) return false;
+    for (uint32_t r = 0; r < l->n_members; r++) {
+        bool all = true;
+        for (uint32_t i = 0; all && i < l->n_members; i++)
+            all = i == r || keeps(l, &l->members[i], &l->members[r]) != KEEPS_NOT;
+        bool any = false;
+        for (uint32_t i = 0; all && i < l->n_members; i++) {
+            if (i == r || keeps(l, &l->members[i], &l->members[r]) != KEEPS_OWN) continue;
+            lock_take_as(l, &l->members[i], &l->members[r], LOCK_WORK_REFILL);
+            any = true;
+        }
+        if (any) return true;
+    }
+    return false;
+}
+
+/* -- the work -- */
+
+/* Do the rows hold the fill anyway: the target's column took it, and is not another one of that name? */
+static bool has_it(const Lock *l, const LockMember *m, const ColumnOrigin *own, uint32_t at)
+{
+    const ColumnOrigin *is = &l->target->origins[at];
+    bool had = m->gate != LOCK_OUTSIDE && schema_column(m->nodes[m->gate].version->schema,
+                                                        l->target->schema->columns[at].name) != NO_COLUMN;
+    return !had && is->kind == ORIGIN_ADDED && is->fill == own->fill && str_eq(is->fill_text, own->fill_text);
+}
+
+bool lock_fills(const Lock *l, uint32_t member, Arena *arena, BindFill **out, uint32_t *n, Err *err)
+{
+    const LockMember *m = lock_find(l, member);
+    *n = 0;
+    *out = NULL;
+    if (!m || m->gate == m->accepted)
+        return err_set(err, ERR_LOCK_EVENT, STR_FMT ": no work on rows is owed", STR_ARG(l->name));
+    const TableSchema *s = m->nodes[m->accepted].version->schema;
+    *out = arena_array(arena, BindFill, s->n_columns + 1);
+    for (uint32_t i = 0; i < s->n_columns; i++) {
+        Added a;
+        uint32_t at = schema_column(l->target->schema, s->columns[i].name);
+        if (came_about(m, m->gate, m->accepted, i, &a) != CAME_BY_STEP || s->columns[i].generated) continue;
+        if (at == NO_COLUMN || has_it(l, m, a.origin, at)) continue;
+        if (!can_set(&a))
+            return err_set_remedy(err, ERR_NOT_SUPPORTED,
+                                  "set the column in the shard's rows of the target by hand as the shard has "
+                                  "it, then detach the shard table and copy it anew",
+                                  STR_FMT ": " STR_FMT ": column `" STR_FMT
+                                          "` cannot be refilled: its values cannot be computed again",
+                                  STR_ARG(l->name), STR_ARG(m->name), STR_ARG(s->columns[i].name));
+        bool null = a.origin->fill == FILL_NULL;
+        (*out)[(*n)++] = (BindFill){arena_str(arena, l->target->schema->columns[at].name),
+                                    null ? (Str){0} : arena_str(arena, a.origin->fill_text)};
+    }
+    return true;
+}
