@@ -1,19 +1,6 @@
 /* Locks driven by real statements: what waits, what the target becomes, what decisions do. */
 #include "unit.h"
-#include "group.h"
-
-static const char create[] =
-    "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT NOT NULL DEFAULT 7, s VARCHAR(20),"
-    " UNIQUE KEY us (s, id), KEY ib (b))";
-
-#define ALTER "ALTER TABLE t "
-
-/* One line of a story: who runs what; then the state and each member: '.' free, 'H' held, 'S' stopped, 'G'
- * gone. A '+' before: the target has changed with this line. */
-typedef struct Line {
-    uint32_t member;
-    const char *sql, *then;
-} Line;
+#include "lines.h"
 
 typedef struct Story {
     const char *name;
@@ -21,15 +8,6 @@ typedef struct Story {
     uint32_t n;
     Line lines[7];
 } Story;
-
-#define PESSIMISTIC                                                                                          \
-    {                                                                                                        \
-        .mode = LOCK_PESSIMISTIC                                                                             \
-    }
-#define OPTIMISTIC                                                                                           \
-    {                                                                                                        \
-        .mode = LOCK_OPTIMISTIC                                                                              \
-    }
 
 static const Story stories[] = {
     {"add column, one after the other",
@@ -170,30 +148,6 @@ static const Story stories[] = {
      {{0, "RENAME TABLE t TO out1", "closed G."}}},
     {"rename out of the group asks", PESSIMISTIC, 2, {{0, "RENAME TABLE t TO out1", "operator H."}}},
 };
-
-static void marks(const Group *g, int alters, StrBuf *out)
-{
-    sb_clear(out);
-    sb_printf(out, "%s%s ", g->alters > alters ? "+" : "", lock_state_name(lock_state(g->lock)));
-    for (uint32_t i = 0; i < g->n; i++)
-        sb_ch(out, g->members[i].gone ? 'G' : g->members[i].stopped ? 'S' : group_is_held(g, i) ? 'H' : '.');
-}
-
-/* What is written down and read again is the same lock. */
-static void check_json(const Group *g)
-{
-    StrBuf text = {0}, again = {0};
-    Lock *l;
-    Err err = {0};
-    lock_to_json(g->lock, &text);
-    ck_assert_msg(lock_from_json(g->pool, sb_view(&text), &g->opts, &l, &err), "%s", err.message);
-    lock_to_json(l, &again);
-    ck_assert_str_eq(text.ptr, again.ptr);
-    ck_assert_uint_eq(lock_hash(l), lock_hash(g->lock));
-    lock_free(l);
-    sb_done(&text);
-    sb_done(&again);
-}
 
 START_TEST(story)
 {
@@ -356,18 +310,6 @@ static const Decided decided[] = {
     {"detach of nobody", PESSIMISTIC, {{0}}, LOCK_DETACH, 2, 0, .then = NULL},
 };
 
-static void run_lines(Group *g, const Line *lines, size_t most)
-{
-    StrBuf now = {0};
-    for (size_t i = 0; i < most && lines[i].sql; i++) {
-        int alters = g->alters;
-        (void)group_run(g, lines[i].member, lines[i].sql);
-        marks(g, alters, &now);
-        if (lines[i].then) ck_assert_str_eq(now.ptr, lines[i].then);
-    }
-    sb_done(&now);
-}
-
 START_TEST(decision)
 {
     const Decided *d = &decided[_i];
@@ -403,50 +345,6 @@ START_TEST(decision)
 END_TEST
 
 /* -- jobs, repeats, restarts -- */
-
-static const LockAction *act_of(const LockActions *a, LockActionKind kind)
-{
-    for (uint32_t i = 0; i < a->n; i++)
-        if (a->list[i].kind == kind) return &a->list[i];
-    return NULL;
-}
-
-START_TEST(job)
-{
-    Group g;
-    LockActions acts = {0};
-    group_begin(&g, &(LockOpts)OPTIMISTIC, create, 2);
-    g.held_back = true;
-    ck_assert(group_read(&g, 0, ALTER "ADD c INT"));
-    ck_assert_int_eq(lock_state(g.lock), LOCK_RELEASING);
-    ck_assert(!lock_is_open(g.lock));
-    lock_restart(g.lock, &acts);
-    ck_assert_uint_eq(act_of(&acts, LOCK_ACT_SHUT)->job, g.job);
-    ck_assert_ptr_null(act_of(&acts, LOCK_ACT_OPEN));
-    lock_actions_done(&acts);
-    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_ALTERED, .job = g.job}));     /* not drained yet */
-    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = g.job + 7})); /* another's */
-    ck_assert_int_eq(g.alters, 0);
-    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = g.job}));
-    ck_assert_int_eq(g.alters, 1);
-    check_json(&g);
-    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_FAILED, .job = g.job, .words = STR("1062")}));
-    ck_assert_int_eq(lock_state(g.lock), LOCK_OPERATOR);
-    ck_assert(lock_is_open(g.lock));
-    ck_assert_int_eq(g.asks, 1);
-    check_json(&g);
-    lock_restart(g.lock, &acts);
-    ck_assert(str_eqc(act_of(&acts, LOCK_ACT_ASK)->words, "1062"));
-    ck_assert_ptr_nonnull(act_of(&acts, LOCK_ACT_OPEN));
-    lock_actions_done(&acts);
-    g.held_back = false;
-    ck_assert(group_decide(&g, LOCK_RETRY, 0, 0));
-    ck_assert_int_eq(g.alters, 2);
-    ck_assert_int_eq(lock_state(g.lock), LOCK_WAITING);
-    ck_assert_ptr_nonnull(group_column(&g, "c"));
-    group_done(&g);
-}
-END_TEST
 
 START_TEST(repeated_step)
 {
@@ -611,7 +509,6 @@ static Suite *lock_suite(void)
     tcase_add_loop_test(t, story, 0, ARRAY_LEN(stories));
     tcase_add_loop_test(t, decision, 0, ARRAY_LEN(decided));
     tcase_add_loop_test(t, kind_of_step, 0, ARRAY_LEN(kinds));
-    tcase_add_test(t, job);
     tcase_add_test(t, repeated_step);
     tcase_add_test(t, rows_of_versions);
     tcase_add_test(t, begins_with_differences);
