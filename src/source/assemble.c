@@ -247,7 +247,8 @@ static bool is_statement_event(const RawEvent *ev)
 /* Every type has its line: the compiler asks for a new one when the table of types grows. */
 bool assemble_switch(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
 {
-    if (a->opts.only_statements && !is_statement_event(ev)) return true;
+    if (a->opts.only_statements && !is_statement_event(ev))
+        return ev->header.type != EVENT_TABLE_MAP || !a->opts.hooks.named || assemble_named(a, fmt, ev, err);
     switch ((EventType)ev->header.type) {
     case EVENT_TABLE_MAP: return assemble_table_map(a, fmt, ev, err);
     case EVENT_WRITE_ROWS_V0:

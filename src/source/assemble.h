@@ -66,6 +66,9 @@ typedef struct AssembleHooks {
     /* A schema change of routed tables. Called before anything behind it is read. ERR_SOURCE_DDL when nobody
      * can follow it. NULL: nobody can. */
     bool (*ddl)(void *ctx, uint32_t source, const DdlEvent *e, Err *err);
+    /* With only_statements: a routed table's columns as the binlog names them here (FULL metadata). Once for
+     * each distinct TABLE_MAP body. NULL: nobody asks. */
+    void (*named)(void *ctx, uint32_t source, const TableMap *map);
     /* Are the rows of this table held from this point on? They are counted as held, and nothing else. Asked
      * instead of resolve where it says so. NULL: none are. */
     bool (*held)(void *ctx, uint32_t source, const TableMap *map, const StreamPoint *at);

@@ -164,6 +164,8 @@ NODISCARD bool assemble_xa_statement(Assembler *a, const FormatDescription *fmt,
                                      Err *err);
 
 /* assemble_rows.c */
+/* Of who looks for statements alone. */
+NODISCARD bool assemble_named(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err);
 NODISCARD bool assemble_table_map(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err);
 NODISCARD bool assemble_rows(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err);
 void savepoint_set(Assembler *a, Str name);

@@ -23,6 +23,16 @@ static Str body_key(const FormatDescription *fmt, Str body)
     return body.len < id_len ? (Str){0} : (Str){body.ptr + id_len, body.len - id_len};
 }
 
+static void keep_entry(Assembler *a, TableEntry *e)
+{
+    if (a->n_tables == a->cap_tables) {
+        a->cap_tables = a->cap_tables ? a->cap_tables * 2 : 16;
+        a->tables = mem_realloc(a->tables, a->cap_tables * sizeof *a->tables);
+    }
+    e->index = (uint32_t)a->n_tables;
+    a->tables[a->n_tables++] = e;
+}
+
 static bool table_new(Assembler *a, const FormatDescription *fmt, Str body, TableEntry **out, Err *err)
 {
     const AssembleHooks *h = &a->opts.hooks;
@@ -47,13 +57,25 @@ static bool table_new(Assembler *a, const FormatDescription *fmt, Str body, Tabl
         CHECK(e->binding->n_columns == e->map.n_columns, "a binding has the table map's columns");
     else
         e->map = e->wire; /* its rows are only counted */
-    if (a->n_tables == a->cap_tables) {
-        a->cap_tables = a->cap_tables ? a->cap_tables * 2 : 16;
-        a->tables = mem_realloc(a->tables, a->cap_tables * sizeof *a->tables);
-    }
-    e->index = (uint32_t)a->n_tables;
-    a->tables[a->n_tables++] = e;
+    keep_entry(a, e);
     *out = e;
+    return true;
+}
+
+bool assemble_named(Assembler *a, const FormatDescription *fmt, const RawEvent *ev, Err *err)
+{
+    const AssembleHooks *h = &a->opts.hooks;
+    Str key = body_key(fmt, ev->body);
+    if (map_get(&a->tables_by_body, key)) return true;
+    TableEntry *e = mem_zalloc(sizeof *e);
+    if (!event_table_map(fmt, ev->body, &e->arena, &e->wire, err)) {
+        table_entry_free(e);
+        return false;
+    }
+    map_put(&a->tables_by_body, e->wire.body, e);
+    keep_entry(a, e);
+    if (e->wire.has_names && h->routed(h->ctx, a->opts.source, e->wire.name))
+        h->named(h->ctx, a->opts.source, &e->wire);
     return true;
 }
 

@@ -11,9 +11,10 @@ HOW = [("mariadb", True), ("mariadb", False), ("mysql", True), ("mysql", False)]
 IDS = [f + ("-gtid" if g else "-position") for f, g in HOW]
 
 
-def make(scenario, flavor, gtid=True, follow=True, tables=None, **extra):
+def make(scenario, flavor, gtid=True, follow=True, tables=None, metadata="FULL", **extra):
     task = {"shard-mode": "optimistic"} if follow else {}
-    return scenario.make_plain(tables or T, (flavor,), flavor, gtid=gtid, task={**task, **extra})
+    return scenario.make_plain(tables or T, (flavor,), flavor, gtid=gtid, task={**task, **extra},
+                               server_options={} if metadata == "FULL" else {"binlog_row_metadata": metadata})
 
 
 def union(s, cols="*", table="t"):
@@ -44,7 +45,7 @@ def test_changes_since_the_start_are_undone(scenario, flavor, gtid):
 @pytest.mark.parametrize("follow", [True, False], ids=["follow", "stop"])
 def test_a_row_of_an_unknown_shape_stops_its_source(scenario, flavor, gtid, follow):
     """Columns of one type change places under the same names' number: MINIMAL metadata cannot tell, so nobody may guess."""
-    s = make(scenario, flavor, gtid, follow, {"t": "(id BIGINT PRIMARY KEY, a INT, b INT)", "other": "(id INT PRIMARY KEY)"})
+    s = make(scenario, flavor, gtid, follow, {"t": "(id BIGINT PRIMARY KEY, a INT, b INT)", "other": "(id INT PRIMARY KEY)"}, "MINIMAL")
     s.shard_run(1, "INSERT INTO {s}.other VALUES (1)", "INSERT INTO {s}.t VALUES (1, 10, 20)", "ALTER TABLE {s}.t DROP COLUMN a",
                 "ALTER TABLE {s}.t ADD COLUMN a INT", "INSERT INTO {s}.t VALUES (2, 22, 11)")
     s.start()
@@ -52,6 +53,31 @@ def test_a_row_of_an_unknown_shape_stops_its_source(scenario, flavor, gtid, foll
     assert "DROP COLUMN a" in error["message"] and "--set FILE" in error["remedy"], error
     assert list(s.rows("t")) == []
     assert list(s.rows("other")) == [(1,)], "what came before the row is there"
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("flavor,gtid", HOW, ids=IDS)
+def test_full_metadata_tells_what_statements_do_not(scenario, flavor, gtid):
+    """Dropped and altered columns, and columns that change places: the binlog names what the rows before had."""
+    s = make(scenario, flavor, gtid, True, {"t": "(id BIGINT PRIMARY KEY, a INT, b INT, c VARCHAR(20), KEY kb (b))"})
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 10, 20, 'x')", "INSERT INTO {s}.t VALUES (2, 11, 21, 'y')",
+                "ALTER TABLE {s}.t DROP COLUMN a, ADD INDEX kc (c)", "INSERT INTO {s}.t VALUES (3, 22, 'z')", "ALTER TABLE {s}.t ADD COLUMN a INT",
+                "ALTER TABLE {s}.t MODIFY COLUMN b BIGINT", "ALTER TABLE {s}.t CHANGE COLUMN c d VARCHAR(60), DROP INDEX kc",
+                "INSERT INTO {s}.t VALUES (4, 5000000000, 'long', 7)", "UPDATE {s}.t SET b = b + 1 WHERE id < 3")
+    s.start()
+    end(s)
+    assert list(s.rows("t", "id, b, d, a")) == union(s, "id, b, d, a")
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_full_metadata_does_not_name_indexes(scenario, flavor):
+    """A unique key that went: nobody knows over what it was, so no row of then is written."""
+    s = make(scenario, flavor, True, True, {"t": "(id BIGINT PRIMARY KEY, a INT, b INT, UNIQUE KEY u (a))"})
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 10, 20)", "ALTER TABLE {s}.t DROP INDEX u, DROP COLUMN b")
+    s.start()
+    error = s.runner.wait_error("s1", "TRACK_START")
+    assert "DROP INDEX u" in error["message"], error
+    assert list(s.rows("t")) == []
     s.runner.stop()
 
 
