@@ -1,5 +1,8 @@
 """Key strategies: what is refused, references, DM's extract columns, other definitions downstream, and what is said before a run."""
 import json
+import shutil
+
+import pytest
 
 DDL = {"t": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, parent INT NULL, name VARCHAR(20), KEY (parent))"}
 
@@ -98,6 +101,44 @@ def test_more_and_fewer_columns_downstream(scenario):
     s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1, 'x'), (2, 2, 'y')", "UPDATE {s}.t SET junk = 'z', v = 5 WHERE id = 2", "DELETE FROM {s}.t WHERE id = 1")
     s.runner.wait_caught_up()
     assert s.rows("t", "id, v, more") == [(2, 5, 7)]
+
+
+@pytest.mark.parametrize("downstream,flavor", [("mariadb", "mysql"), ("mysql", "mariadb")])
+def test_more_columns_downstream_while_copying(scenario, downstream, flavor):
+    """What the shards lack gets its default, copied or streamed, is computed, or counts by itself; it is the application's from then on."""
+    s = scenario.make_plain({"t": "(id INT NOT NULL PRIMARY KEY, v INT, junk VARCHAR(5))"}, flavors=(flavor, flavor), downstream=downstream, targets=False,
+                            task={"task-mode": "all", "load": {"chunk-rows": 20}})
+    s.downstream.run(f"CREATE TABLE `{s.target}`.t (made DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP, more INT NOT NULL DEFAULT 7, v INT, twice INT GENERATED ALWAYS AS (v * 2) STORED, "
+                     "id BIGINT NOT NULL PRIMARY KEY, note VARCHAR(10) DEFAULT 'x''y', seen BIGINT GENERATED ALWAYS AS (id + 1) VIRTUAL, gone INT NULL, own BIGINT NOT NULL AUTO_INCREMENT UNIQUE)")
+    with_key(s, {"strategy": "stride", "shards": 2})
+    for instance in s.task["mysql-instances"]:
+        instance.pop("meta", None)
+    s.save()
+    for number in (1, 2):
+        s.shard_run(number, "INSERT INTO {s}.t VALUES " + ",".join(f"({i}, {i * 10 + number}, 'j')" for i in range(1, 101)))
+    refused = s.runner.verb("run", "--until", "caught-up")
+    assert refused.returncode != 0 and "junk" in refused.stdout + refused.stderr and "ADD COLUMN `junk`" in refused.stdout + refused.stderr, refused.stderr
+    assert s.rows("t") == [] and s.runner.verb("check").returncode == 1, "a column that has nowhere to go is refused before the first row"
+    shutil.rmtree(s.task["state-dir"])  # a rule is part of what a task remembers
+    s.task["routes"]["r-t"]["drop-columns"] = ["junk"]
+    s.save()
+    s.start()
+    s.runner.wait_for("rows that are copied", lambda _: len(s.rows("t")) > 0)
+    s.downstream.run(f"UPDATE `{s.target}`.t SET more = 99, note = 'app' WHERE v = 11")
+    for number in (1, 2):
+        s.shard_run(number, "INSERT INTO {s}.t VALUES (101, 1, 'j'), (102, 2, 'j')", "UPDATE {s}.t SET v = -v WHERE id IN (1, 101)", "DELETE FROM {s}.t WHERE id = 102",
+                    "UPDATE {s}.t SET id = 200 WHERE id = 50")
+    s.runner.wait_caught_up()
+    want = [(i * 2 + n, v, v * 2, i * 2 + n + 1) for n, shard in enumerate(s.shards) for i, v in shard.server.query(f"SELECT id, v FROM `{shard.schema}`.t")]
+    assert sorted(s.rows("t", "id, v, twice, seen")) == sorted(want)
+    extra = s.rows("t", "v, more, note, gone, made IS NOT NULL, own")
+    assert {r[1:5] for r in extra if r[0] != -11} == {(7, "x'y", None, 1)} and len({r[5] for r in extra}) == len(want)
+    assert [r[1:4] for r in extra if r[0] == -11] in ([(99, "app", None)], [(7, "x'y", None)]), "an UPDATE of the shard leaves it alone"
+    s.downstream.run(f"UPDATE `{s.target}`.t SET more = 98 WHERE v = -11")
+    s.shard_run(1, "UPDATE {s}.t SET v = -999 WHERE id = 1")
+    s.runner.wait_caught_up()
+    assert [r[0] for r in s.rows("t", "more, v") if r[1] == -999] == [98]
+    s.runner.stop()
 
 
 def test_what_does_not_fit_is_refused_with_the_alter(scenario):
