@@ -299,3 +299,52 @@ def test_a_decision_is_kept_with_what_it_does(scenario, point):
     s.runner.wait_caught_up(60)
     assert list(s.rows("t", "id, v, n")) == [(1, 1, 1)] and [d[0] for d in decisions(s)] == ["release"]
     s.runner.stop()
+
+
+@pytest.mark.parametrize("flavor,mode,fault", [("mariadb", "pessimistic", ""), ("mysql", "optimistic", ""), ("mariadb", "optimistic", "ddl.decided"),
+                                               ("mysql", "pessimistic", "ddl.decision"), ("mariadb", "pessimistic", "ddl.decision"),
+                                               ("mysql", "pessimistic", "ddl.decided")])
+def test_another_statement_counts(scenario, flavor, mode, fault):
+    """What one shard ran was not meant: the target gets what the operator says, and its rows go there by their names."""
+    s = make(scenario, (flavor, flavor), {"t": "(id BIGINT PRIMARY KEY, v INT, w VARCHAR(40))"}, **{"shard-mode": mode})
+    s.start(faults=f"{fault}=kill" if fault else "")
+    s.runner.wait_for("streaming", lambda st: st["sources"] and all(x["state"] == "streaming" for x in st["sources"]))
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1, 'a')", "ALTER TABLE {s}.t ADD COLUMN c INT NOT NULL DEFAULT 7, ADD COLUMN x INT, RENAME COLUMN w TO name",
+                "INSERT INTO {s}.t VALUES (2, 2, 'b', 22, 0)")
+    wait_lock(s, "waiting")
+    meant = "ADD COLUMN c BIGINT NOT NULL DEFAULT 5, ADD COLUMN d INT DEFAULT 9, RENAME COLUMN w TO label"
+    decide = ("locks", "--decide", "replace", "--source", "s1", "--sql")
+    for sql, code, words in [(f"ALTER TABLE `{s.target}`.t ADD COLUMN c DATE", "LOCK_DECISION", "do not fit"), ("DROP TABLE t", "USAGE", "ALTER TABLE"),
+                             ("ALTER TABLE t DROP COLUMN nothing", "DDL_APPLY", "nothing"), ("ALTER TABLE u ADD COLUMN c INT", "USAGE", "neither"),
+                             ("ALTER TABLE t ADD COLUMN", "DDL_SYNTAX", "--sql")]:
+        bad = s.runner.verb(*decide, sql, "--yes")
+        assert bad.returncode != 0 and has_code(bad.stderr, code) and words in bad.stderr, bad.stdout + bad.stderr
+    only = s.runner.verb(*decide, f"ALTER TABLE `{s.target}`.t {meant}")
+    assert only.returncode == 0 and "counts as" in only.stdout and "`x` is left out" in only.stdout and "with --yes" in only.stdout, only.stdout + only.stderr
+    assert decisions(s) == [] and state_of(s) == "waiting"
+    done = s.runner.verb(*decide, f"ALTER TABLE `{s.target}`.t {meant}", "--yes")
+    if fault:
+        assert s.runner.wait_exit(60) < 0
+        again(s)
+    if fault == "ddl.decision":
+        assert decisions(s) == []
+        done = s.runner.verb(*decide, "ALTER TABLE t ADD COLUMN c BIGINT NOT NULL DEFAULT 5, ADD COLUMN d INT DEFAULT 9",
+                             "--sql", "ALTER TABLE t RENAME COLUMN w TO label", "--yes")
+    assert done.returncode == 0 or fault == "ddl.decided", done.stdout + done.stderr
+    assert [(d[0], meant.split(",")[0] in d[2]) for d in decisions(s)] == [("replace", True)]
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (101, 1, 'x')", "ALTER TABLE {s}.t " + meant, "INSERT INTO {s}.t VALUES (102, 2, 'y', 6, 8)")
+    s.shard_run(1, "UPDATE {s}.t SET name = 'c', x = 5 WHERE id = 1", "INSERT INTO {s}.t VALUES (3, 3, 'd', 33, 1)")
+    s.runner.wait_caught_up(60)
+    assert state_of(s) == "closed"
+    expected = [(1, 1, "c", 7, 9), (2, 2, "b", 22, 9), (3, 3, "d", 33, 9), (101, 1, "x", 5, 9), (102, 2, "y", 6, 8)]
+    assert list(s.rows("t", "id, v, label, c, d")) == expected
+    s.runner.kill9()
+    again(s)
+    for n in (1, 2):
+        s.shard_run(n, "ALTER TABLE {s}.t ADD COLUMN e INT DEFAULT 4, DROP COLUMN v")
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (4, 'e', 44, 2, 3)", "DELETE FROM {s}.t WHERE id = 2")
+    s.runner.wait_caught_up(60)
+    assert state_of(s) == "closed"
+    assert list(s.rows("t", "id, label, c, d, e")) == [(i, w, c, d, 4) for i, _, w, c, d in expected[:1]] + \
+        [(3, "d", 33, 9, 4), (4, "e", 44, 9, 3), (101, "x", 5, 9, 4), (102, "y", 6, 8, 4)]
+    s.runner.stop()
