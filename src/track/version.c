@@ -126,6 +126,40 @@ static uint32_t feeder_before(const Draft *d, uint32_t column)
     return NO_COLUMN;
 }
 
+/* What the step did to the member's column, done to the group's: attributes that the step left alone stay the
+ * group's, which may always have been others (a collation, a wider type). */
+static ColumnDef changed_column(const ColumnDef *def, const ColumnDef *was, const ColumnDef *is)
+{
+    ColumnDef out = *is;
+    if (str_ieq(was->name, is->name)) out.name = def->name;
+    if (column_same_type(was, is) && !was->collation.len == !def->collation.len) {
+        out.data_type = def->data_type;
+        out.column_type = def->column_type;
+        out.is_unsigned = def->is_unsigned;
+        out.char_length = def->char_length;
+        out.precision = def->precision;
+        out.scale = def->scale;
+        out.fsp = def->fsp;
+        out.members = def->members;
+        out.n_members = def->n_members;
+        out.has_srid = def->has_srid;
+        out.srid = def->srid;
+    }
+    if (was->collation.len && is->collation.len && def->collation.len && str_ieq(was->charset, is->charset) &&
+        column_same_collation(was, is)) {
+        out.charset = def->charset;
+        out.collation = def->collation;
+    }
+    if (was->not_null == is->not_null && was->on_update_now == is->on_update_now &&
+        column_same_default(was, is)) {
+        out.not_null = def->not_null;
+        out.on_update_now = def->on_update_now;
+        out.default_kind = def->default_kind;
+        out.default_text = def->default_text;
+    }
+    return out;
+}
+
 static void keep_column(Draft *d, uint32_t column)
 {
     uint32_t before = feeder_before(d, column), at = d->schema.n_columns;
@@ -137,9 +171,7 @@ static void keep_column(Draft *d, uint32_t column)
         const ColumnDef *was = &d->step->before->columns[before], *is = &d->step->after->columns[after];
         d->origins[at] = kept_origin(d, &d->v->origins[column], after);
         if (!column_same(was, is) || !str_ieq(was->name, is->name)) {
-            Str name = str_ieq(was->name, is->name) ? def->name : is->name;
-            d->schema.columns[at] = *is;
-            d->schema.columns[at].name = name;
+            d->schema.columns[at] = changed_column(def, was, is);
             d->from[at] = column;
             d->schema.n_columns++;
             return;
