@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "base/clock.h"
+#include "ops/census_values.h"
 #include "track/family.h"
 #include "base/poison.h"
 
@@ -85,6 +86,11 @@ static bool read_statistics(Conn *c, TableName table, CensusShard *s, double *ag
     return true;
 }
 
+static bool has_id(const CensusOpts *o, const CensusTarget *t, const CensusShard *s)
+{
+    return t->id.len && schema_column(o->shards[s->entry], t->id) != UINT32_MAX;
+}
+
 static bool look_at_ids(const CensusOpts *o, CensusTarget *t, Err *err)
 {
     for (size_t i = 0; i < t->n_shards; i++) {
@@ -92,7 +98,7 @@ static bool look_at_ids(const CensusOpts *o, CensusTarget *t, Err *err)
         const RouteEntry *e = &o->plan->entries[s->entry];
         double age = 0;
         if (!read_statistics(o->conns[e->source], e->table, s, &age, err)) return false;
-        if (!t->id.len) continue;
+        if (!has_id(o, t, s)) continue;
         int64_t since = clock_mono_ms();
         if (!read_ids(o->conns[e->source], e->table, t->id, s, err)) return false;
         throttle(since);
@@ -105,9 +111,10 @@ static bool look_at_ids(const CensusOpts *o, CensusTarget *t, Err *err)
 /* A second look, for the growth while the census ran. */
 static bool look_again(const CensusOpts *o, CensusTarget *t, int64_t since_ms, Err *err)
 {
-    for (size_t i = 0; t->id.len && i < t->n_shards; i++) {
+    for (size_t i = 0; i < t->n_shards; i++) {
         CensusShard *s = &t->shards[i], now = *s;
         const RouteEntry *e = &o->plan->entries[s->entry];
+        if (!has_id(o, t, s)) continue;
         if (!read_ids(o->conns[e->source], e->table, t->id, &now, err)) return false;
         double seconds = (double)(clock_mono_ms() - since_ms) / 1000;
         if (s->has_ids && now.has_ids && now.highest > s->highest && seconds > 0)
@@ -118,37 +125,7 @@ static bool look_again(const CensusOpts *o, CensusTarget *t, int64_t since_ms, E
     return true;
 }
 
-static bool shards_overlap(const CensusShard *a, const CensusShard *b)
-{
-    if (!a->has_ids || !b->has_ids) return false;
-    bool a_below = b->lowest >= 0 && a->highest < (uint64_t)b->lowest;
-    bool b_below = a->lowest >= 0 && b->highest < (uint64_t)a->lowest;
-    return !a_below && !b_below;
-}
-
-static void find_overlaps(CensusTarget *t)
-{
-    for (size_t i = 0; i < t->n_shards; i++)
-        for (size_t j = 0; j < i && !t->ranges_overlap; j++)
-            t->ranges_overlap = shards_overlap(&t->shards[i], &t->shards[j]);
-}
-
 /* -- values of unique keys -- */
-
-/* Hashes of the values that the shard tables hold, each table's once. */
-typedef struct Values {
-    uint64_t *hash;
-    size_t n, cap;
-} Values;
-
-static void values_add(Values *v, uint64_t hash)
-{
-    if (v->n == v->cap) {
-        v->cap = v->cap ? v->cap * 2 : 4096;
-        v->hash = mem_realloc(v->hash, v->cap * sizeof *v->hash);
-    }
-    v->hash[v->n++] = hash;
-}
 
 /* One key of one shard table while it is read along its index. */
 typedef struct KeyScan {
@@ -253,7 +230,7 @@ static void keep_last(KeyScan *s, const Str *row)
     s->begun = true;
 }
 
-static bool scan_chunk(KeyScan *s, Values *values, bool *more, Err *err)
+static bool scan_chunk(KeyScan *s, CensusValues *values, uint32_t shard, bool *more, Err *err)
 {
     StrBuf sql = {0};
     Rows rows;
@@ -266,34 +243,13 @@ static bool scan_chunk(KeyScan *s, Values *values, bool *more, Err *err)
     if (!ok) return false;
     while (rows_next(&rows, row)) {
         n++;
-        values_add(values, str_hash(row[0]));
+        census_values_add(values, str_hash(row[0]), shard);
         if (n == rows.n_rows) keep_last(s, row);
     }
     rows_done(&rows);
     *more = n == CHUNK_VALUES;
     if (*more) throttle(since);
     return true;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* Values that stand there more than once. */
-static uint64_t count_shared(Values *v)
-{
-    uint64_t shared = 0;
-    if (v->n) qsort(v->hash, v->n, sizeof *v->hash, by_value);
-    for (size_t i = 0; i < v->n;) {
-        size_t j = i;
-        while (j < v->n && v->hash[j] == v->hash[i])
-            j++;
-        shared += j - i > 1;
-        i = j;
-    }
-    return shared;
 }
 
 /* The same key of another shard table: the same columns by name. */
@@ -330,6 +286,7 @@ static bool same_collations(const CensusOpts *o, const CensusTarget *t, const Ta
     bool mariadb = o->is_mariadb[o->plan->entries[t->shards[0].entry].source];
     for (size_t i = 0; i < t->n_shards; i++) {
         uint32_t entry = t->shards[i].entry;
+        if (!key_like(o->shards[entry], first, key)) continue;
         if (o->is_mariadb[o->plan->entries[entry].source] != mariadb) return false;
         for (uint32_t p = 0; p < key->n_parts; p++) {
             const ColumnDef *c = &first->columns[key->parts[p].column];
@@ -348,13 +305,12 @@ static bool has_text(const TableSchema *s, const KeyDef *k)
     return false;
 }
 
-/* key: of the target's first shard table. */
-static bool look_at_key(const CensusOpts *o, const CensusTarget *t, const KeyDef *key, CensusKey *out,
-                        Err *err)
+/* key: of the shard table `first`. */
+static bool look_at_key(const CensusOpts *o, CensusTarget *t, const TableSchema *first, const KeyDef *key,
+                        CensusKey *out, Arena *arena, Err *err)
 {
-    const TableSchema *first = o->shards[t->shards[0].entry];
-    uint64_t rows = 0;
-    Values values = {0};
+    uint64_t rows = 0, *pairs = NULL;
+    CensusValues values = {0};
     bool ok = true, weights = same_collations(o, t, first, key);
     for (size_t i = 0; i < t->n_shards; i++)
         rows += t->shards[i].rows;
@@ -370,11 +326,15 @@ static bool look_at_key(const CensusOpts *o, const CensusTarget *t, const KeyDef
                      .sample = sample};
         bool more = s.key != NULL;
         while (ok && more)
-            ok = scan_chunk(&s, &values, &more, err);
+            ok = scan_chunk(&s, &values, (uint32_t)i, &more, err);
         for (size_t b = 0; b < KEY_COLUMNS_MAX; b++)
             sb_done(&s.last[b]);
     }
-    uint64_t shared = ok ? count_shared(&values) : 0;
+    if (out->of_ids && !t->shared) {
+        t->shared = pairs = arena_array(arena, uint64_t, t->n_shards * t->n_shards);
+        t->sample = sample;
+    }
+    uint64_t shared = ok ? census_values_shared(&values, t->n_shards, pairs) : 0;
     out->looked_at = true;
     out->exact = sample == 1;
     out->collisions = (double)shared * (double)sample;
@@ -384,24 +344,58 @@ static bool look_at_key(const CensusOpts *o, const CensusTarget *t, const KeyDef
     if (!weights && has_text(first, key))
         out->note = STR("the shards' collations or servers differ: texts were compared without case, "
                         "accents counted");
-    free(values.hash);
+    census_values_done(&values);
     return ok;
 }
 
+/* Was the key looked at already, as another shard table has it? One that cannot be looked at is known by its
+ * name. */
+static bool is_known(const CensusOpts *o, const CensusTarget *t, size_t shard, const KeyDef *key,
+                     bool by_name)
+{
+    const TableSchema *s = o->shards[t->shards[shard].entry];
+    for (size_t i = 0; by_name && i < t->n_keys; i++)
+        if (!t->keys[i].looked_at && str_ieq(t->keys[i].name, key->name)) return true;
+    for (size_t i = 0; !by_name && i < shard; i++)
+        if (key_like(o->shards[t->shards[i].entry], s, key)) return true;
+    return false;
+}
+
+static size_t lack_key(const CensusOpts *o, const CensusTarget *t, const TableSchema *s, const KeyDef *key)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_shards; i++)
+        n += key_like(o->shards[t->shards[i].entry], s, key) == NULL;
+    return n;
+}
+
+static bool look_at_keys_of(const CensusOpts *o, CensusTarget *t, size_t shard, Arena *arena, Err *err)
+{
+    const TableSchema *s = o->shards[t->shards[shard].entry];
+    for (uint32_t i = 0; i < s->n_keys; i++) {
+        const KeyDef *k = &s->keys[i];
+        if (!k->unique && !k->primary) continue;
+        const char *why = cannot_look(s, k);
+        if (is_known(o, t, shard, k, why != NULL)) continue;
+        CensusKey *out = &t->keys[t->n_keys++];
+        *out = (CensusKey){.name = k->name, .note = str_of(why)};
+        if (!why) out->lack_it = lack_key(o, t, s, k);
+        out->of_ids = k->n_parts == 1 && k->parts[0].column < s->n_columns && t->id.len &&
+                      str_ieq(s->columns[k->parts[0].column].name, t->id);
+        if (!why && !look_at_key(o, t, s, k, out, arena, err)) return false;
+    }
+    return true;
+}
+
+/* Every unique key that a shard table has. */
 static bool look_at_keys(const CensusOpts *o, CensusTarget *t, Arena *arena, Err *err)
 {
-    const TableSchema *first = o->shards[t->shards[0].entry];
-    t->keys = arena_array(arena, CensusKey, first->n_keys + 1);
-    for (uint32_t i = 0; i < first->n_keys; i++) {
-        const KeyDef *k = &first->keys[i];
-        if (!k->unique && !k->primary) continue;
-        CensusKey *out = &t->keys[t->n_keys++];
-        const char *why = cannot_look(first, k);
-        *out = (CensusKey){.name = k->name, .note = str_of(why)};
-        out->of_ids = k->n_parts == 1 && k->parts[0].column < first->n_columns && t->id.len &&
-                      str_ieq(first->columns[k->parts[0].column].name, t->id);
-        if (!why && !look_at_key(o, t, k, out, err)) return false;
-    }
+    size_t most = 1;
+    for (size_t i = 0; i < t->n_shards; i++)
+        most += o->shards[t->shards[i].entry]->n_keys;
+    t->keys = arena_array(arena, CensusKey, most);
+    for (size_t i = 0; i < t->n_shards; i++)
+        if (!look_at_keys_of(o, t, i, arena, err)) return false;
     return true;
 }
 
@@ -419,13 +413,26 @@ static double highest_of(const ColumnDef *c)
     return 0;
 }
 
+/* The shards' id of the smallest type. */
+static const ColumnDef *narrowest_id(const CensusOpts *o, const CensusTarget *t)
+{
+    const ColumnDef *least = NULL;
+    for (size_t i = 0; i < t->n_shards; i++) {
+        const TableSchema *s = o->shards[t->shards[i].entry];
+        uint32_t at = schema_column(s, t->id);
+        if (at == UINT32_MAX || !keys_is_integer(s->columns[at].data_type)) continue;
+        if (!least || highest_of(&s->columns[at]) < highest_of(least)) least = &s->columns[at];
+    }
+    return least;
+}
+
 static void find_room(const CensusOpts *o, CensusTarget *t)
 {
     const TableSchema *first = o->shards[t->shards[0].entry];
     const TableSchema *target = o->targets ? o->targets[t->target] : NULL;
     uint32_t own = schema_column(first, t->id), at = target ? schema_column(target, t->id) : UINT32_MAX;
     if (own == UINT32_MAX) return;
-    const ColumnDef *c = at == UINT32_MAX ? &first->columns[own] : &target->columns[at];
+    const ColumnDef *c = at == UINT32_MAX ? narrowest_id(o, t) : &target->columns[at];
     double highest = 0;
     for (size_t i = 0; i < t->n_shards; i++)
         if (t->shards[i].has_ids) highest = MAX(highest, (double)t->shards[i].highest);
@@ -468,7 +475,7 @@ bool route_census(const CensusOpts *opts, Arena *arena, CensusTarget **out, Err 
         const MemberKeys *keys = route_keys_of_target(opts->plan, opts->keys, i);
         if (!list[i].n_shards) continue;
         if (!look_again(opts, &list[i], since, err)) return false;
-        find_overlaps(&list[i]);
+        census_find_pairs(&list[i], arena);
         find_room(opts, &list[i]);
         census_judge(&list[i], keys && keys->rule ? &keys->rule->key : NULL, opts->target_is_tidb, arena);
     }

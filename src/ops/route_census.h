@@ -24,8 +24,18 @@ typedef struct CensusKey {
     double collisions; /* values that more than one shard table holds */
     double error;      /* ± with 95 % confidence; 0 when exact */
     uint64_t values;   /* looked at */
+    size_t lack_it;    /* shard tables that have no such key: their values were not looked at */
     Str note;
 } CensusKey;
+
+/* Two shard tables whose ids lie in one range. */
+typedef struct CensusPair {
+    size_t a, b; /* of the target's shards; a < b */
+    int64_t from;
+    uint64_t to;       /* from … to is in both ranges; below 0: 0 */
+    double collisions; /* ids that both hold; NAN: not known, the id is no unique key by itself */
+    double error;      /* ± with 95 % confidence; 0 when exact */
+} CensusPair;
 
 typedef struct CensusVerdict {
     KeyStrategy strategy;
@@ -43,9 +53,13 @@ typedef struct CensusTarget {
     double room;     /* ids left above the highest in that type */
     CensusShard *shards;
     size_t n_shards;
-    bool ranges_overlap;
-    CensusKey *keys;
+    CensusPair *pairs; /* whose ranges overlap; most collisions first */
+    size_t n_pairs;
+    CensusKey *keys; /* of all shard tables */
     size_t n_keys;
+    const uint64_t *shared; /* ids in both of two shards, [a * n_shards + b], of those looked at; NULL: not
+                               known */
+    uint64_t sample;        /* one of so many ids was looked at */
     CensusVerdict verdicts[CENSUS_VERDICTS];
     KeyStrategy chosen; /* of the rule */
     KeyStrategy recommended;
@@ -67,6 +81,8 @@ typedef struct CensusOpts {
 /* One CensusTarget for each target of the plan, in arena. ERR_DB_*. */
 NODISCARD bool route_census(const CensusOpts *opts, Arena *arena, CensusTarget **out, Err *err);
 
+/* Which ranges of ids overlap: t->pairs, from t->shards and t->shared. Pure; for tests. */
+void census_find_pairs(CensusTarget *t, Arena *arena);
 /* The verdicts and the recommendation, from what was measured. Pure; for tests. */
 void census_judge(CensusTarget *t, const KeyRule *rule, bool target_is_tidb, Arena *arena);
 

@@ -5,159 +5,7 @@
 #include "ops/text_table.h"
 #include "base/poison.h"
 
-enum { YEAR_S = 31557600, YEARS_ENOUGH = 10 };
-
-/* -- judging -- */
-
-/* Seconds until ids reach `bound` in the shard that gets there first. */
-static double seconds_until(const CensusTarget *t, double bound)
-{
-    double least = INFINITY;
-    for (size_t i = 0; i < t->n_shards; i++) {
-        const CensusShard *s = &t->shards[i];
-        if (!s->has_ids || s->ids_per_second <= 0) continue;
-        double left = bound - (double)s->highest;
-        least = fmin(least, left <= 0 ? 0 : left / s->ids_per_second);
-    }
-    return least;
-}
-
-/* Seconds until one shard's ids reach the next shard's range. */
-static double seconds_until_meeting(const CensusTarget *t)
-{
-    double least = INFINITY;
-    for (size_t i = 0; i < t->n_shards; i++)
-        for (size_t j = 0; j < t->n_shards; j++) {
-            const CensusShard *a = &t->shards[i], *b = &t->shards[j];
-            if (i == j || !a->has_ids || !b->has_ids || a->ids_per_second <= 0) continue;
-            double gap = (double)b->lowest - (double)a->highest;
-            if (gap > 0) least = fmin(least, gap / a->ids_per_second);
-        }
-    return least;
-}
-
-static bool ids_within(const CensusTarget *t, double bound, bool negative_too)
-{
-    for (size_t i = 0; i < t->n_shards; i++)
-        if (t->shards[i].has_ids &&
-            ((double)t->shards[i].highest > bound || (!negative_too && t->shards[i].lowest < 0)))
-            return false;
-    return true;
-}
-
-static double other_collisions(const CensusTarget *t)
-{
-    double n = 0;
-    for (size_t i = 0; i < t->n_keys; i++)
-        if (!t->keys[i].of_ids) n += t->keys[i].collisions;
-    return n;
-}
-
-static double all_collisions(const CensusTarget *t)
-{
-    double n = 0;
-    for (size_t i = 0; i < t->n_keys; i++)
-        n += t->keys[i].collisions;
-    return n;
-}
-
-/* A key that could not be looked at proves nothing. */
-static bool is_unknown(const CensusTarget *t, bool ids_too)
-{
-    bool any = false;
-    for (size_t i = 0; i < t->n_keys; i++)
-        any |= !t->keys[i].looked_at && (ids_too || !t->keys[i].of_ids);
-    return any;
-}
-
-static uint64_t stride_of(const CensusTarget *t, const KeyRule *rule)
-{
-    uint64_t n = 16;
-    if (rule && rule->strategy == KEY_STRATEGY_STRIDE && rule->shards) return rule->shards;
-    while (n < 2 * t->n_shards)
-        n *= 2;
-    return n;
-}
-
-static void judge_error(CensusTarget *t, CensusVerdict *v)
-{
-    double n = all_collisions(t);
-    v->fits = n <= 0 && !t->ranges_overlap && !is_unknown(t, true);
-    v->seconds_left = v->fits ? seconds_until_meeting(t) : 0;
-    v->why = n > 0                 ? STR("values of its keys are in more than one shard")
-             : t->ranges_overlap   ? STR("the shards count in the same range: the next row may collide")
-             : is_unknown(t, true) ? STR("a key could not be looked at")
-                                   : STR("the ranges are apart");
-}
-
-static void judge_rewriting(CensusTarget *t, double bound, bool negative_too, Str fits, CensusVerdict *v)
-{
-    v->fits =
-        t->id.len && ids_within(t, bound, negative_too) && other_collisions(t) <= 0 && !is_unknown(t, false);
-    v->seconds_left = v->fits ? seconds_until(t, bound) : 0;
-    v->why = !t->id.len                            ? STR("there is no integer id column")
-             : !ids_within(t, bound, negative_too) ? STR("ids are beyond the width")
-             : other_collisions(t) > 0
-                 ? STR("another unique key has values in more than one shard, which no id mends")
-             : is_unknown(t, false) ? STR("another unique key could not be looked at")
-                                    : fits;
-}
-
-/* New ids: as many as there ever are rows, whatever the old ones look like. */
-static void judge_remap(CensusTarget *t, CensusVerdict *v)
-{
-    double rate = 0;
-    for (size_t i = 0; i < t->n_shards; i++)
-        rate += t->shards[i].ids_per_second;
-    v->fits = t->id.len && other_collisions(t) <= 0 && !is_unknown(t, false);
-    v->seconds_left = !v->fits ? 0 : rate > 0 ? t->room / rate : INFINITY;
-    v->why =
-        !t->id.len ? STR("there is no integer id column")
-        : other_collisions(t) > 0
-            ? STR("another unique key has values in more than one shard, which no id mends")
-        : is_unknown(t, false)
-            ? STR("another unique key could not be looked at")
-            : STR("new ids, one after the other; a map of as many rows as there are ids stands downstream");
-}
-
-void census_judge(CensusTarget *t, const KeyRule *rule, bool target_is_tidb, Arena *arena)
-{
-    PartitionRule widths = {.instance_bits = 4, .schema_bits = 7, .table_bits = 8};
-    if (rule && rule->strategy == KEY_STRATEGY_PARTITION_ID) widths = rule->partition;
-    unsigned id_bits = 63 - widths.instance_bits - widths.schema_bits - widths.table_bits;
-    uint64_t stride = stride_of(t, rule);
-    CensusVerdict *v = t->verdicts;
-    for (unsigned i = 0; i < CENSUS_VERDICTS; i++)
-        v[i].strategy = (KeyStrategy)i;
-    judge_error(t, &v[KEY_STRATEGY_ERROR]);
-    judge_rewriting(t, ldexp(1, (int)id_bits) - 1, false, arena_printf(arena, "%u bits for the id", id_bits),
-                    &v[KEY_STRATEGY_PARTITION_ID]);
-    judge_rewriting(t, floor(ldexp(1, 63) / (double)stride) - 1, true,
-                    arena_printf(arena, "shards: %llu", (unsigned long long)stride), &v[KEY_STRATEGY_STRIDE]);
-    for (unsigned i = KEY_STRATEGY_COMPOSITE; i <= KEY_STRATEGY_PLAIN_INDEX; i++) {
-        double room = t->room;
-        v[i].fits = true;
-        v[i].seconds_left = INFINITY;
-        for (size_t s = 0; t->id.len && s < t->n_shards; s++)
-            if (t->shards[s].ids_per_second > 0)
-                v[i].seconds_left = fmin(v[i].seconds_left, room / t->shards[s].ids_per_second);
-        v[i].why = i == KEY_STRATEGY_COMPOSITE ? STR("ids stay; every unique key is unique within its shard")
-                                               : STR("ids stay; nothing is unique downstream");
-    }
-    judge_remap(t, &v[KEY_STRATEGY_REMAP]);
-    const double enough = (double)YEAR_S * YEARS_ENOUGH;
-    KeyStrategy first = target_is_tidb ? KEY_STRATEGY_PARTITION_ID : KEY_STRATEGY_STRIDE;
-    KeyStrategy second = target_is_tidb ? KEY_STRATEGY_STRIDE : KEY_STRATEGY_PARTITION_ID;
-    KeyStrategy order[] = {KEY_STRATEGY_ERROR, first, second, KEY_STRATEGY_REMAP}; /* cheap ones first */
-    t->recommended = KEY_STRATEGY_COMPOSITE;
-    for (size_t i = 0; i < ARRAY_LEN(order); i++)
-        if (v[order[i]].fits && v[order[i]].seconds_left >= enough) {
-            t->recommended = order[i];
-            break;
-        }
-    t->reason = t->n_shards == 1 ? STR("one shard table: nothing can collide") : v[t->recommended].why;
-    if (t->n_shards == 1) t->recommended = KEY_STRATEGY_ERROR;
-}
+enum { YEAR_S = 31557600 };
 
 bool census_has_problems(const CensusOpts *opts, const CensusTarget *list)
 {
@@ -221,6 +69,33 @@ static void shards_human(const CensusOpts *o, const CensusTarget *t, StrBuf *out
     table_done(&table);
 }
 
+static void put_shard(const CensusOpts *o, const CensusShard *s, StrBuf *out)
+{
+    const RouteEntry *e = &o->plan->entries[s->entry];
+    sb_printf(out, STR_FMT " ", STR_ARG(o->source_ids[e->source]));
+    table_name_plain(e->table, out);
+}
+
+static void pairs_human(const CensusOpts *o, const CensusTarget *t, StrBuf *out)
+{
+    enum { MOST = 10 };
+    for (size_t i = 0; i < MIN(t->n_pairs, (size_t)MOST); i++) {
+        const CensusPair *p = &t->pairs[i];
+        sb_c(out, "    ");
+        put_shard(o, &t->shards[p->a], out);
+        sb_c(out, " and ");
+        put_shard(o, &t->shards[p->b], out);
+        sb_printf(out, ": both from %lld to %llu", (long long)p->from, (unsigned long long)p->to);
+        if (isnan(p->collisions))
+            sb_c(out, ", ids are no unique key by themselves\n");
+        else if (p->error > 0)
+            sb_printf(out, ", about %.0f ids (± %.0f) in both\n", p->collisions, p->error);
+        else
+            sb_printf(out, ", %.0f ids in both\n", p->collisions);
+    }
+    if (t->n_pairs > MOST) sb_printf(out, "    and %zu more pairs\n", t->n_pairs - MOST);
+}
+
 static void keys_human(const CensusTarget *t, StrBuf *out)
 {
     for (size_t i = 0; i < t->n_keys; i++) {
@@ -234,6 +109,9 @@ static void keys_human(const CensusTarget *t, StrBuf *out)
         else
             sb_printf(out, "about %.0f values (± %.0f) are in more than one shard table (a sample of %llu)",
                       k->collisions, k->error, (unsigned long long)k->values);
+        if (k->lack_it)
+            sb_printf(out, "; %zu of %zu shard tables have no such key, their values were not looked at",
+                      k->lack_it, t->n_shards);
         if (k->looked_at && k->note.len) sb_printf(out, "; " STR_FMT, STR_ARG(k->note));
         if (k->looked_at && k->collisions > 0 && !k->of_ids)
             sb_c(out,
@@ -276,8 +154,9 @@ void census_human(const CensusOpts *opts, Str task, const CensusTarget *list, St
             sb_printf(out,
                       "  id `" STR_FMT "` " STR_FMT ": ranges %s; room left in the target's " STR_FMT
                       ": %.0f ids\n",
-                      STR_ARG(t->id), STR_ARG(t->id_type), t->ranges_overlap ? "overlap" : "do not overlap",
+                      STR_ARG(t->id), STR_ARG(t->id_type), t->n_pairs ? "overlap" : "do not overlap",
                       STR_ARG(t->type), t->room);
+        pairs_human(opts, t, out);
         keys_human(t, out);
         verdicts_human(t, out);
         sb_printf(out, "  recommended: %s (" STR_FMT ")\n", keys_strategy_name(t->recommended),
@@ -319,11 +198,35 @@ static json_t *keys_json(const CensusTarget *t)
     json_t *list = json_array();
     for (size_t i = 0; i < t->n_keys; i++) {
         const CensusKey *k = &t->keys[i];
-        json_array_append_new(list, json_pack("{s:o, s:b, s:b, s:b, s:f, s:f, s:I, s:o}", "name",
-                                              text(k->name), "of_ids", k->of_ids, "looked_at", k->looked_at,
-                                              "exact", k->exact, "collisions", k->collisions, "error",
-                                              k->error, "values", (json_int_t)k->values, "note",
-                                              k->note.len ? text(k->note) : json_null()));
+        json_array_append_new(
+            list, json_pack("{s:o, s:b, s:b, s:b, s:f, s:f, s:I, s:I, s:o}", "name", text(k->name), "of_ids",
+                            k->of_ids, "looked_at", k->looked_at, "exact", k->exact, "collisions",
+                            k->collisions, "error", k->error, "values", (json_int_t)k->values, "lack_it",
+                            (json_int_t)k->lack_it, "note", k->note.len ? text(k->note) : json_null()));
+    }
+    return list;
+}
+
+static json_t *shard_json(const CensusOpts *o, const CensusShard *s)
+{
+    const RouteEntry *e = &o->plan->entries[s->entry];
+    return json_pack("{s:o, s:o, s:o}", "source", text(o->source_ids[e->source]), "schema",
+                     text(e->table.schema), "table", text(e->table.table));
+}
+
+/* The pairs with the most collisions. */
+static json_t *overlaps_json(const CensusOpts *o, const CensusTarget *t)
+{
+    enum { MOST = 1000 };
+    json_t *list = json_array();
+    for (size_t i = 0; i < MIN(t->n_pairs, (size_t)MOST); i++) {
+        const CensusPair *p = &t->pairs[i];
+        bool known = !isnan(p->collisions);
+        json_array_append_new(
+            list, json_pack("{s:[o,o], s:I, s:I, s:o, s:b, s:f}", "shards", shard_json(o, &t->shards[p->a]),
+                            shard_json(o, &t->shards[p->b]), "from", (json_int_t)p->from, "to",
+                            (json_int_t)p->to, "collisions", known ? json_real(p->collisions) : json_null(),
+                            "exact", known && p->error <= 0, "error", p->error));
     }
     return list;
 }
@@ -338,11 +241,12 @@ static json_t *target_json(const CensusOpts *o, size_t i, const CensusTarget *t)
                                                   seconds(t->verdicts[v].seconds_left), "why",
                                                   text(t->verdicts[v].why)));
     TableName name = o->plan->targets[i].name;
-    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:f, s:b, s:o, s:o, s:o, s:s, s:o}", "schema",
+    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:f, s:b, s:I, s:o, s:o, s:o, s:o, s:s, s:o}", "schema",
                      text(name.schema), "table", text(name.table), "strategy", keys_strategy_name(t->chosen),
                      "id", t->id.len ? text(t->id) : json_null(), "type",
                      t->id.len ? text(t->type) : json_null(), "room", t->room, "ranges_overlap",
-                     t->ranges_overlap, "shards", shards_json(o, t), "keys", keys_json(t), "strategies",
+                     t->n_pairs > 0, "overlapping_pairs", (json_int_t)t->n_pairs, "overlaps",
+                     overlaps_json(o, t), "shards", shards_json(o, t), "keys", keys_json(t), "strategies",
                      verdicts, "recommended", keys_strategy_name(t->recommended), "reason", text(t->reason));
 }
 

@@ -12,4 +12,6 @@ def test_a_sample_estimates_within_its_error(scenario):
     key = next(k for k in t["keys"] if k["name"] == "PRIMARY")
     assert key["exact"] is False and 0 < key["error"] < 20000, key
     assert abs(key["collisions"] - 50000) <= 2 * key["error"], key
+    (pair,) = t["overlaps"]
+    assert (pair["from"], pair["to"]) == (1000001, 1050000) and not pair["exact"] and abs(pair["collisions"] - 50000) <= 2 * pair["error"], pair
     assert t["ranges_overlap"] and t["recommended"] != "error", t

@@ -185,6 +185,8 @@ def test_census(scenario):
     keys = {k["name"]: k for k in t["keys"]}
     assert keys["PRIMARY"]["collisions"] == 100 and keys["PRIMARY"]["exact"] and keys["mail"]["collisions"] == 1, keys
     assert t["ranges_overlap"] and t["recommended"] == "composite", t
+    (pair,) = t["overlaps"]
+    assert [x["source"] for x in pair["shards"]] == ["s1", "s2"] and (pair["from"], pair["to"]) == (901, 1000) and pair["collisions"] == 100 and pair["exact"], pair
     fits = {v["strategy"]: v["fits"] for v in t["strategies"]}
     assert fits == {"error": False, "partition-id": False, "stride": False, "composite": True, "plain-index": True, "remap": False}, t
     s.shard_run(2, "UPDATE {s}.t SET mail = 'fine' WHERE id = 1500")
@@ -192,3 +194,8 @@ def test_census(scenario):
     assert t["recommended"] in ("stride", "partition-id"), t
     human = s.runner.verb("route", "--census").stdout
     assert "recommended: " in human and "PRIMARY: 100 values" in human, human
+    assert f"s1 {s.unique}_s1.t and s2 {s.unique}_s2.t: both from 901 to 1000, 100 ids in both" in human, human
+    s.shard_run(2, "ALTER TABLE {s}.t ADD nick VARCHAR(50) NULL, ADD UNIQUE KEY nick (nick)")
+    t = json.loads(s.runner.verb("route", "--census", "--json").stdout)["targets"][0]
+    nick = next(k for k in t["keys"] if k["name"] == "nick")
+    assert nick["looked_at"] and nick["lack_it"] == 1 and t["recommended"] == "composite", t
