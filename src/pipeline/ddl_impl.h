@@ -22,6 +22,7 @@
 #include "pipeline/ddl.h"
 #include "pipeline/loss.h"
 #include "pipeline/pipeline_impl.h"
+#include "pipeline/refill.h"
 #include "store/store_ddl.h"
 #include "track/schema_apply.h"
 
@@ -111,7 +112,9 @@ typedef struct DdlWork {
     pthread_t thread;
     bool running, ended, ok;
     RowDeleteJob job;
-    StrBuf table, where, order, first; /* what it refers to */
+    RowRefillJob refill;
+    StrBuf table, where, order, first; /* what they refer to */
+    RefillSql sql;
     Waker wake;
     Err err;
     uint64_t rows, total; /* of the last try, of all */

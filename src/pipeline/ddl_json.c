@@ -85,12 +85,14 @@ static bool decision_of(Str name, LockDecision *out, Err *err)
     for (size_t i = 0; i < ARRAY_LEN(decisions); i++)
         if (str_eqc(name, decisions[i].name)) {
             *out = decisions[i].decision;
-            if (*out != LOCK_REFILL && *out != LOCK_RECOPY) return true;
-            return err_set(err, ERR_NOT_SUPPORTED, "%s of rows that are there", decisions[i].name);
+            if (*out != LOCK_RECOPY) return true;
+            return err_set_remedy(err, ERR_NOT_SUPPORTED,
+                                  "accept the data as it is, or detach the shard table and start a task anew",
+                                  "recopy: copying one shard table again is not supported yet");
         }
     return err_set(err, ERR_USAGE,
                    "no decision '" STR_FMT
-                   "'; there are release, skip, replace, detach, accept, retry and give-up",
+                   "'; there are release, skip, replace, detach, accept, refill, retry and give-up",
                    STR_ARG(name));
 }
 

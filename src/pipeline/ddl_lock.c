@@ -161,6 +161,8 @@ static void lock_opts(const Ddl *d, const DdlTarget *t, LockOpts *out)
     *out = (LockOpts){.mode = task->shard_mode == SHARD_MODE_OPTIMISTIC ? LOCK_OPTIMISTIC : LOCK_PESSIMISTIC,
                       .strict = task->strict_optimistic,
                       .can_delete = t->loss.tells_rows,
+                      .provenance = t->loss.can_refill,
+                      .refill_own = t->loss.can_refill,
                       .on_drop = policy_of(t->loss.policies.on_drop),
                       .on_truncate = policy_of(t->loss.policies.on_truncate),
                       .on_partition = policy_of(t->loss.policies.on_drop_partition),

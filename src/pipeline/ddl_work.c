@@ -1,7 +1,9 @@
 /* Work on rows that are in a target: a member's rows are deleted, because its table lost them and the route's
- * policy says so. The lock orders it: everything the member wrote before is in the target, and nothing that
- * it wrote afterwards is, until the work is reported as done. It is owed as long as the lock says so, which
- * is stored; a run that was killed is simply made again. One thread for each piece of work. Coordinator. */
+ * policy says so; or they get the values that they have in the member's own table, in columns that other
+ * members filled otherwise. The lock orders it: everything the member wrote before is in the target, and
+ * nothing that it wrote afterwards is, until the work is reported as done. It is owed as long as the lock
+ * says so, which is stored; a run that was killed is simply made again. One thread for each piece of work.
+ * Coordinator. */
 #include <stdlib.h>
 #include "base/fault.h"
 #include "base/log.h"
@@ -31,6 +33,7 @@ static void work_free(DdlWork *w)
     sb_done(&w->where);
     sb_done(&w->order);
     sb_done(&w->first);
+    refill_sql_done(&w->sql);
     err_clear(&w->err);
     waker_done(&w->wake);
     free(w);
@@ -54,7 +57,8 @@ void ddl_work_wake(DdlTarget *t)
 static void *work_main(void *arg)
 {
     DdlWork *w = arg;
-    w->ok = row_delete_run(&w->job, &w->rows, &w->err);
+    w->ok = w->kind == LOCK_WORK_REFILL ? row_refill_run(&w->refill, &w->rows, &w->err)
+                                        : row_delete_run(&w->job, &w->rows, &w->err);
     conn_thread_end();
     __atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
     return NULL;
@@ -68,23 +72,9 @@ static const DdlMember *member_of(Ddl *d, uint64_t no)
     return m;
 }
 
-static bool start_work(Ddl *d, DdlWork *w, Err *err)
+static bool make_delete(Pipeline *p, DdlWork *w, const DdlMember *m)
 {
-    Pipeline *p = d->p;
-    const DdlMember *m = member_of(d, w->member_no);
-    w->where.len = w->order.len = w->first.len = 0;
-    w->ended = w->ok = false;
-    if (!m || w->kind != LOCK_WORK_DELETE) {
-        err_set(&w->err, ERR_NOT_SUPPORTED, "work on rows that are there other than deleting them");
-        w->ended = true;
-        return true;
-    }
-    if (!catalog_rows_of(p->catalog, m->m, &w->where, &w->order, &w->first, &w->err)) {
-        w->ended = true;
-        return true;
-    }
-    sb_done(&w->table);
-    table_name_sql(w->target->name, &w->table);
+    if (!catalog_rows_of(p->catalog, m->m, &w->where, &w->order, &w->first, &w->err)) return false;
     w->job = (RowDeleteJob){.meta = p->meta_task,
                             .epoch = p->epoch,
                             .session = p->session,
@@ -94,7 +84,59 @@ static bool start_work(Ddl *d, DdlWork *w, Err *err)
                             .first = sb_view(&w->first),
                             .batch_rows = BATCH_ROWS,
                             .wake = &w->wake};
-    log_write(LOGEV_ROWS_GO, LOG_STR("table", m->label), LOG_STR("target", w->target->label));
+    return true;
+}
+
+/* *none: every row holds its values, or nobody asks for it any more. */
+static bool make_refill(Ddl *d, DdlWork *w, const DdlMember *m, bool *none)
+{
+    Pipeline *p = d->p;
+    Arena arena = {0};
+    BindFill *fills = NULL;
+    uint32_t n = 0;
+    pthread_mutex_lock(&d->mutex);
+    bool left = !lock_knows(w->target->lock, (uint32_t)w->member_no);
+    bool ok = left || lock_fills(w->target->lock, (uint32_t)w->member_no, &arena, &fills, &n, &w->err);
+    pthread_mutex_unlock(&d->mutex);
+    *none = ok && !n;
+    refill_sql_done(&w->sql);
+    if (ok && n) ok = refill_sql_of(p->catalog, m->m, fills, n, &w->sql, &w->err);
+    arena_done(&arena);
+    w->refill = (RowRefillJob){.meta = p->meta_task,
+                               .epoch = p->epoch,
+                               .session = p->session,
+                               .table = sb_view(&w->table),
+                               .where = sb_view(&w->sql.where),
+                               .set = sb_view(&w->sql.set),
+                               .keys = w->sql.keys,
+                               .n_keys = w->sql.n_keys,
+                               .batch_rows = BATCH_ROWS,
+                               .wake = &w->wake};
+    return ok;
+}
+
+static bool make_job(Ddl *d, DdlWork *w, const DdlMember *m, bool *none)
+{
+    w->where.len = w->order.len = w->first.len = w->table.len = 0;
+    table_name_sql(w->target->name, &w->table);
+    if (m && w->kind == LOCK_WORK_DELETE) return make_delete(d->p, w, m);
+    if (m && w->kind == LOCK_WORK_REFILL) return make_refill(d, w, m, none);
+    return err_set(&w->err, ERR_NOT_SUPPORTED, "copying a shard table again");
+}
+
+static bool start_work(Ddl *d, DdlWork *w, Err *err)
+{
+    const DdlMember *m = member_of(d, w->member_no);
+    bool none = false;
+    w->ended = w->ok = false;
+    w->rows = 0;
+    if (!make_job(d, w, m, &none) || none) {
+        w->ok = none;
+        w->ended = true;
+        return true;
+    }
+    log_write(w->kind == LOCK_WORK_REFILL ? LOGEV_ROWS_REFILL : LOGEV_ROWS_GO, LOG_STR("table", m->label),
+              LOG_STR("target", w->target->label));
     if (pthread_create(&w->thread, NULL, work_main, w) != 0)
         return err_set(err, ERR_IO, "no thread could be started");
     w->running = true;
@@ -109,9 +151,9 @@ static bool work_failed(Ddl *d, DdlWork *w, Err *err)
         return err->code == ERR_CANCELLED;
     }
     CLEANUP(sb_done) StrBuf words = {0};
-    sb_printf(&words, "rows of a shard table could not be deleted: %s%s%s",
-              w->err.message ? w->err.message : "?", w->err.remedy ? "; " : "",
-              w->err.remedy ? w->err.remedy : "");
+    sb_printf(&words, "rows of a shard table could not be %s: %s%s%s",
+              w->kind == LOCK_WORK_REFILL ? "set" : "deleted", w->err.message ? w->err.message : "?",
+              w->err.remedy ? "; " : "", w->err.remedy ? w->err.remedy : "");
     pthread_mutex_lock(&d->mutex);
     ddl_ask(w->target, sb_view(&words));
     pthread_mutex_unlock(&d->mutex);
@@ -126,7 +168,10 @@ static bool finish_work(Ddl *d, DdlWork *w, bool *done, Err *err)
     w->running = w->ended = false;
     w->total += w->rows;
     if (!w->ok) return work_failed(d, w, err);
-    (void)FAULT("loss.done");
+    if (w->kind == LOCK_WORK_REFILL)
+        (void)FAULT("ddl.refilled");
+    else
+        (void)FAULT("loss.done");
     const DdlMember *m = member_of(d, w->member_no);
     LockEvent e = {.kind = LOCK_EV_WORKED,
                    .member = (uint32_t)w->member_no,
@@ -137,14 +182,15 @@ static bool finish_work(Ddl *d, DdlWork *w, bool *done, Err *err)
     bool ok = !lock_knows(w->target->lock, (uint32_t)w->member_no) || ddl_lock_event(d, w->target, &e, err);
     pthread_mutex_unlock(&d->mutex);
     if (!ok) return false;
-    log_write(LOGEV_ROWS_WENT, LOG_STR("table", m->label), LOG_STR("target", w->target->label),
-              LOG_U("rows", w->total));
+    bool refill = w->kind == LOCK_WORK_REFILL;
+    log_write(refill ? LOGEV_ROWS_REFILLED : LOGEV_ROWS_WENT, LOG_STR("table", m->label),
+              LOG_STR("target", w->target->label), LOG_U("rows", w->total));
     *done = true;
     CLEANUP(sb_done) StrBuf text = {0};
-    sb_printf(&text, "%llu rows of " STR_FMT " deleted from " STR_FMT, (unsigned long long)w->total,
-              STR_ARG(m->label), STR_ARG(w->target->label));
-    return store_event(d->p->store, d->p->task->sources[m->source].id, STR("shard-rows-deleted"),
-                       sb_view(&text), err);
+    sb_printf(&text, "%llu rows of " STR_FMT " %s " STR_FMT, (unsigned long long)w->total, STR_ARG(m->label),
+              refill ? "set in" : "deleted from", STR_ARG(w->target->label));
+    return store_event(d->p->store, d->p->task->sources[m->source].id,
+                       refill ? STR("shard-rows-refilled") : STR("shard-rows-deleted"), sb_view(&text), err);
 }
 
 /* Others put work in front, under the mutex; only the coordinator takes it out. */

@@ -61,11 +61,13 @@ bool loss_check(const Task *task, const Target *t, const PolicyMember *members, 
                 Err *err)
 {
     const PolicyMember *first = NULL;
+    bool parks = false;
     *out = (LossAnswer){.tells_rows = n > 0};
     for (size_t i = 0; i < n; i++) {
         const PolicyMember *m = &members[i];
         if (!m->keys) continue;
         LossPolicies own = losses_of(m->keys);
+        parks |= m->keys->rule && m->keys->rule->key.on_conflict != CONFLICT_STOP;
         if (!first) {
             first = m;
             out->policies = own;
@@ -85,6 +87,7 @@ bool loss_check(const Task *task, const Target *t, const PolicyMember *members, 
                     err);
         }
     }
+    out->can_refill = out->tells_rows && !parks;
     return true;
 }
 

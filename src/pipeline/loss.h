@@ -8,6 +8,7 @@
 typedef struct LossAnswer {
     LossPolicies policies; /* of all members */
     bool tells_rows;       /* the rows of each member are told from those of all others */
+    bool can_refill;       /* … and all of them are in the target: none is parked */
 } LossAnswer;
 
 /* Do all members say the same, and are their rows told apart where a policy needs that? ERR_KEY_STRATEGY

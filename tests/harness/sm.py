@@ -29,7 +29,7 @@ FAULT_POINTS = (
     "floor.after_commit", "store.checkpoint", "start.after_epoch", "scout.event", "start.definitions", "start.final", "eject.begin", "eject.acked",
     "xa.before_sync", "xa.after_rename", "xa.before_remove",
     "ddl.step", "ddl.fork_end", "ddl.rejoin", "ddl.round_floor", "ddl.round", "ddl.round_through", "ddl.round_over", "ddl.lock", "ddl.decision", "ddl.decided", "ddl.altered", "ddl.given_up",
-    "loss.deleted", "loss.batch", "loss.done",
+    "loss.deleted", "loss.batch", "loss.done", "ddl.refill_set", "ddl.refill_batch", "ddl.refilled",
     "ddl.locked", "ddl.planned", "ddl.intent", "ddl.sent", "ddl.done", "apply.prepare",
     "load.connect", "load.in_snapshot", "load.after_snapshot", "load.after_read", "load.before_send", "load.unit_read",
 )
