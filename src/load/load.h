@@ -49,12 +49,13 @@ typedef struct LoadHooks {
     /* Takes the transaction over; blocks. False: the stream is closed, t stays the caller's. */
     bool (*deliver)(void *ctx, Txn *t);
     /* As the stream reads the table now, or (at not NULL) as it is at that point. Any thread of the load;
-     * never called with a mutex of the load held, nor are the others. */
+     * never called with a mutex of the load held, nor are the others but is_behind. */
     bool (*table)(void *ctx, uint32_t source, const Member *m, const StreamPoint *at, LoadTableInfo *out,
                   Err *err);
     /* The copy cannot go on; the source stops. *err is moved from. Any thread of the load. */
     void (*failed)(void *ctx, uint32_t source, Err *err);
-    /* Is the stream too far behind for another chunk (max-lag)? */
+    /* Is the stream too far behind for another chunk (max-lag)? Called with the load's mutex held: it must
+     * neither wait nor call the load. */
     bool (*is_behind)(void *ctx, uint32_t source);
 } LoadHooks;
 

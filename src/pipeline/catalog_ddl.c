@@ -263,7 +263,8 @@ static bool replace_target(Catalog *c, Target *old, TableSchema *schema, Err *er
     if (old->parked) /* what stands beside it has the old columns, and statements without provenance are not
                         safe */
         return err_set_remedy(err, ERR_NOT_SUPPORTED,
-                              "stop the task; change the table beside the target alike (sm_parked names it)",
+                              "stop the task; change the tables beside the target alike (sm_parked names the "
+                              "one with the parked rows); start it again, and decide give-up",
                               "target " STR_FMT
                               ": schema changes of a target with on-collision: conflict-table",
                               STR_ARG(old->sql_name));

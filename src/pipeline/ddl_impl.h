@@ -121,6 +121,10 @@ typedef struct DdlWork {
     int64_t again_ms;
 } DdlWork;
 
+/* The mutex guards it; besides, without it: the coordinator alone writes job, pending, plain, keyed and loss,
+ * and so reads them; the job's thread reads pending and what of job was there when it began, and writes its
+ * outcome until `ended`. name, label: never written again. lock and pool: any thread that holds the mutex;
+ * definitions and versions in the pool are never written again. */
 typedef struct DdlTarget {
     struct DdlTarget *next;
     TableName name;

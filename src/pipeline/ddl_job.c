@@ -117,8 +117,9 @@ static bool make_plan(Ddl *d, DdlTarget *t, DdlJob *j, Err *err)
     if (catalog_target_parks(p->catalog, t->name))
         return err_set_remedy(
             err, ERR_NOT_SUPPORTED,
-            "change the target by hand, and the table beside it alike (sm_parked names it); "
-            "then decide with the locks command and start again",
+            "stop the task; change the target by hand, and the tables beside it alike (sm_parked names the "
+            "one "
+            "with the parked rows); start it again; then shardmerge locks TASK.yaml --decide give-up --yes",
             "target " STR_FMT "." STR_FMT ": a schema change of a target with on-collision: conflict-table",
             STR_ARG(t->name.schema), STR_ARG(t->name.table));
     TextOpts text = {.dialect = p->dialect.is_tidb      ? DIALECT_TIDB

@@ -362,11 +362,15 @@ static bool member_drained(Ddl *d, DdlMember *m, bool *ask)
 static bool tick_target(Ddl *d, DdlTarget *t, Err *err)
 {
     uint64_t job = 0;
-    if (t->work && !ddl_work_tick(d, t, err)) return false;
-    if (t->job.id) return !__atomic_load_n(&t->job.ended, __ATOMIC_ACQUIRE) || ddl_job_finish(d, t, err);
-    if (t->pending_job) return ddl_job_start(d, t, err);
     pthread_mutex_lock(&d->mutex);
-    bool shut = t->lock && !lock_is_open(t->lock) && !t->altering && lock_job(t->lock, &job), drained = shut;
+    bool locked = t->lock != NULL, works = t->work != NULL, pending = t->pending_job != 0;
+    pthread_mutex_unlock(&d->mutex);
+    if (!locked) return true;
+    if (works && !ddl_work_tick(d, t, err)) return false;
+    if (t->job.id) return !__atomic_load_n(&t->job.ended, __ATOMIC_ACQUIRE) || ddl_job_finish(d, t, err);
+    if (pending) return ddl_job_start(d, t, err);
+    pthread_mutex_lock(&d->mutex);
+    bool shut = !lock_is_open(t->lock) && !t->altering && lock_job(t->lock, &job), drained = shut;
     for (DdlMember *m = d->members; shut && m; m = m->next) {
         bool ask = false;
         if (m->target != t) continue;
@@ -395,11 +399,19 @@ static DdlTarget *first_target(Ddl *d)
     return t;
 }
 
+static bool has_lock(Ddl *d, const DdlTarget *t)
+{
+    pthread_mutex_lock(&d->mutex);
+    bool has = t->lock != NULL;
+    pthread_mutex_unlock(&d->mutex);
+    return has;
+}
+
 /* What targets look like whose lock is about to begin: asked of the catalog without the mutex. */
 static bool look_at_targets(Ddl *d, Err *err)
 {
     for (DdlTarget *t = first_target(d); t; t = t->next) {
-        if (t->lock || t->plain) continue;
+        if (t->plain || has_lock(d, t)) continue;
         if (!catalog_target_losses(d->p->catalog, t->name, &t->loss, err)) return false;
         if (!catalog_target_plain(d->p->catalog, t->name, &t->plain, &t->keyed)) t->plain = NULL;
     }
@@ -446,7 +458,7 @@ bool ddl_locks_tick(Ddl *d, Err *err)
     for (uint32_t i = 0; i < d->n_sources; i++)
         if (!tell_source(d, i, err)) return false;
     for (DdlTarget *t = first_target(d); t; t = t->next)
-        if (t->lock && !tick_target(d, t, err)) return false;
+        if (!tick_target(d, t, err)) return false;
     return true;
 }
 
@@ -458,15 +470,19 @@ bool ddl_tick(Ddl *d, Err *err)
 
 void ddl_stop(Ddl *d)
 {
-    for (DdlTarget *t = d->targets; t; t = t->next)
+    bool runs = false;
+    pthread_mutex_lock(&d->mutex); /* against questions and decisions: none of these threads takes it */
+    for (DdlTarget *t = d->targets; t; t = t->next) {
         if (t->job.running) waker_wake(&t->job.wake);
-    for (DdlTarget *t = d->targets; t; t = t->next)
         ddl_work_wake(t);
-    conn_cancel_fire(d->p->cancel);
+        runs |= t->job.running || t->work;
+    }
+    if (runs) conn_cancel_fire(d->p->cancel); /* the coordinator's own connection ends too */
     for (DdlTarget *t = d->targets; t; t = t->next)
         ddl_job_done(&t->job);
     for (DdlTarget *t = d->targets; t; t = t->next)
         ddl_work_done(t);
+    pthread_mutex_unlock(&d->mutex);
     conn_cancel_reset(d->p->cancel);
 }
 
