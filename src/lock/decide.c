@@ -66,7 +66,7 @@ static bool skip(Lock *l, LockMember *m, int32_t at, Err *err)
     if (at <= m->accepted) return refuse(l, err, "the step has been followed already");
     LockNode *n = &m->nodes[at];
     n->skip = true;
-    n->hold = false;
+    n->replaced = n->hold = false;
     n->before = LOCK_WORK_NONE;
     n->model = NULL;
     if (n->kind == LOCK_STEP_DROP || n->kind == LOCK_STEP_RENAME_OUT)
@@ -167,6 +167,7 @@ static bool replace(Lock *l, LockMember *m, int32_t at, const LockEvent *e, Lock
     ok = ok && make_model(l, m->nodes[at - 1].version, e, &arena, &model, &came, err);
     if (ok) {
         n->model = model;
+        n->replaced = true;
         lock_recompute(l, m, (uint32_t)at);
         ok = replaced_rows_fit(l, n, came, err);
     }

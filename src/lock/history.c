@@ -71,8 +71,8 @@ void lock_recompute(Lock *l, LockMember *m, uint32_t at)
             move(n,
                  n->skip ? version_skip(l->pool, before, n->step) : version_step(l->pool, before, n->step));
         if (n->model)
-            move(n, n->skip ? version_replace(l->pool, n->version, n->model)
-                            : version_adopt(l->pool, n->version, n->model));
+            move(n, n->replaced ? version_replace(l->pool, n->version, n->model)
+                                : version_adopt(l->pool, n->version, n->model));
     }
 }
 
@@ -234,7 +234,7 @@ static void cut_history(Lock *l, LockMember *m, uint32_t at)
     start.step = NULL;
     start.model = NULL;
     start.n_moves = 0;
-    start.skip = start.hold = false;
+    start.skip = start.replaced = start.hold = false;
     start.kind = LOCK_STEP_ALTER;
     start.before = start.after = LOCK_WORK_NONE;
     start.passed = start.written = true;

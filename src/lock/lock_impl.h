@@ -15,6 +15,7 @@ typedef struct LockNode {
     bool passed, written; /* everything before the step is … */
     bool hold;            /* waits for the operator: the policy says so */
     bool skip;            /* does not count */
+    bool replaced;        /* skipped for another statement: rows go into columns of their names */
     LockWork before;      /* work owed on the target before it is accepted */
     LockWork after;       /* … after, before its rows are written */
     const Version *model; /* a decision: from here on the table counts as this */

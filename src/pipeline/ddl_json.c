@@ -182,17 +182,31 @@ static bool decide(Ddl *d, DdlTarget *t, const DdlDecision *w, StrBuf *words, Er
     return follow(d, t, w, &e, words, err);
 }
 
+/* Without a target: the first lock that waits for such a decision. */
+static bool is_meant(Ddl *d, const DdlTarget *t, const DdlDecision *w)
+{
+    if (!t->lock || !is_named(t, w->target)) return false;
+    if (w->target.len) return true;
+    if (w->source.len) return lock_state(t->lock) != LOCK_CLOSED && named_member(d, t, w);
+    bool of_job = str_eqc(w->decision, "retry") || str_eqc(w->decision, "give-up");
+    return of_job ? lock_state(t->lock) == LOCK_OPERATOR && t->failed_job
+                  : lock_state(t->lock) != LOCK_CLOSED;
+}
+
 bool ddl_decide(Ddl *d, const DdlDecision *w, StrBuf *words, Err *err)
 {
     bool found = false, ok = false;
     pthread_mutex_lock(&d->mutex);
     for (DdlTarget *t = d->targets; t && !found; t = t->next) {
-        if (!t->lock || !is_named(t, w->target)) continue;
-        if (!w->target.len && lock_state(t->lock) == LOCK_CLOSED) continue;
+        if (!is_meant(d, t, w)) continue;
         found = true;
         ok = decide(d, t, w, words, err);
     }
     pthread_mutex_unlock(&d->mutex);
-    return found ? ok
-                 : err_set(err, ERR_LOCK_DECISION, "no lock of target '" STR_FMT "'", STR_ARG(w->target));
+    if (found) return ok;
+    if (w->target.len)
+        return err_set(err, ERR_LOCK_DECISION, "no lock of target '" STR_FMT "'", STR_ARG(w->target));
+    return err_set(err, ERR_LOCK_DECISION, "no lock waits for the decision " STR_FMT "%s" STR_FMT,
+                   STR_ARG(w->decision), w->source.len ? " about a shard table of source " : "",
+                   STR_ARG(w->source));
 }

@@ -1,6 +1,6 @@
 /* An operator's statements in place of a shard table's step: text → what they make of the table as the group
  * takes it before that step. They mean what they would mean to the shard's kind of server, in its newest
- * version and in a strict session. Pure. */
+ * version and in a strict session. */
 #include <stdlib.h>
 #include "pipeline/ddl_impl.h"
 #include "base/poison.h"

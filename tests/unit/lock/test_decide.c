@@ -158,6 +158,40 @@ START_TEST(replacement)
 }
 END_TEST
 
+/* What was replaced keeps its values when another shard's version counts for all afterwards; a skip gives
+ * them up. */
+START_TEST(replaced_then_released)
+{
+    for (int skips = 0; skips < 2; skips++) {
+        Group g;
+        TableSchema *after = NULL;
+        SchemaStep *step = NULL;
+        StrBuf feed = {0};
+        group_begin(&g, &(LockOpts)PESSIMISTIC, create, 2);
+        ck_assert(group_run(&g, 0, ALTER "ADD c INT"));
+        ck_assert(group_run(&g, 1, ALTER "ADD c BIGINT, ADD d INT"));
+        const TableSchema *before = NULL;
+        ck_assert(lock_schema_before(g.lock, 0, 1, &before));
+        ck_assert(group_step_of(&g, before, ALTER "ADD c BIGINT", &after, &step));
+        const SchemaStep *const steps[] = {step};
+        LockEvent e = {
+            .kind = LOCK_EV_DECIDE, .number = 1, .decision = LOCK_REPLACE, .steps = steps, .n_steps = 1};
+        ck_assert_msg(group_tell(&g, &e), "%s", g.err.message);
+        if (skips) ck_assert(group_decide(&g, LOCK_SKIP, 0, 1));
+        check_json(&g);
+        ck_assert_msg(group_decide(&g, LOCK_RELEASE, 1, 1), "%s", g.err.message);
+        ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+        ck_assert_msg(group_feed(&g, 0, 1, "c", &feed), "%s", g.err.message);
+        ck_assert_str_eq(feed.ptr, skips ? "NULL" : "row");
+        check_json(&g);
+        schema_step_free(step);
+        schema_free(after);
+        sb_done(&feed);
+        group_done(&g);
+    }
+}
+END_TEST
+
 /* The failed job goes on without its statement; the target may still not hold the rows. */
 static void given_up(Group *g, uint64_t job)
 {
@@ -229,6 +263,7 @@ static Suite *decide_suite(void)
     Suite *s = suite_create("lock/decide");
     TCase *t = tcase_create("decisions");
     tcase_add_loop_test(t, replacement, 0, ARRAY_LEN(replaced));
+    tcase_add_test(t, replaced_then_released);
     tcase_add_test(t, job);
     suite_add_tcase(s, t);
     return s;
