@@ -1,17 +1,20 @@
 /* The control socket of a running task: <state-dir>/control.sock, mode 0600.
  *
  * One JSON object a line each way; a connection may send any number of requests, each is answered in turn:
- *   → {"verb":"status","ask":true}                     ← {"ok":true,"status":{…}}
- *   → {"verb":"pause","source":"s1","by":"anna"}       ← {"ok":true}      (no source, or null: all)
- *   → {"verb":"resume","source":"s1","by":"anna"}      ← {"ok":true}
- *   → {"verb":"locks","target":"db.t"}                 ← {"ok":true,"locks":[…]}      (no target, or null:
- * all) →
- * {"verb":"conflict","decision":"rename","id":7,"set":["id=9"],"target":"db.t","by":"anna","preview":true} ←
- * {"ok":true,"words":"…"} →
- * {"verb":"decide","decision":"skip","target":"db.t","source":"s1","by":"anna","preview":true} ←
- * {"ok":true,"words":"…"} → {"verb":"stop"}                                  ← {"ok":true}; the connection
- * ends when the process lets go of the task anything else                                      ←
- * {"ok":false,"error":{"code":"SM-1001",…}} The server side is one thread; the client side blocks its caller.
+ *   request                                                      answer
+ *   {"verb":"status","ask":true}                                 {"ok":true,"status":{…}}
+ *   {"verb":"pause","source":"s1","by":"anna"}, or "resume"      {"ok":true}
+ *   {"verb":"locks","target":"db.t"}                             {"ok":true,"locks":[…]}
+ *   {"verb":"decide","decision":"replace","target":"db.t",       {"ok":true,"words":"…"}
+ *    "source":"s1","table":"db.t_1","sql":["ALTER TABLE …"],
+ *    "by":"anna","preview":true}
+ *   {"verb":"conflict","decision":"rename","id":7,               {"ok":true,"words":"…"}
+ *    "set":["id=9"],"target":"db.t","by":"anna","preview":true}
+ *   {"verb":"stop"}                                              {"ok":true}; the connection ends when the
+ *                                                                process lets go of the task
+ *   anything else                                                {"ok":false,"error":{"code":"SM-1001",…}}
+ *
+ * No source, target or table, or null: all. The server side is one thread; the client side blocks its caller.
  */
 #ifndef SM_OPS_CONTROL_H
 #define SM_OPS_CONTROL_H
