@@ -1,6 +1,7 @@
 #include "ops/route_keys.h"
 #include <stdlib.h>
 #include "base/map.h"
+#include "route/suspect.h"
 #include "base/poison.h"
 
 /* KeyWorld of one source of the plan. */
@@ -123,60 +124,11 @@ bool route_keys_matter(const MemberKeys *keys)
 
 /* -- columns that look like references -- */
 
-/* Lower case without underscores. */
-static Str squeezed(Str s, Arena *arena)
-{
-    char *out = arena_alloc(arena, s.len + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        if (c == '_') continue;
-        out[n++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-    }
-    out[n] = 0;
-    return (Str){out, n};
-}
-
-static bool ends_with(Str s, Str tail)
-{
-    return s.len >= tail.len && memcmp(s.ptr + s.len - tail.len, tail.ptr, tail.len) == 0;
-}
-
-/* A plural's singular, by the endings of English; the word itself when it has none of them. */
-static Str singular(Str s, Arena *arena)
-{
-    if (s.len > 4 && ends_with(s, STR("ies")))
-        return arena_printf(arena, STR_FMT "y", STR_ARG(((Str){s.ptr, s.len - 3})));
-    bool es = ends_with(s, STR("ses")) || ends_with(s, STR("xes")) || ends_with(s, STR("ches")) ||
-              ends_with(s, STR("shes"));
-    if (s.len > 4 && es) return (Str){s.ptr, s.len - 2};
-    if (s.len > 3 && ends_with(s, STR("s"))) return (Str){s.ptr, s.len - 1};
-    return s;
-}
-
-/* Targets whose ids are rewritten, as the suspects are compared with. */
+/* A target whose ids are rewritten, as columns are compared with. */
 typedef struct Parent {
     uint32_t target;
-    Str table, id, type;
+    SuspectParent ids;
 } Parent;
-
-/* Is it named after the table: order_id, orders_id, id_order, or as the table's own id when that is no mere
- * "id"? */
-static bool looks_like(Str column, const Parent *p, bool same_table, Arena *arena)
-{
-    Str c = squeezed(column, arena), t = squeezed(p->table, arena), i = squeezed(p->id, arena);
-    Str words[] = {t, singular(t, arena)};
-    if (same_table) return str_eqc(c, "parentid") || (str_starts(c, STR("parent")) && ends_with(c, i));
-    if (!str_eqc(i, "id") && str_eq(c, i)) return true;
-    for (size_t w = 0; w < ARRAY_LEN(words); w++) {
-        Str forms[] = {arena_printf(arena, STR_FMT "id", STR_ARG(words[w])),
-                       arena_printf(arena, "id" STR_FMT, STR_ARG(words[w])),
-                       arena_printf(arena, STR_FMT STR_FMT, STR_ARG(words[w]), STR_ARG(i))};
-        for (size_t f = 0; f < ARRAY_LEN(forms); f++)
-            if (str_eq(c, forms[f])) return true;
-    }
-    return false;
-}
 
 static bool is_rewritten(const MemberKeys *keys, Str column)
 {
@@ -197,7 +149,8 @@ static size_t find_parents(const RoutePlan *plan, TableSchema *const *shards, co
             if (!keys || keys->own == NO_COLUMN) continue;
             Str id = keys->columns[keys->own].column;
             uint32_t at = schema_column(shards[rt->members[m]], id);
-            (*out)[n++] = (Parent){t, rt->name.table, id, shards[rt->members[m]]->columns[at].data_type};
+            Str type = shards[rt->members[m]]->columns[at].data_type;
+            (*out)[n++] = (Parent){t, {rt->name.table, id, type}};
             break;
         }
     }
@@ -238,8 +191,7 @@ static void search_entry(Search *s, uint32_t entry)
             continue;
         for (size_t p = 0; p < s->n_parents; p++) {
             const Parent *parent = &s->parents[p];
-            if (str_ieq(d->data_type, parent->type) &&
-                looks_like(d->name, parent, parent->target == e->target, s->arena))
+            if (suspect_reference(d->name, d->data_type, &parent->ids, parent->target == e->target))
                 add_suspect(s, (KeySuspect){entry, parent->target, d->name});
         }
     }

@@ -165,13 +165,14 @@ def test_two_shards_with_one_share_are_refused(scenario):
 
 
 def test_check_names_undeclared_references(scenario):
-    s = scenario.make_plain({"orders": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY)",
-                             "items": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, order_id INT NOT NULL, n INT)"}, targets=False)
+    s = scenario.make_plain({"orders": "(id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, replaced_by INT NULL, flags_id TINYINT)",
+                             "items": "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, billing_order_id INT NOT NULL, n INT, order_id TINYINT, declared_order_id INT NOT NULL)"}, targets=False)
     for table in ("orders", "items"):
-        with_key(s, {"strategy": "stride", "shards": 8}, table)
+        with_key(s, {"strategy": "stride", "shards": 8, **({"references": [{"column": "declared_order_id", "table": "orders"}]} if table == "items" else {})}, table)
     findings = json.loads(s.runner.verb("check", "--json").stdout)["findings"]
-    hits = [f for f in findings if "looks like a reference" in f["what"]]
-    assert len(hits) == 1 and "`order_id`" in hits[0]["what"] and "references" in hits[0]["remedy"], findings
+    hits = sorted(f["what"].split("`")[1] for f in findings if "looks like a reference" in f["what"])
+    assert hits == ["billing_order_id", "replaced_by"], findings
+    assert all("references" in f["remedy"] for f in findings if "looks like a reference" in f["what"])
 
 
 def test_census(scenario):
