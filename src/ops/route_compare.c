@@ -91,7 +91,7 @@ static void write_fit(const RouteCompareOpts *o, const RouteTarget *t, size_t i,
     CreateOpts opts = create_opts(o, t, c);
     keyed_words(keys, keyed, &opts);
     if (schema_create_sql(keyed, &opts, &sql, err)) c->fit_sql = arena_str(arena, sb_view(&sql));
-    if (route_keys_matter(keys)) keyed_advice(keys, keyed, &opts, &advice);
+    if (route_keys_matter(keys) || t->n_members > 1) keyed_advice(keys, keyed, &opts, &advice);
     c->advice = arena_str(arena, sb_view(&advice));
     schema_free(keyed);
     sb_done(&sql);

@@ -178,32 +178,58 @@ bool keyed_schema(const TableSchema *shard, const MemberKeys *keys, bool target_
 
 /* -- what a statement says besides -- */
 
+/* Rows of no primary key go by hidden row ids: spread over regions. */
+static const char spread_rows[] = " /*T! SHARD_ROW_ID_BITS=4 PRE_SPLIT_REGIONS=4 */";
+static const char clustered[] = " /*T![clustered_index] CLUSTERED */";
+static const char nonclustered[] = " /*T![clustered_index] NONCLUSTERED */";
+
+/* Does one end of the primary key take the writes of all shards? */
+static bool grows_at_one_end(KeyStrategy s)
+{
+    switch (s) {
+    case KEY_STRATEGY_STRIDE: /* ids of all shards grow together */
+    case KEY_STRATEGY_REMAP:
+    case KEY_STRATEGY_PLAIN_INDEX: return true;
+    case KEY_STRATEGY_COMPOSITE: /* every shard has a range of its own: writes spread by themselves */
+    case KEY_STRATEGY_PARTITION_ID:
+    case KEY_STRATEGY_ERROR: return false; /* as far as is known: see the advice */
+    }
+    return false;
+}
+
 void keyed_words(const MemberKeys *keys, const TableSchema *keyed, CreateOpts *opts)
 {
     if (!keys || !opts->target_is_tidb) return;
-    bool primary = schema_primary(keyed) != NULL;
-    switch (keys->strategy) {
-    case KEY_STRATEGY_COMPOSITE:
-    case KEY_STRATEGY_PARTITION_ID: /* every shard has a range of its own: writes spread by themselves */
-        if (primary) opts->primary_words = " /*T![clustered_index] CLUSTERED */";
-        break;
-    case KEY_STRATEGY_STRIDE: /* ids of all shards grow at one end */
-    case KEY_STRATEGY_REMAP:
-    case KEY_STRATEGY_PLAIN_INDEX:
-        if (primary) opts->primary_words = " /*T![clustered_index] NONCLUSTERED */";
-        opts->table_words = " /*T! SHARD_ROW_ID_BITS=4 PRE_SPLIT_REGIONS=4 */";
-        break;
-    case KEY_STRATEGY_ERROR: break;
-    }
+    bool primary = schema_primary(keyed) != NULL, one_end = grows_at_one_end(keys->strategy);
+    /* Always said: what TiDB takes by itself depends on its version and settings. */
+    if (primary) opts->primary_words = one_end ? nonclustered : clustered;
+    if (!primary || one_end) opts->table_words = spread_rows;
 }
+
+/* -- advice -- */
 
 static const char *provenance_name(const MemberKeys *keys)
 {
     return keys->n_constants ? keys->constants[0].rule->column.ptr : "";
 }
 
-static void tidb_advice(const MemberKeys *keys, StrBuf *out)
+/* The column that counts: rewritten, or by the shards' AUTO_INCREMENT. NO_COLUMN: none. */
+static uint32_t counting_column(const MemberKeys *keys, const TableSchema *keyed)
 {
+    if (keys->own != NO_COLUMN) return schema_column(keyed, keys->columns[keys->own].column);
+    for (uint32_t i = 0; i < keyed->n_columns; i++)
+        if (keyed->columns[i].auto_increment) return i;
+    return NO_COLUMN;
+}
+
+/* Where rows go, and where writes meet. */
+static void advise_regions(const MemberKeys *keys, const TableSchema *keyed, StrBuf *out)
+{
+    if (!schema_primary(keyed)) {
+        sb_c(out, "TiDB: without a primary key rows go by hidden row ids, which are spread "
+                  "(SHARD_ROW_ID_BITS)\n");
+        return;
+    }
     switch (keys->strategy) {
     case KEY_STRATEGY_COMPOSITE:
         sb_printf(
@@ -214,48 +240,96 @@ static void tidb_advice(const MemberKeys *keys, StrBuf *out)
         break;
     case KEY_STRATEGY_STRIDE:
     case KEY_STRATEGY_REMAP:
-        sb_c(out, "TiDB: ids of all shards grow together at one end: the primary key is NONCLUSTERED and row "
-                  "ids are "
-                  "spread (SHARD_ROW_ID_BITS); its index still has a hot end while all shards insert\n");
-        break;
     case KEY_STRATEGY_PLAIN_INDEX:
-        sb_c(out,
-             "TiDB: without a primary key rows go by hidden row ids, which are spread (SHARD_ROW_ID_BITS)\n");
+        sb_c(out, "TiDB: ids of all shards grow together at one end: the primary key is NONCLUSTERED and row "
+                  "ids are spread (SHARD_ROW_ID_BITS); its index still has a hot end while all shards "
+                  "insert\n");
         break;
     case KEY_STRATEGY_PARTITION_ID:
-        sb_c(
-            out,
-            "TiDB: each shard has a range of ids of its own, so that its writes go to a region of its own\n");
+        sb_c(out, "TiDB: each shard has a range of ids of its own, so that its writes go to a region of its "
+                  "own (CLUSTERED)\n");
         break;
-    case KEY_STRATEGY_ERROR: break;
+    case KEY_STRATEGY_ERROR:
+        sb_c(out, "TiDB: rows are stored under their primary key (CLUSTERED), which spreads them when each "
+                  "shard counts in a range of its own; where all count at one end (odd and even numbers, one "
+                  "common counter), write NONCLUSTERED and SHARD_ROW_ID_BITS=4 instead, before the load\n");
+        break;
     }
-    sb_c(out,
-         "TiDB: for ids given by the merged table itself after cut-over, choose before the load: "
-         "AUTO_INCREMENT "
-         "with AUTO_ID_CACHE 1 (MySQL-like), or AUTO_RANDOM (spread; BIGINT first column of a clustered key; "
-         "loading into it needs allow_auto_random_explicit_insert in target-database's session)\n");
+}
+
+/* An index along time takes all writes at its end, however the rows are spread. */
+static void advise_growing_indexes(const TableSchema *keyed, StrBuf *out)
+{
+    for (uint32_t k = 0; k < keyed->n_keys; k++) {
+        const KeyDef *key = &keyed->keys[k];
+        if (key->primary || !key->n_parts || key->parts[0].column >= keyed->n_columns) continue;
+        const ColumnDef *c = &keyed->columns[key->parts[0].column];
+        if (!str_eqc(c->data_type, "timestamp") && !str_eqc(c->data_type, "datetime")) continue;
+        sb_printf(out,
+                  "TiDB: index `" STR_FMT "` begins with a time (`" STR_FMT
+                  "`): where that is the present one, all shards write to its end; begin it with another "
+                  "column if that is too hot\n",
+                  STR_ARG(key->name), STR_ARG(c->name));
+    }
+}
+
+/* Ids that the merged table gives itself. */
+static void advise_counting(const MemberKeys *keys, const TableSchema *keyed, StrBuf *out)
+{
+    uint32_t id = counting_column(keys, keyed);
+    const KeyDef *primary = schema_primary(keyed);
+    if (id == NO_COLUMN) return;
+    bool random = primary && primary->parts[0].column == id && !grows_at_one_end(keys->strategy) &&
+                  str_eqc(keyed->columns[id].data_type, "bigint");
+    sb_c(out, "TiDB: for ids given by the merged table itself after cut-over, choose before the load: "
+              "AUTO_INCREMENT with AUTO_ID_CACHE 1 (MySQL-like)");
+    if (random)
+        sb_c(out, ", or AUTO_RANDOM (spread; loading into it needs allow_auto_random_explicit_insert in "
+                  "target-database's session)\n");
+    else
+        sb_c(out, "; AUTO_RANDOM needs a CLUSTERED primary key that begins with the id, a BIGINT\n");
+}
+
+static void advise_strategy(const MemberKeys *keys, bool is_tidb, StrBuf *out)
+{
+    switch (keys->strategy) {
+    case KEY_STRATEGY_ERROR:
+        sb_c(out, "a value of a unique key that two shards hold stops the source that comes second, or is "
+                  "parked (on-collision): shardmerge route --census tells whether there are any\n");
+        break;
+    case KEY_STRATEGY_COMPOSITE:
+        if (!is_tidb)
+            sb_c(out, "the provenance columns stand last in the keys, so that look-ups by id alone still use "
+                      "them\n");
+        break;
+    case KEY_STRATEGY_REMAP:
+        sb_c(out, "which id each row had on its shard stands in the map that sm_remap in the meta schema "
+                  "names\n");
+        break;
+    case KEY_STRATEGY_PARTITION_ID:
+    case KEY_STRATEGY_STRIDE:
+    case KEY_STRATEGY_PLAIN_INDEX: break;
+    }
 }
 
 void keyed_advice(const MemberKeys *keys, const TableSchema *keyed, const CreateOpts *opts, StrBuf *out)
 {
     if (!keys) return;
-    if (opts->target_is_tidb) tidb_advice(keys, out);
-    if (!opts->target_is_tidb && keys->strategy == KEY_STRATEGY_COMPOSITE)
-        sb_c(out,
-             "the provenance columns stand last in the keys, so that look-ups by id alone still use them\n");
-    if (keys->strategy == KEY_STRATEGY_REMAP)
-        sb_c(out,
-             "which id each row had on its shard stands in the map that sm_remap in the meta schema names\n");
-    if (keys->own != NO_COLUMN)
+    if (opts->target_is_tidb) {
+        advise_regions(keys, keyed, out);
+        advise_growing_indexes(keyed, out);
+        advise_counting(keys, keyed, out);
+    }
+    advise_strategy(keys, opts->target_is_tidb, out);
+    if (counting_column(keys, keyed) != NO_COLUMN)
         sb_c(out, "AUTO_INCREMENT stays off while the shards feed the table; at cut-over its next value must "
-                  "be above "
-                  "every id there is\n");
-    if (keys->own != NO_COLUMN && keyed->n_keys > 1)
-        for (uint32_t i = 0; i < keyed->n_keys; i++)
-            if (keyed->keys[i].unique && !keyed->keys[i].primary)
-                sb_printf(out,
-                          "unique key `" STR_FMT
-                          "` is not mended by the ids: two shards that hold one value in it "
-                          "still collide\n",
-                          STR_ARG(keyed->keys[i].name));
+                  "be above every id there is: shardmerge finish\n");
+    if (keys->own == NO_COLUMN) return;
+    for (uint32_t i = 0; i < keyed->n_keys; i++)
+        if (keyed->keys[i].unique && !keyed->keys[i].primary)
+            sb_printf(out,
+                      "unique key `" STR_FMT
+                      "` is not mended by the ids: two shards that hold one value in it "
+                      "still collide\n",
+                      STR_ARG(keyed->keys[i].name));
 }
