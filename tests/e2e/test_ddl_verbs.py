@@ -8,8 +8,8 @@ from harness.sm import has_code
 FLAVORS = ["mariadb", "mysql"]
 
 
-def make(scenario, flavors, tables, **extra):
-    return scenario.make_plain(tables, flavors, flavors[0], task={"shard-mode": "pessimistic", **extra})
+def make(scenario, flavors, tables, server_options=None, **extra):
+    return scenario.make_plain(tables, flavors, flavors[0], task={"shard-mode": "pessimistic", **extra}, server_options=server_options)
 
 
 def running(s):
@@ -26,7 +26,7 @@ def answer(s, *args, status=0):
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_schema_is_given_where_the_stream_begins(scenario, flavor, tmp_path):
     """The source stops before a row of an unknown shape; the definition is checked, set, and the row is right."""
-    s = make(scenario, (flavor,), {"t": "(id BIGINT PRIMARY KEY, a INT, b INT)"}, **{"shard-mode": "optimistic"})
+    s = make(scenario, (flavor,), {"t": "(id BIGINT PRIMARY KEY, a INT, b INT)"}, {"binlog_row_metadata": "MINIMAL"}, **{"shard-mode": "optimistic"})
     s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 10, 20)", "ALTER TABLE {s}.t DROP COLUMN a", "ALTER TABLE {s}.t ADD COLUMN a INT",
                 "INSERT INTO {s}.t (id, a, b) VALUES (2, 11, 22)")
     s.start()
