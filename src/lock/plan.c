@@ -285,6 +285,14 @@ static void job_start(Lock *l, const int32_t *accept, const Version *to, uint32_
     lock_act(out, LOCK_ACT_SHUT)->job = l->job.id;
 }
 
+static bool each_once(const uint32_t *columns, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; columns[i] != NO_COLUMN && k < i; k++)
+            if (columns[k] == columns[i]) return false;
+    return true;
+}
+
 /* Makes accept[] what is accepted, after a job if the target has to change for it. */
 static void go_to(Lock *l, const int32_t *accept, const Version *to, const bool *replaces, LockActions *out)
 {
@@ -292,6 +300,7 @@ static void go_to(Lock *l, const int32_t *accept, const Version *to, const bool 
     uint32_t *columns = mem_zalloc((n + 1) * sizeof *columns);
     for (uint32_t i = 0; i < n; i++)
         columns[i] = predecessor(l, accept, to->schema->columns[i].name, replaces[i]);
+    CHECK(each_once(columns, n), "a column of the target becomes one column");
     if (needs_alter(l->target, to, columns)) {
         job_start(l, accept, to, columns, out);
         return;

@@ -239,7 +239,10 @@ static bool known_step(Ddl *d, uint32_t stream, DdlMember *m, const DdlStep *s, 
         ddl_bump(d, m->source);
         ddl_copy_changed(d, stream, m);
     }
-    return kind == DDL_MAIN || meet_step(d, m, s, at, err);
+    if (kind == DDL_CATCH_UP) return meet_step(d, m, s, at, err);
+    /* read again, and taken back from its round since, before it came to this step */
+    bool waits = !m->left && s->number > ddl_accepted(m) && !ddl_open_fork(d, m);
+    return !waits || ddl_begin_fork(d, m, at, s->number, err);
 }
 
 /* fork: its rows wait from here on. */

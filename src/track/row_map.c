@@ -84,6 +84,21 @@ static bool no_fill(const ColumnDef *t, StrBuf *why)
     return false;
 }
 
+/* The column of v that is the same as that of the other: under its name, or, renamed on the way, of one
+ * history that is known; NO_COLUMN: none. */
+static uint32_t same_column(const Version *v, const Version *other, uint32_t column)
+{
+    const ColumnOrigin *o = &other->origins[column];
+    VersionView a = version_view(v), b = version_view(other);
+    uint32_t named = schema_column(v->schema, other->schema->columns[column].name);
+    if (named != NO_COLUMN && version_same_column(&a, named, &b, column)) return named;
+    for (uint32_t i = 0; o->kind != ORIGIN_ANY && i < v->schema->n_columns; i++)
+        if (v->origins[i].kind == o->kind && str_ieq(v->origins[i].base, o->base) &&
+            !v->schema->columns[i].generated && version_same_column(&a, i, &b, column))
+            return i;
+    return NO_COLUMN;
+}
+
 static bool feed_column(const RowsOf *rows, const Version *target, uint32_t at, Arena *arena, ColumnFeed *f,
                         StrBuf *why)
 {
@@ -103,9 +118,8 @@ static bool feed_column(const RowsOf *rows, const Version *target, uint32_t at, 
         return fill_feed(t, &rows->version->origins[column], arena, f) || no_fill(t, why);
     }
     /* the table has given it up, or never had it */
-    uint32_t own = schema_column(rows->version->schema, t->name);
-    VersionView a = version_view(rows->version), b = version_view(target);
-    if (own != NO_COLUMN && version_same_column(&a, own, &b, at) && feeder(rows->version, own) != NO_COLUMN)
+    uint32_t own = same_column(rows->version, target, at);
+    if (own != NO_COLUMN && feeder(rows->version, own) != NO_COLUMN)
         return from_row(rows, feeder(rows->version, own), t, f, why);
     const ColumnOrigin *o = &target->origins[at];
     return fill_feed(t, o->kind == ORIGIN_ADDED ? o : NULL, arena, f) || no_fill(t, why);

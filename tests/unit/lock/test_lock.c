@@ -387,6 +387,30 @@ START_TEST(rows_of_versions)
 }
 END_TEST
 
+/* One renames a column, another does and drops it: the target has it once, under its new name, and rows from
+ * before the rename still go into it. */
+START_TEST(renamed_and_given_up)
+{
+    Group g;
+    StrBuf feed = {0};
+    group_begin(&g, &(LockOpts)OPTIMISTIC, create, 2);
+    g.held_back = true;
+    ck_assert(group_read(&g, 1, ALTER "RENAME COLUMN a TO c"));
+    ck_assert(group_read(&g, 0, ALTER "RENAME COLUMN a TO c"));
+    ck_assert(group_read(&g, 0, ALTER "DROP COLUMN c"));
+    LockEvent drained = {.kind = LOCK_EV_DRAINED, .job = g.job},
+              altered = {.kind = LOCK_EV_ALTERED, .job = g.job};
+    ck_assert(group_tell(&g, &drained) && group_tell(&g, &altered));
+    const TableSchema *target = lock_target(g.lock)->schema;
+    ck_assert_int_eq(schema_column(target, STR("a")), NO_COLUMN);
+    ck_assert_int_ne(schema_column(target, STR("c")), NO_COLUMN);
+    ck_assert(group_feed(&g, 0, 0, "c", &feed));
+    ck_assert_str_eq(feed.ptr, "row");
+    sb_done(&feed);
+    group_done(&g);
+}
+END_TEST
+
 START_TEST(begins_with_differences)
 {
     static const char *const creates[] = {"CREATE TABLE t (id INT PRIMARY KEY, a INT)",
@@ -535,6 +559,7 @@ static Suite *lock_suite(void)
     tcase_add_loop_test(t, kind_of_step, 0, ARRAY_LEN(kinds));
     tcase_add_test(t, repeated_step);
     tcase_add_test(t, rows_of_versions);
+    tcase_add_test(t, renamed_and_given_up);
     tcase_add_test(t, begins_with_differences);
     tcase_add_test(t, goes_on_with_differences);
     tcase_add_test(t, new_member);
