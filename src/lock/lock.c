@@ -202,13 +202,50 @@ static bool wrong(const Lock *l, Err *err, const char *what)
     return err_set(err, ERR_LOCK_EVENT, STR_FMT ": %s", STR_ARG(l->name), what);
 }
 
+static bool anybody_has(const Lock *l, Str column)
+{
+    bool any = schema_column(l->target->schema, column) != NO_COLUMN;
+    for (uint32_t i = 0; i < l->n_members; i++)
+        for (uint32_t k = 0; k < l->members[i].n_nodes; k++)
+            any |= schema_column(l->members[i].nodes[k].version->schema, column) != NO_COLUMN;
+    return any;
+}
+
+/* A new table's columns are like anybody's. One that nobody else has counts as added now, by its default:
+ * rows of the others get that, and a shard that adds it later and fills it with something else is told. */
+static const Version *joining_version(Lock *l, const TableSchema *own)
+{
+    const Version *any = version_start(l->pool, own, ORIGIN_ANY);
+    if (!l->begun || !l->n_members) return any;
+    Arena arena = {0};
+    Version v = *any;
+    const SchemaStep *added = version_step_between(l->pool, l->target->schema, own);
+    ColumnOrigin *origins = arena_array(&arena, ColumnOrigin, own->n_columns + 1);
+    for (uint32_t i = 0; i < own->n_columns; i++) {
+        Str name = own->columns[i].name;
+        const ColumnLineage *fill = &added->columns[i];
+        bool plain = fill->fill == FILL_VALUE || fill->fill == FILL_NULL;
+        origins[i] = any->origins[i];
+        if (own->columns[i].generated || anybody_has(l, name)) continue;
+        origins[i] = (ColumnOrigin){.kind = ORIGIN_ADDED,
+                                    .base = name,
+                                    .fill = plain ? fill->fill : FILL_NULL,
+                                    .fill_text = plain ? fill->fill_text : (Str){0}};
+    }
+    v.origins = origins;
+    any = version_intern(l->pool, &v);
+    arena_done(&arena);
+    return any;
+}
+
 static bool on_join(Lock *l, const LockEvent *e, LockActions *out, Err *err)
 {
     if (lock_find(l, e->member)) return wrong(l, err, "a member joins twice");
     if (!e->schema) return wrong(l, err, "a member joins without a definition");
+    const Version *version = joining_version(l, e->schema);
     LockMember *m = lock_add_member(l, e->member, e->name, e->at_ms);
     m->nodes[0].number = e->number;
-    m->nodes[0].version = version_start(l->pool, e->schema, ORIGIN_ANY);
+    m->nodes[0].version = version;
     if (!l->begun) return true;
     if (!l->since_ms) l->since_ms = e->at_ms;
     lock_plan(l, out);

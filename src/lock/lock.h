@@ -81,6 +81,10 @@ typedef enum LockRule {
     LOCK_RULE_OWED,    /* a restart gives the owed actions again */
     LOCK_RULE_WIDEN,   /* rows between S0 and the common version must fit */
     LOCK_RULE_ALL,     /* all members must agree, not all but one */
+    LOCK_RULE_LOSS,    /* rows go from the target only when those from before are all written */
+    LOCK_RULE_HELD,    /* what the policy holds waits for the operator */
+    LOCK_RULE_WORK,    /* a member's rows are deleted when they are all written, and before later ones are */
+    LOCK_RULE_LEAVE,   /* a member leaves when its rows are written; none behind its leaving is */
     LOCK_RULES,
 } LockRule;
 

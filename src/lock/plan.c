@@ -341,10 +341,23 @@ static void present(const Lock *l, int32_t *accept)
         accept[i] = l->members[i].accepted;
 }
 
-/* A table made anew has nothing of the old one: no row of that may be on its way any more. */
-static bool waits_for_rows(const LockNode *n)
+/* A table made anew has nothing of the old one: no row of that may be on its way any more. Nor any that goes
+ * with a step that takes rows away: it would come into the target behind it. */
+static bool waits_for_rows(const Lock *l, const LockNode *n)
 {
-    return n->step && !n->step->before && !n->written;
+    if (!n->step || n->written) return false;
+    bool takes = !n->skip && (n->step->rows != ROWS_KEPT || !n->step->after);
+    return !n->step->before || (takes && l->opts.broken != LOCK_RULE_LOSS);
+}
+
+static bool waits_for_operator(const Lock *l, const LockNode *n)
+{
+    return n->hold && l->opts.broken != LOCK_RULE_HELD;
+}
+
+static bool waits_for_work(const Lock *l, const LockNode *n)
+{
+    return n->before && l->opts.broken != LOCK_RULE_WORK;
 }
 
 /* The node by which a member leaves that has not come back since; 0: none. Rows behind it are never written.
@@ -361,12 +374,13 @@ static int32_t leaving_node(const LockMember *m)
 }
 
 /* The last node before one that waits for work, for the operator, or for rows of another table. */
-static int32_t limit_of(const LockMember *m)
+static int32_t limit_of(const Lock *l, const LockMember *m)
 {
     if (m->gate != m->accepted) return m->accepted;
     int32_t leaves = leaving_node(m);
     for (int32_t i = m->accepted + 1; i < (int32_t)m->n_nodes; i++)
-        if (m->nodes[i].hold || m->nodes[i].before || waits_for_rows(&m->nodes[i]) || (leaves && i == leaves))
+        if (waits_for_operator(l, &m->nodes[i]) || waits_for_work(l, &m->nodes[i]) ||
+            waits_for_rows(l, &m->nodes[i]) || (leaves && i == leaves))
             return i - 1;
     return (int32_t)m->n_nodes - 1;
 }
@@ -394,7 +408,7 @@ static bool accept_same(Lock *l, LockActions *out)
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *m = &l->members[i];
         int32_t next = m->accepted + 1;
-        if (next > limit_of(m) || !same_rows(l, m, next)) continue;
+        if (next > limit_of(l, m) || !same_rows(l, m, next)) continue;
         if (m->accepted == LOCK_OUTSIDE && l->opts.mode == LOCK_OPTIMISTIC) continue;
         m->accepted = m->gate = next;
         lock_set_lost(l, m, next - 1, NULL);
@@ -438,7 +452,7 @@ static bool accept_joined(Lock *l, LockActions *out)
     present(l, accept);
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *m = &l->members[i];
-        int32_t was = accept[i], limit = limit_of(m);
+        int32_t was = accept[i], limit = limit_of(l, m);
         Clashes why = {0};
         for (int32_t h = limit; h > m->accepted; h--) {
             const Version *v;
@@ -504,11 +518,11 @@ static uint32_t n_asked(const Lock *l)
 static int32_t same_way(const Lock *l, const VersionView *v)
 {
     const LockMember *first = &l->members[0];
-    for (int32_t d = limit_of(first) - first->accepted; d > 0; d--) {
+    for (int32_t d = limit_of(l, first) - first->accepted; d > 0; d--) {
         bool all = true;
         for (uint32_t i = 0; all && i < n_asked(l); i++) {
             const LockMember *m = &l->members[i];
-            all = m->accepted + d <= limit_of(m) && is_place(l, m, m->accepted + d, v);
+            all = m->accepted + d <= limit_of(l, m) && is_place(l, m, m->accepted + d, v);
         }
         if (all) return d;
     }
@@ -524,7 +538,7 @@ static bool common_places(const Lock *l, uint32_t q, int32_t *at)
     bool moves = false;
     for (uint32_t i = 0; i < l->n_members; i++) {
         const LockMember *m = &l->members[i];
-        int32_t from = MAX(m->accepted, 0), p = way ? m->accepted + way : limit_of(m);
+        int32_t from = MAX(m->accepted, 0), p = way ? m->accepted + way : limit_of(l, m);
         at[i] = m->accepted;
         if (i >= n_asked(l)) continue;
         while (p >= from && !is_place(l, m, p, &v))
@@ -542,7 +556,7 @@ static bool accept_common(Lock *l, LockActions *out)
     const LockMember *first = &l->members[0];
     int32_t *at = mem_alloc(l->n_members * sizeof *at);
     bool done = false;
-    for (int32_t q = limit_of(first); !done && q >= MAX(first->accepted, 0); q--) {
+    for (int32_t q = limit_of(l, first); !done && q >= MAX(first->accepted, 0); q--) {
         const Version *to;
         bool *replaces;
         if (!common_places(l, (uint32_t)q, at) || !lock_join(l, at, &to, &replaces, NULL)) continue;
@@ -606,7 +620,7 @@ static void send_work(LockMember *m, uint64_t number, LockWork work, LockActions
     a->work = work;
 }
 
-static void send_due_work(LockMember *m, LockActions *out)
+static void send_due_work(const Lock *l, LockMember *m, LockActions *out)
 {
     if (m->gate != m->accepted && !m->gate_sent && m->nodes[m->gate + 1].written) {
         m->gate_sent = true;
@@ -614,7 +628,7 @@ static void send_due_work(LockMember *m, LockActions *out)
     }
     int32_t next = m->accepted + 1;
     if (m->gate == m->accepted && next < (int32_t)m->n_nodes && m->nodes[next].before && !m->before_sent &&
-        m->nodes[next].written) {
+        lock_rule(l, LOCK_RULE_WORK, m->nodes[next].written)) {
         m->before_sent = true;
         send_work(m, m->nodes[next].number, m->nodes[next].before, out);
     }
@@ -626,7 +640,8 @@ static bool let_leave(Lock *l, LockActions *out)
         LockMember *m = &l->members[i];
         int32_t at = leaving_node(m);
         if (!at || m->accepted != at - 1 || m->gate != m->accepted) continue;
-        if (m->nodes[at].hold || m->nodes[at].before || !m->nodes[at].written) continue;
+        const LockNode *n = &m->nodes[at];
+        if (n->hold || n->before || !lock_rule(l, LOCK_RULE_LEAVE, n->written)) continue;
         lock_act(out, LOCK_ACT_GONE)->member = m->id;
         lock_remove_member(l, i);
         return true;
@@ -647,7 +662,7 @@ void lock_plan(Lock *l, LockActions *out)
         break;
     }
     for (uint32_t i = 0; i < l->n_members; i++)
-        send_due_work(&l->members[i], out);
+        send_due_work(l, &l->members[i], out);
     if (l->since_ms && lock_state(l) == LOCK_CLOSED) {
         l->since_ms = 0;
         lock_act(out, LOCK_ACT_CLOSED);

@@ -469,7 +469,8 @@ static bool change_rows(Emit *e)
         CLEANUP(sb_done) StrBuf sql = {0};
         bool drop = str_starts(what, STR("drop partition ")),
              cut = str_starts(what, STR("truncate partition "));
-        if (str_eqc(what, "truncate")) {
+        bool again = str_eqc(what, "drop table") || str_eqc(what, "drop database"); /* made again since */
+        if (again || str_eqc(what, "truncate")) {
             sb_c(&sql, "TRUNCATE TABLE ");
             table_name_sql(e->c->from->name, &sql);
         } else if (drop || cut) {

@@ -1,8 +1,10 @@
 /* explore [short|pairs|long]: all interleavings of small programs against the lock's promises.
  * explore rules: each rule of the lock, broken, is noticed.
  * explore outcomes: the page docs/reference/ddl-outcomes.md.
- * explore PROGRAM PROGRAM … [optimistic] [rule N]: one game; N breaks a rule of lock.h.
- * Exit 0: all promises hold; 1: one is broken, the shortest way there is printed. */
+ * explore PROGRAM PROGRAM … [optimistic] [rule N] [POLICY] [decide LETTERS] [fail] [kills N]: one game; N
+ * breaks a rule of lock.h; POLICY is for rows that go away; one decision of those LETTERS (r release, s skip,
+ * d detach, a accept); the target refuses one change. Exit 0: all promises hold; 1: one is broken, the
+ * shortest way there is printed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -14,11 +16,33 @@ typedef struct Sum {
     size_t games, states, ends, ends_in[LOCK_OPERATOR + 1], cut, broken;
 } Sum;
 
-static void play(const char *programs, const LockOpts *opts, size_t most, Sum *sum)
+/* What may happen besides the programs. */
+typedef struct Luck {
+    int kills, fails, decides;
+    const char *decisions;
+} Luck;
+static const Luck plain_luck = {.kills = 1};
+
+static const char *policy_name(LockPolicy p)
+{
+    static const char *const names[] = {"hold", "ignore", "delete-shard-rows", "apply-when-all"};
+    return names[p];
+}
+
+static void set_policy(LockOpts *opts, LockPolicy p)
+{
+    opts->on_drop = opts->on_truncate = opts->on_partition = opts->on_rename = p;
+}
+
+static void play(const char *programs, const LockOpts *opts, const Luck *luck, size_t most, Sum *sum)
 {
     Game g;
     if (game_of(&g, programs, opts)) {
         SearchResult r;
+        g.kills = luck->kills;
+        g.fails = luck->fails;
+        g.decides = luck->decides;
+        g.decisions = luck->decisions;
         search(&g, most, &r);
         sum->games++;
         sum->states += r.states;
@@ -28,8 +52,9 @@ static void play(const char *programs, const LockOpts *opts, size_t most, Sum *s
         sum->cut += r.cut;
         sum->broken += r.broken;
         if (r.broken)
-            printf("BROKEN %s %s\n%s\n", opts->mode == LOCK_OPTIMISTIC ? "optimistic" : "pessimistic",
-                   programs, r.trace.ptr);
+            printf("BROKEN %s %s, losses %s\n%s\n",
+                   opts->mode == LOCK_OPTIMISTIC ? "optimistic" : "pessimistic", programs,
+                   policy_name(opts->on_drop), r.trace.ptr);
         sb_done(&r.trace);
     }
     game_done(&g);
@@ -38,7 +63,7 @@ static void play(const char *programs, const LockOpts *opts, size_t most, Sum *s
 static void play_both(const char *programs, size_t most, Sum *sum)
 {
     for (int mode = LOCK_PESSIMISTIC; mode <= LOCK_OPTIMISTIC; mode++)
-        play(programs, &(LockOpts){.mode = (LockMode)mode}, most, sum);
+        play(programs, &(LockOpts){.mode = (LockMode)mode}, &plain_luck, most, sum);
 }
 
 /* Every sequence of up to `most` DDL statements, rows between them. */
@@ -109,17 +134,22 @@ static const struct {
     LockRule rule;
     const char *name, *programs;
     LockMode mode;
+    LockPolicy policy;
 } breakers[] = {
-    {LOCK_RULE_FLOOR, "floor", "iBiCi iBiCi", LOCK_PESSIMISTIC},
-    {LOCK_RULE_WRITTEN, "written", "iBiCi iBiCi", LOCK_PESSIMISTIC},
-    {LOCK_RULE_CARRIED, "carried", "iai iai", LOCK_OPTIMISTIC},
-    {LOCK_RULE_LINEAGE, "lineage", "iTi iTi", LOCK_PESSIMISTIC},
-    {LOCK_RULE_LOST, "lost", "iBibBi iB", LOCK_OPTIMISTIC},
-    {LOCK_RULE_DRAIN, "drain", "iBi iBi", LOCK_OPTIMISTIC},
-    {LOCK_RULE_REPEAT, "repeat", "iBi iBi", LOCK_PESSIMISTIC},
-    {LOCK_RULE_OWED, "owed", "iBi iBi", LOCK_PESSIMISTIC},
-    {LOCK_RULE_WIDEN, "widen", "iWiNi iNi", LOCK_PESSIMISTIC},
-    {LOCK_RULE_ALL, "all", "iBi iBi", LOCK_PESSIMISTIC},
+    {LOCK_RULE_FLOOR, "floor", "iBiCi iBiCi", LOCK_PESSIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_WRITTEN, "written", "iBiCi iBiCi", LOCK_PESSIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_CARRIED, "carried", "iai iai", LOCK_OPTIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_LINEAGE, "lineage", "iTi iTi", LOCK_PESSIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_LOST, "lost", "iBibBi iB", LOCK_OPTIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_DRAIN, "drain", "iBi iBi", LOCK_OPTIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_REPEAT, "repeat", "iBi iBi", LOCK_PESSIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_OWED, "owed", "iBi iBi", LOCK_PESSIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_WIDEN, "widen", "iWiNi iNi", LOCK_PESSIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_ALL, "all", "iBi iBi", LOCK_PESSIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_LOSS, "loss", "iBiZi iBiZi", LOCK_PESSIMISTIC, LOCK_POLICY_APPLY_WHEN_ALL},
+    {LOCK_RULE_HELD, "held", "iZi iZi", LOCK_PESSIMISTIC, LOCK_POLICY_HOLD},
+    {LOCK_RULE_WORK, "work", "iZi i", LOCK_PESSIMISTIC, LOCK_POLICY_DELETE_ROWS},
+    {LOCK_RULE_LEAVE, "leave", "iOMi i", LOCK_PESSIMISTIC, LOCK_POLICY_IGNORE},
 };
 _Static_assert(ARRAY_LEN(breakers) == LOCK_RULES - 1, "every rule is broken once");
 
@@ -130,7 +160,8 @@ static int break_rules(void)
     for (size_t i = 0; i < ARRAY_LEN(breakers); i++) {
         Game g;
         SearchResult r;
-        LockOpts opts = {.mode = breakers[i].mode, .broken = breakers[i].rule};
+        LockOpts opts = {.mode = breakers[i].mode, .broken = breakers[i].rule, .can_delete = true};
+        set_policy(&opts, breakers[i].policy);
         if (!game_of(&g, breakers[i].programs, &opts)) return 1;
         search(&g, 200000, &r);
         printf("rule %-8s %s in %s: %s after %zu states\n", breakers[i].name,
@@ -145,23 +176,37 @@ static int break_rules(void)
 
 static int one_game(int argc, char **argv)
 {
-    LockOpts opts = {0};
+    LockOpts opts = {.can_delete = true};
+    Luck luck = plain_luck;
     StrBuf programs = {0};
     Sum sum = {0};
     for (int i = 1; i < argc; i++) {
         Str word = str_of(argv[i]);
         uint64_t rule = 0;
+        for (int p = LOCK_POLICY_HOLD; p <= LOCK_POLICY_APPLY_WHEN_ALL; p++)
+            if (str_eqc(word, policy_name((LockPolicy)p))) {
+                set_policy(&opts, (LockPolicy)p);
+                word.len = 0;
+            }
         if (str_eqc(word, "optimistic")) {
             opts.mode = LOCK_OPTIMISTIC;
         } else if (str_eqc(word, "rule") && i + 1 < argc && str_to_u64(str_of(argv[i + 1]), &rule)) {
             opts.broken = (LockRule)rule;
             i++;
-        } else {
+        } else if (str_eqc(word, "kills") && i + 1 < argc && str_to_u64(str_of(argv[i + 1]), &rule)) {
+            luck.kills = (int)rule;
+            i++;
+        } else if (str_eqc(word, "decide") && i + 1 < argc) {
+            luck.decisions = argv[++i];
+            luck.decides = 1;
+        } else if (str_eqc(word, "fail")) {
+            luck.fails = 1;
+        } else if (word.len) {
             if (programs.len) sb_ch(&programs, ' ');
             sb_str(&programs, word);
         }
     }
-    play(programs.ptr ? programs.ptr : "i", &opts, 10000000, &sum);
+    play(programs.ptr ? programs.ptr : "i", &opts, &luck, 10000000, &sum);
     printf("%zu states, %zu ends, %zu broken;", sum.states, sum.ends, sum.broken);
     for (int i = 0; i <= LOCK_OPERATOR; i++)
         if (sum.ends_in[i]) printf(" %s %zu", lock_state_name((LockState)i), sum.ends_in[i]);

@@ -78,7 +78,7 @@ static void tell_way(Search *s, uint32_t at, const Move *last, SearchResult *out
 
 static bool expand(Search *s, uint32_t at, SearchResult *out)
 {
-    Move moves[64];
+    Move moves[MOST_MOVES];
     World here = s->worlds[at];
     int n = world_moves(s->g, &here, moves), other = 0;
     for (int i = 0; i < n; i++) {
@@ -131,7 +131,7 @@ void search(Game *g, size_t most_states, SearchResult *out)
 
 bool game_of(Game *g, const char *programs, const LockOpts *opts)
 {
-    *g = (Game){.pool = version_pool_new(), .opts = *opts};
+    *g = (Game){.pool = version_pool_new(), .opts = *opts, .kills = 1};
     for (Str rest = str_of(programs); rest.len;) {
         Str own = str_split(&rest, ' ');
         CHECK(g->n_members < MOST_MEMBERS, "few members");

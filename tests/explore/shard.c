@@ -4,11 +4,21 @@
 #include "model/binding.h"
 #include "base/poison.h"
 
-static const char letters[] = "BPbCcaRrWNDdXUxyT";
+static const char letters[] = "BPbCcaRrWNDdXUxyTZpOME";
 
 bool shard_is_ddl(char letter)
 {
     return letter && strchr(letters, letter) != NULL;
+}
+
+bool shard_is_loss(char letter)
+{
+    return letter && strchr("ZpOE", letter) != NULL;
+}
+
+bool shard_in_partition(int id)
+{
+    return id % 10 == 0;
 }
 
 int shard_fit(const ColumnDef *c, int value)
@@ -16,6 +26,14 @@ int shard_fit(const ColumnDef *c, int value)
     int most = str_eqc(c->data_type, "smallint") ? 100 : str_eqc(c->data_type, "int") ? 1000 : 1000000;
     if (value == NIL) return c->not_null ? 0 : NIL;
     return value > most ? most : value;
+}
+
+int shard_literal(Str text)
+{
+    uint64_t v = 0;
+    if (text.len > 2 && text.ptr[0] == '\'') text = (Str){text.ptr + 1, text.len - 2};
+    CHECK(str_to_u64(text, &v), "a fill of the model");
+    return (int)v;
 }
 
 int shard_default(const ColumnDef *c)
@@ -143,8 +161,8 @@ static bool change(Build *b, char letter, int member)
 {
     static const char *const moments[MOST_MEMBERS] = {"30", "31", "32"};
     switch (letter) {
-    case 'B': return add_column(b, column_of("b", "int", false, "1"), FILL_VALUE, "1");
-    case 'P': return add_column(b, column_of("b", "int", false, "2"), FILL_VALUE, "2");
+    case 'B': return add_column(b, column_of("b", "int", false, "1"), FILL_VALUE, "'1'");
+    case 'P': return add_column(b, column_of("b", "int", false, "2"), FILL_VALUE, "'2'");
     case 'C': return add_column(b, column_of("c", "int", false, NULL), FILL_NULL, NULL);
     case 'D': return add_column(b, column_of("d", "int", true, NULL), FILL_VALUE, "0");
     case 'T': return add_column(b, column_of("t", "int", false, NULL), FILL_VALUE, moments[member]);
@@ -160,15 +178,37 @@ static bool change(Build *b, char letter, int member)
     case 'U': return change_key(b, "uk", true, true);
     case 'x': return change_key(b, "ix", false, false);
     case 'y': return change_key(b, "uk", false, true);
+    case 'Z':
+    case 'p':
+    case 'E': return true;
     default: return false;
     }
+}
+
+/* The table goes, or comes again as it was at first. */
+static const SchemaStep *step_of_table(VersionPool *pool, const TableSchema *before, char letter)
+{
+    const TableSchema *base = shard_base(pool);
+    ColumnLineage lineage[MOST_COLUMNS] = {{.from = NO_COLUMN}, {.from = NO_COLUMN}};
+    bool dropped[MOST_COLUMNS] = {true, true, true, true, true, true};
+    SchemaStep s = {.before = before,
+                    .after = before ? NULL : base,
+                    .columns = lineage,
+                    .dropped = dropped,
+                    .name_before = base->name,
+                    .name_after = base->name,
+                    .rows = before ? ROWS_ALL_GONE : ROWS_KEPT,
+                    .rows_what = before ? STR("drop table") : (Str){0},
+                    .statement = str_make(&letter, 1)};
+    return (letter == 'O') == (before != NULL) ? version_keep_step(pool, &s) : NULL;
 }
 
 static const SchemaStep *step_of(VersionPool *pool, const TableSchema *before, char letter, int member)
 {
     Build b;
-    build_from(&b, before);
     const SchemaStep *own = NULL;
+    if (!before || letter == 'O' || letter == 'M') return step_of_table(pool, before, letter);
+    build_from(&b, before);
     if (change(&b, letter, member)) {
         bool dropped[MOST_COLUMNS] = {false};
         for (uint32_t i = 0; i < before->n_columns; i++) {
@@ -183,6 +223,11 @@ static const SchemaStep *step_of(VersionPool *pool, const TableSchema *before, c
                         .name_before = before->name,
                         .name_after = before->name,
                         .statement = str_make(&letter, 1)};
+        if (letter == 'E') s.name_after.table = STR("away");
+        if (letter == 'Z' || letter == 'p') {
+            s.rows = letter == 'Z' ? ROWS_ALL_GONE : ROWS_SOME_GONE;
+            s.rows_what = letter == 'Z' ? STR("truncate") : STR("drop partition p0");
+        }
         own = version_keep_step(pool, &s);
     }
     arena_done(&b.arena);
@@ -193,21 +238,24 @@ static const SchemaStep *step_of(VersionPool *pool, const TableSchema *before, c
 
 static int filled(const ColumnLineage *l)
 {
-    uint64_t v = 0;
-    if (l->fill == FILL_VALUE) CHECK(str_to_u64(l->fill_text, &v), "a fill of the model");
-    return l->fill == FILL_VALUE ? (int)v : NIL;
+    if (l->fill == FILL_VALUE) return shard_literal(l->fill_text);
+    return NIL;
 }
 
-static void run_ddl(const Table *was, const SchemaStep *s, Table *now)
+static void run_ddl(const Table *was, const SchemaStep *s, LockStepKind kind, Table *now)
 {
-    now->schema = s->after;
-    now->n_rows = was->n_rows;
-    for (int r = 0; r < was->n_rows; r++) {
-        now->rows[r] = (Row){.id = was->rows[r].id};
+    now->schema = kind == LOCK_STEP_RENAME_OUT ? NULL : s->after;
+    now->n_rows = 0;
+    for (int r = 0; now->schema && s->before && r < was->n_rows; r++) {
+        bool gone =
+            s->rows == ROWS_ALL_GONE || (s->rows == ROWS_SOME_GONE && shard_in_partition(was->rows[r].id));
+        if (gone) continue;
+        Row *own = &now->rows[now->n_rows++];
+        *own = (Row){.id = was->rows[r].id};
         for (uint32_t c = 0; c < s->after->n_columns; c++) {
             const ColumnDef *def = &s->after->columns[c];
             uint32_t from = s->columns[c].from;
-            now->rows[r].values[c] =
+            own->values[c] =
                 from == NO_COLUMN ? filled(&s->columns[c]) : shard_fit(def, was->rows[r].values[from]);
         }
     }
@@ -220,11 +268,24 @@ static int new_value(const ColumnDef *c, int id, int round)
     return shard_fit(c, first ? 200 + id + 50 * round : 10 + id + 50 * round);
 }
 
+static void run_row(Event *e, Table *now, const Table *was, int id)
+{
+    bool insert = e->kind == EVENT_INSERT;
+    int at = insert ? now->n_rows++ : now->n_rows - 1;
+    CHECK(now->n_rows <= MOST_ROWS, "a program has few rows");
+    if (!insert) id = was->rows[at].id;
+    now->rows[at] = (Row){.id = id};
+    for (uint32_t c = 0; c < now->schema->n_columns; c++)
+        now->rows[at].values[c] = new_value(&now->schema->columns[c], id, !insert);
+    e->row = now->rows[at];
+}
+
 bool shard_run(VersionPool *pool, int member, const char *program, Shard *out)
 {
     *out = (Shard){.program = program};
     out->after[0].schema = shard_base(pool);
     uint64_t version = 0;
+    int rows = 0;
     for (const char *p = program; *p; p++) {
         CHECK(out->n_events < MOST_EVENTS, "a program is short");
         Event *e = &out->events[out->n_events];
@@ -236,19 +297,17 @@ bool shard_run(VersionPool *pool, int member, const char *program, Shard *out)
             e->kind = EVENT_DDL;
             e->step = step_of(pool, was->schema, *p, member);
             if (!e->step) return false;
+            e->step_kind = lock_step_kind(e->step, *p == 'E', false);
             e->version = ++version;
-            run_ddl(was, e->step, now);
+            run_ddl(was, e->step, e->step_kind, now);
+        } else if (*p == 'J' || *p == 'L') {
+            e->kind = *p == 'J' ? EVENT_JOIN : EVENT_LEAVE;
+            if (*p == 'J' && (rows || !was->schema)) return false;
         } else {
-            bool insert = *p == 'i';
-            if (!insert && !was->n_rows) return false;
-            e->kind = insert ? EVENT_INSERT : EVENT_UPDATE;
-            int at = insert ? now->n_rows++ : now->n_rows - 1;
-            CHECK(now->n_rows <= MOST_ROWS, "a program has few rows");
-            int id = insert ? 10 * (member + 1) + at : was->rows[at].id;
-            now->rows[at] = (Row){.id = id};
-            for (uint32_t c = 0; c < now->schema->n_columns; c++)
-                now->rows[at].values[c] = new_value(&now->schema->columns[c], id, !insert);
-            e->row = now->rows[at];
+            e->kind = *p == 'i' ? EVENT_INSERT : EVENT_UPDATE;
+            if (!was->schema || (*p != 'i' && !was->n_rows)) return false;
+            run_row(e, now, was, 10 * (member + 1) + rows);
+            rows += *p == 'i';
         }
         out->n_events++;
     }

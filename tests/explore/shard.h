@@ -19,12 +19,13 @@ typedef struct Table {
     Row rows[MOST_ROWS];
 } Table;
 
-typedef enum EventKind { EVENT_INSERT, EVENT_UPDATE, EVENT_DDL } EventKind;
+typedef enum EventKind { EVENT_INSERT, EVENT_UPDATE, EVENT_DDL, EVENT_JOIN, EVENT_LEAVE } EventKind;
 
 typedef struct Event {
     EventKind kind;
     Row row; /* the new image */
     const SchemaStep *step;
+    LockStepKind step_kind;
     uint64_t version; /* rows: DDL before it; DDL: its own number */
 } Event;
 
@@ -42,13 +43,19 @@ typedef struct Shard {
  *   W widen a to bigint     N narrow a to smallint, values change
  *   D add d int not null    d drop d                X add index on a   U add unique key on a   x, y drop them
  *   T add t int null default now(): filled by the moment at which the member runs it
- * False: a letter makes no sense where it stands. */
+ *   Z TRUNCATE   p DROP PARTITION p0 (its first row)   O DROP TABLE   M CREATE TABLE again   E RENAME out of
+ * the group J it joins here, empty: what stands before is not read   L it leaves the task A row's id is given
+ * once. False: a letter makes no sense where it stands. */
 bool shard_run(VersionPool *pool, int member, const char *program, Shard *out);
 /* The table that all begin with: id int primary key, a int null. */
 const TableSchema *shard_base(VersionPool *pool);
 bool shard_is_ddl(char letter);
+/* Rows, or the table, go away by it. */
+bool shard_is_loss(char letter);
+bool shard_in_partition(int id); /* p0 */
 /* What a column of that type keeps of a value: smallint holds up to 100, int up to 1000. */
 int shard_fit(const ColumnDef *c, int value);
 int shard_default(const ColumnDef *c);
+int shard_literal(Str text); /* '7' or 7 */
 
 #endif

@@ -5,8 +5,7 @@
 #include "model/binding.h"
 #include "base/poison.h"
 
-static bool broken(Game *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static bool broken(Game *g, const char *fmt, ...)
+bool broken(Game *g, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -22,13 +21,16 @@ static bool broken(Game *g, const char *fmt, ...)
 static bool plan_alter(Game *g, World *w, const LockAlter *a)
 {
     const TableSchema *from = a->from->schema, *now = w->table.schema;
-    bool same = from->n_columns == now->n_columns && from->n_keys == now->n_keys;
+    bool same = w->dropped || (from->n_columns == now->n_columns && from->n_keys == now->n_keys);
+    w->alter_rows = version_text(g->pool, a->rows);
+    w->alter_drop = a->drop;
     for (uint32_t i = 0; same && i < from->n_columns; i++)
         same = schema_column(now, from->columns[i].name) != NO_COLUMN;
     if (!same) return broken(g, "a change of the target starts from another table than stands there");
     for (uint32_t i = 0; i < a->to->schema->n_columns; i++)
-        w->alter_columns[i] =
-            a->columns[i] == NO_COLUMN ? NO_COLUMN : schema_column(now, from->columns[a->columns[i]].name);
+        w->alter_columns[i] = a->columns[i] == NO_COLUMN || w->dropped
+                                  ? NO_COLUMN
+                                  : schema_column(now, from->columns[a->columns[i]].name);
     return true;
 }
 
@@ -43,11 +45,15 @@ static bool is_due(Game *g, const World *w, int member, uint64_t number)
     for (int i = 0; i < s->read && s->gate != NO_GATE; i++) {
         const Event *e = &shard->events[i];
         if (e->kind != EVENT_DDL || (int64_t)e->version <= s->gate || e->version > number) continue;
+        if (shard->program[i] == 'X' || shard->program[i] == 'x' || loss_of(g, w, member, i) == LOSS_NOT_OURS)
+            continue;
         if (first < 0) first = i;
-        moves |= shard->program[i] != 'X' && shard->program[i] != 'x';
+        moves = true;
     }
-    if (!moves || g->opts.mode != LOCK_PESSIMISTIC) return true;
-    if (s->applied < first) return broken(g, "member %d is let on while rows before its step wait", member);
+    if (!moves || g->opts.mode != LOCK_PESSIMISTIC || w->decided) return true;
+    for (int i = s->applied; i < first; i++)
+        if (is_row(&shard->events[i]))
+            return broken(g, "member %d is let on while rows before its step wait", member);
     return s->passed >= number || broken(g, "member %d is let on before its floor has passed", member);
 }
 
@@ -57,7 +63,7 @@ static bool can_be_written(Game *g, const World *w, int member, uint64_t number)
     const Stream *s = &w->streams[member];
     for (int i = s->applied; i < s->read; i++) {
         const Event *e = &g->shards[member].events[i];
-        if (e->kind == EVENT_DDL || e->version > number) continue;
+        if (!is_row(e) || e->version > number) continue;
         Arena arena = {0};
         Err err = {0};
         RowMap map;
@@ -93,8 +99,13 @@ static bool act(Game *g, World *w, const LockAction *a)
     case LOCK_ACT_ASK:
     case LOCK_ACT_NOTE:
     case LOCK_ACT_CLOSED: return true;
+    case LOCK_ACT_GONE: return true; /* stored with the lock */
     case LOCK_ACT_WORK:
-    case LOCK_ACT_GONE: break;
+        if (!s || a->work != LOCK_WORK_DELETE) break;
+        s->work = a->work;
+        s->work_step = a->number;
+        s->worked = false;
+        return true;
     }
     return broken(g, "an action that no program asks for");
 }
@@ -109,8 +120,29 @@ static void forget(World *w)
         s->gate = NO_GATE;
         s->dispatched = s->applied;
         s->read = s->floor;
+        s->work = LOCK_WORK_NONE;
+        s->worked = false;
+        if (!s->in) s->given_up |= from_on(s->applied);
         memset(s->flying, 0, sizeof s->flying);
     }
+}
+
+/* The member has left: what of it has not been written never is. */
+static bool go_away(Game *g, World *w, uint32_t member, bool by_itself)
+{
+    Stream *s = &w->streams[member];
+    s->in = false;
+    s->work = LOCK_WORK_NONE;
+    s->worked = false;
+    s->gate = NO_GATE;
+    while (by_itself && s->applied < s->read) {
+        const Event *e = &g->shards[member].events[s->applied];
+        if (is_row(e)) return broken(g, "member %u leaves while rows before that are not written", member);
+        s->dispatched = ++s->applied;
+        if (e->step_kind == LOCK_STEP_DROP || e->step_kind == LOCK_STEP_RENAME_OUT) break;
+    }
+    s->given_up |= from_on(s->dispatched);
+    return true;
 }
 
 static bool tell(Game *g, World *w, const LockEvent *e, bool kill_after)
@@ -119,6 +151,10 @@ static bool tell(Game *g, World *w, const LockEvent *e, bool kill_after)
     Err err = {0};
     bool ok = lock_step(w->lock, e, &acts, &err);
     if (!ok) broken(g, "the lock refuses an event: %s", err.message);
+    bool out = e->kind == LOCK_EV_LEAVE || (e->kind == LOCK_EV_DECIDE && e->decision == LOCK_DETACH);
+    for (uint32_t i = 0; ok && i < acts.n; i++)
+        if (acts.list[i].kind == LOCK_ACT_GONE)
+            ok = go_away(g, w, acts.list[i].member, !(out && acts.list[i].member == e->member));
     if (kill_after) {
         forget(w);
         w->kills--;
@@ -132,13 +168,19 @@ static bool tell(Game *g, World *w, const LockEvent *e, bool kill_after)
 
 bool game_begin(Game *g, World *w)
 {
-    *w = (World){.n_members = g->n_members, .kills = 1, .running = true};
+    *w = (World){.n_members = g->n_members,
+                 .kills = g->kills,
+                 .fails = g->fails,
+                 .decides = g->decides,
+                 .running = true};
     const TableSchema *base = shard_base(g->pool);
     LockActions acts = {0};
     Err err = {0};
     w->lock = lock_new(g->pool, STR("shop.t"), base, &g->opts);
     for (int i = 0; i < g->n_members; i++) {
         w->streams[i] = (Stream){.held_from = MOST_EVENTS, .gate = NO_GATE};
+        if (strchr(g->shards[i].program, 'J')) continue; /* later */
+        w->streams[i].in = true;
         LockEvent join = {.kind = LOCK_EV_JOIN, .member = (uint32_t)i, .name = STR("m"), .schema = base};
         CHECK(lock_step(w->lock, &join, &acts, &err), "a member joins");
     }
@@ -152,13 +194,6 @@ bool game_begin(Game *g, World *w)
 }
 
 /* -- rows -- */
-
-static int number_of(Str text)
-{
-    uint64_t v = 0;
-    CHECK(str_to_u64(text, &v), "a fill of the model");
-    return (int)v;
-}
 
 static bool bind_row(Game *g, const World *w, int member, const Event *e, Flight *f)
 {
@@ -175,11 +210,11 @@ static bool bind_row(Game *g, const World *w, int member, const Event *e, Flight
         for (uint32_t i = 0; i < f->target->schema->n_columns; i++) {
             const ColumnFeed *c = &map.feeds[i];
             f->columns[i] = c->kind == FEED_COLUMN ? (int)c->column : NIL;
-            f->fills[i] = c->kind == FEED_FILL && c->fill == FILL_VALUE ? number_of(c->fill_text) : NIL;
+            f->fills[i] = c->kind == FEED_FILL && c->fill == FILL_VALUE ? shard_literal(c->fill_text) : NIL;
         }
         bool spooled = e - g->shards[member].events >= w->streams[member].held_from;
         for (uint32_t i = 0; i < map.version->shape->n_columns; i++)
-            if (map.left_out[i] && !spooled)
+            if (map.left_out[i] && !spooled && !w->decided)
                 ok = broken(g, "column %.*s of a row that was never held is left out",
                             STR_ARG(map.version->shape->columns[i].name));
     }
@@ -193,6 +228,7 @@ static bool apply_row(Game *g, World *w, int member)
     Stream *s = &w->streams[member];
     const Event *e = &g->shards[member].events[s->applied];
     const Flight f = s->flying[0];
+    if (w->dropped) return broken(g, "row %d is written to a table that is dropped", e->row.id);
     Row *at = NULL;
     for (int i = 0; i < w->table.n_rows; i++)
         if (w->table.rows[i].id == e->row.id) at = &w->table.rows[i];
@@ -224,10 +260,63 @@ static bool apply_row(Game *g, World *w, int member)
 
 /* -- the target -- */
 
+/* Rows go from the target; member: of that one alone, or -1. partition: those of p0. */
+static void clear_rows(const Game *g, World *w, int member, bool partition)
+{
+    int n = 0;
+    for (int r = 0; r < w->table.n_rows; r++) {
+        int own = w->table.rows[r].id / 10 - 1;
+        bool goes = (member < 0 || own == member) && (!partition || shard_in_partition(w->table.rows[r].id));
+        if (!goes) w->table.rows[n++] = w->table.rows[r];
+    }
+    w->table.n_rows = n;
+    for (int m = 0; m < w->n_members; m++)
+        for (int i = 0; i < w->streams[m].applied; i++) {
+            const Event *e = &g->shards[m].events[i];
+            bool goes = (member < 0 || m == member) && e->kind == EVENT_INSERT &&
+                        (!partition || shard_in_partition(e->row.id));
+            if (goes) w->streams[m].cleared |= (uint16_t)(1 << i);
+        }
+}
+
+static bool has_any_row(const World *w, int member, bool partition)
+{
+    for (int r = 0; r < w->table.n_rows; r++) {
+        int id = w->table.rows[r].id;
+        if (id / 10 - 1 == member && (!partition || shard_in_partition(id))) return true;
+    }
+    return false;
+}
+
+/* The target's rows go because all members' have. */
+static bool lose_rows(Game *g, World *w, bool partition)
+{
+    for (int m = 0; m < w->n_members; m++) {
+        const Stream *s = &w->streams[m];
+        bool lost = w->released || !s->in || !has_any_row(w, m, partition);
+        for (int i = s->applied; i < s->read && !lost; i++) {
+            char letter = g->shards[m].program[i];
+            lost = (letter == 'p') == partition && shard_is_loss(letter);
+        }
+        if (!lost) return broken(g, "rows go from the target that member %d has", m);
+    }
+    clear_rows(g, w, -1, partition);
+    return true;
+}
+
 static bool alter(Game *g, World *w)
 {
     const Version *to = w->alter_to;
+    StrBuf rows = {0};
+    sb_str(&rows, w->alter_rows);
+    bool all =
+             w->alter_drop || (rows.len && (strstr(rows.ptr, "truncate") || strstr(rows.ptr, "drop table"))),
+         some = rows.len && strstr(rows.ptr, "partition");
+    sb_done(&rows);
+    if (all && !lose_rows(g, w, false)) return false;
+    if (some && !lose_rows(g, w, true)) return false;
     Table was = w->table;
+    w->dropped = to->gone;
     w->table.schema = to->schema;
     for (int r = 0; r < was.n_rows; r++) {
         memset(w->table.rows[r].values, 0, sizeof w->table.rows[r].values);
@@ -238,7 +327,7 @@ static bool alter(Game *g, World *w)
             if (w->alter_columns[c] != NO_COLUMN)
                 v = shard_fit(def, was.rows[r].values[w->alter_columns[c]]);
             else if (o->kind == ORIGIN_ADDED)
-                v = o->fill == FILL_VALUE ? number_of(o->fill_text) : NIL;
+                v = o->fill == FILL_VALUE ? shard_literal(o->fill_text) : NIL;
             w->table.rows[r].values[c] = v;
         }
     }
@@ -251,6 +340,20 @@ static bool alter(Game *g, World *w)
 static const Event *next_unapplied(const Game *g, const World *w, int m)
 {
     return &g->shards[m].events[w->streams[m].dispatched];
+}
+
+/* Work on its rows that are in the target: all are there, and none of a later version. */
+static bool work(Game *g, World *w, int m)
+{
+    Stream *s = &w->streams[m];
+    const Event *e = &g->shards[m].events[s->applied];
+    bool due = s->applied == s->dispatched && s->applied < s->read && e->kind == EVENT_DDL &&
+               e->version == s->work_step && loss_of(g, w, m, s->applied) == LOSS_NOT_OURS &&
+               !(s->skipped >> e->version & 1);
+    if (!due) return broken(g, "member %d's rows are deleted when they should not be", m);
+    clear_rows(g, w, m, false);
+    s->worked = true;
+    return true;
 }
 
 /* DDL events count as done when those before them are. */
@@ -269,7 +372,7 @@ static uint64_t step_passed(const Game *g, const World *w, int m, bool written)
     for (int i = 0; i < s->read; i++) {
         const Event *e = &g->shards[m].events[i];
         if (e->kind == EVENT_DDL) last = e->version;
-        if (e->kind == EVENT_DDL || i < s->applied) continue;
+        if (!is_row(e) || i < s->applied) continue;
         if (written || i < s->held_from) break;
     }
     return last;
@@ -277,7 +380,8 @@ static uint64_t step_passed(const Game *g, const World *w, int m, bool written)
 
 static void add(Move *moves, int *n, MoveKind kind, int member, bool kill_after)
 {
-    moves[(*n)++] = (Move){(uint8_t)kind, (uint8_t)member, kill_after};
+    CHECK(*n < MOST_MOVES, "room for all that can happen");
+    moves[(*n)++] = (Move){.kind = (uint8_t)kind, .member = (uint8_t)member, .kill_after = kill_after};
 }
 
 static void add_told(const World *w, Move *moves, int *n, MoveKind kind, int member)
@@ -290,20 +394,62 @@ static void member_moves(const Game *g, const World *w, int m, Move *moves, int 
 {
     const Stream *s = &w->streams[m];
     const Shard *shard = &g->shards[m];
-    if (s->read < shard->n_events) {
-        if (shard->events[s->read].kind == EVENT_DDL)
+    if (s->applied < s->dispatched) add(moves, n, MOVE_APPLY, m, false);
+    if (s->read < shard->n_events && (s->in || s->applied == s->dispatched)) {
+        if (!is_row(&shard->events[s->read]))
             add_told(w, moves, n, MOVE_READ, m);
         else
             add(moves, n, MOVE_READ, m, false);
     }
+    if (!s->in) return;
     if (s->dispatched < s->read) {
         const Event *e = next_unapplied(g, w, m);
-        bool ready = e->kind != EVENT_DDL && w->open && s->gate >= (int64_t)e->version;
+        bool ready = is_row(e) && w->open && s->gate >= (int64_t)e->version;
         if (ready && s->dispatched - s->applied < MOST_FLYING) add(moves, n, MOVE_DISPATCH, m, false);
     }
-    if (s->applied < s->dispatched) add(moves, n, MOVE_APPLY, m, false);
+    if (s->work && !s->worked) add(moves, n, MOVE_WORK, m, false);
+    if (s->worked) add_told(w, moves, n, MOVE_WORKED, m);
     if (step_passed(g, w, m, true) > s->written) add_told(w, moves, n, MOVE_WRITTEN, m);
     if (step_passed(g, w, m, false) > s->passed) add_told(w, moves, n, MOVE_PASSED, m);
+}
+
+/* As the operator would mean it: the step to skip is the first that is not accepted, else the last. */
+static LockEvent decision_of(const World *w, Move m)
+{
+    static const LockDecision all[] = {
+        ['r'] = LOCK_RELEASE, ['s'] = LOCK_SKIP, ['d'] = LOCK_DETACH, ['a'] = LOCK_ACCEPT};
+    uint64_t last = 0, accepted = 0;
+    LockEvent e = {.kind = LOCK_EV_DECIDE, .member = m.member, .words = STR("root: because")};
+    e.decision = m.kind == MOVE_RETRY ? LOCK_RETRY : all[(unsigned char)m.of];
+    bool inside = lock_member(w->lock, m.member, &last, &accepted);
+    e.number = e.decision != LOCK_SKIP ? last : inside ? accepted + 1 : 1;
+    return e;
+}
+
+/* Adds what the lock does not refuse. */
+static void add_decision(const World *w, Move *moves, int *n, Move m)
+{
+    Err err = {0};
+    StrBuf words = {0};
+    LockEvent e = decision_of(w, m);
+    CHECK(*n + 1 < MOST_MOVES, "room for all that can happen");
+    if (lock_preview(w->lock, &e, &words, &err)) {
+        moves[(*n)++] = m;
+        m.kill_after = true;
+        if (w->kills) moves[(*n)++] = m;
+    }
+    sb_done(&words);
+    err_clear(&err);
+}
+
+static void operator_moves(const Game *g, const World *w, Move *moves, int *n)
+{
+    if (lock_state(w->lock) == LOCK_OPERATOR && g->fails)
+        add_decision(w, moves, n, (Move){.kind = MOVE_RETRY});
+    for (const char *p = g->decisions; p && *p && w->decides; p++)
+        for (int m = 0; m < w->n_members; m++)
+            if (w->streams[m].in)
+                add_decision(w, moves, n, (Move){.kind = MOVE_DECIDE, .member = (uint8_t)m, .of = *p});
 }
 
 int world_moves(const Game *g, const World *w, Move *moves)
@@ -320,15 +466,49 @@ int world_moves(const Game *g, const World *w, Move *moves)
     }
     if (w->shut && idle) add_told(w, moves, &n, MOVE_DRAINED, 0);
     if (w->alter && w->altered != w->alter) add(moves, &n, MOVE_ALTER, 0, false);
+    if (w->alter && w->altered != w->alter && w->fails) add_told(w, moves, &n, MOVE_FAILED, 0);
     if (w->alter && w->altered == w->alter) add_told(w, moves, &n, MOVE_ALTERED, 0);
+    operator_moves(g, w, moves, &n);
     if (w->kills && n) add(moves, &n, MOVE_KILL, 0, false);
     return n;
+}
+
+/* Of a member that the lock does not know (any more): it joins, or is made again, or nobody is told. */
+static bool read_outside(Game *g, World *w, int m, bool kill_after)
+{
+    Stream *s = &w->streams[m];
+    const Event *e = &g->shards[m].events[s->read];
+    bool made = e->kind == EVENT_DDL && e->step_kind == LOCK_STEP_CREATE && e->version > s->told;
+    int at = s->read++;
+    s->applied = s->dispatched = MAX(s->applied, s->read);
+    s->floor = s->read;
+    if (e->kind != EVENT_JOIN && !made) return true;
+    s->in = true;
+    s->told = s->passed = s->written = e->version;
+    s->held_from = MOST_EVENTS;
+    s->given_up &= (uint16_t)~from_on(at);
+    LockEvent told = {.kind = LOCK_EV_JOIN,
+                      .member = (uint32_t)m,
+                      .number = e->version,
+                      .name = STR("m"),
+                      .schema = g->shards[m].after[s->read].schema,
+                      .fresh = true,
+                      .at_ms = 1};
+    return tell(g, w, &told, kill_after);
 }
 
 static bool read_event(Game *g, World *w, int m, bool kill_after)
 {
     Stream *s = &w->streams[m];
     const Event *e = &g->shards[m].events[s->read];
+    if (!s->in) {
+        if (!kill_after || !is_row(e)) return read_outside(g, w, m, kill_after);
+    }
+    if (e->kind == EVENT_LEAVE) {
+        LockEvent told = {.kind = LOCK_EV_LEAVE, .member = (uint32_t)m, .at_ms = 1};
+        s->read++;
+        return tell(g, w, &told, kill_after);
+    }
     if (e->kind != EVENT_DDL) {
         if (s->gate < (int64_t)e->version && s->held_from > s->read) s->held_from = s->read;
         s->read++;
@@ -337,10 +517,12 @@ static bool read_event(Game *g, World *w, int m, bool kill_after)
     char identity[16];
     snprintf(identity, sizeof identity, "%d:%d", m, s->read);
     s->read++;
+    s->told = MAX(s->told, e->version);
     LockEvent told = {.kind = LOCK_EV_STEP,
                       .member = (uint32_t)m,
                       .identity = str_of(identity),
                       .step = e->step,
+                      .step_kind = e->step_kind,
                       .at_ms = 1};
     return tell(g, w, &told, kill_after);
 }
@@ -398,6 +580,16 @@ static bool start(Game *g, World *w)
     return ok;
 }
 
+static bool decide(Game *g, World *w, Move m)
+{
+    LockEvent told = decision_of(w, m);
+    if (m.kind == MOVE_DECIDE) w->decides--;
+    w->decided |= m.kind == MOVE_DECIDE && m.of != 'd';
+    w->released |= m.of == 'r' || m.of == 'a';
+    if (m.of == 's') w->streams[m.member].skipped |= (uint16_t)(1 << told.number);
+    return tell(g, w, &told, m.kill_after);
+}
+
 static bool do_move(Game *g, World *w, Move m)
 {
     Stream *s = &w->streams[m.member];
@@ -412,6 +604,20 @@ static bool do_move(Game *g, World *w, Move m)
     case MOVE_APPLY: return apply_row(g, w, m.member);
     case MOVE_PASSED:
     case MOVE_WRITTEN: return report_progress(g, w, m);
+    case MOVE_WORK: return work(g, w, m.member);
+    case MOVE_WORKED:
+        told = (LockEvent){.kind = LOCK_EV_WORKED, .member = m.member, .number = s->work_step};
+        s->work = LOCK_WORK_NONE;
+        s->worked = false;
+        return tell(g, w, &told, m.kill_after);
+    case MOVE_DECIDE:
+    case MOVE_RETRY: return decide(g, w, m);
+    case MOVE_FAILED:
+        told = (LockEvent){.kind = LOCK_EV_FAILED, .job = w->alter, .words = STR("no space")};
+        w->alter = w->shut = 0;
+        w->alter_to = NULL;
+        w->fails--;
+        return tell(g, w, &told, m.kill_after);
     case MOVE_DRAINED:
         told.kind = LOCK_EV_DRAINED;
         w->shut = 0;
@@ -442,104 +648,6 @@ bool world_move(Game *g, const World *w, Move m, World *out)
     return ok;
 }
 
-/* -- the end -- */
-
-static bool same_row(Game *g, const World *w, const Table *t, const Row *r)
-{
-    const Row *own = NULL;
-    for (int i = 0; i < w->table.n_rows; i++)
-        if (w->table.rows[i].id == r->id) own = &w->table.rows[i];
-    if (!own) return broken(g, "at the end row %d is missing", r->id);
-    for (uint32_t c = 0; c < t->schema->n_columns; c++) {
-        const ColumnDef *def = &t->schema->columns[c];
-        uint32_t at = schema_column(w->table.schema, def->name);
-        if (at == NO_COLUMN) return broken(g, "at the end the target lacks column %.*s", STR_ARG(def->name));
-        if (own->values[at] != r->values[c])
-            return broken(g, "at the end row %d has %d in column %.*s, its shard has %d", r->id,
-                          own->values[at], STR_ARG(def->name), r->values[c]);
-    }
-    return true;
-}
-
-static void ddl_of(const char *program, char *out)
-{
-    for (; *program; program++)
-        if (shard_is_ddl(*program)) *out++ = *program;
-    *out = 0;
-}
-
-static bool same_programs(const Game *g)
-{
-    char first[MOST_EVENTS + 1], own[MOST_EVENTS + 1];
-    ddl_of(g->shards[0].program, first);
-    for (int i = 1; i < g->n_members; i++) {
-        ddl_of(g->shards[i].program, own);
-        if (strcmp(first, own) != 0) return false;
-    }
-    return true;
-}
-
-static bool only_letters(const char *program, const char *letters)
-{
-    char ddl[MOST_EVENTS + 1];
-    ddl_of(program, ddl);
-    return strspn(ddl, letters) == strlen(ddl);
-}
-
-/* A column filled by the moment; or one that is dropped and added again: a member that undid it before
- * another began is a round ahead. What the other then gives up stands in the target already, and only people
- * can tell what it should be. */
-static bool may_hold_other_values(const char *program)
-{
-    static const char *const pairs[] = {"bB", "cC", "dD", "bP"};
-    char ddl[MOST_EVENTS + 1];
-    ddl_of(program, ddl);
-    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
-        const char *drop = strchr(ddl, pairs[i][0]);
-        if (drop && strchr(drop, pairs[i][1])) return true;
-    }
-    return strchr(ddl, 'T') != NULL;
-}
-
-/* Everything that optimistic mode has no reason to hold. */
-static bool is_lossless(const Game *g)
-{
-    for (int i = 0; i < g->n_members; i++)
-        if (!only_letters(g->shards[i].program, "BCDWXUa") || strstr(g->shards[i].program, "Wa"))
-            return false;
-    return true;
-}
-
-bool world_check_end(Game *g, const World *w)
-{
-    LockState state = lock_state(w->lock);
-    if (state == LOCK_RELEASING) return broken(g, "it ends in the middle of a change of the target");
-    bool may_differ = may_hold_other_values(g->shards[0].program) && state == LOCK_DATA_DIFFERS;
-    if (same_programs(g) && state != LOCK_CLOSED && !may_differ)
-        return broken(g, "all members ran the same, and the lock is %s", lock_state_name(state));
-    int rows = 0;
-    for (int i = 0; i < g->n_members; i++) {
-        const Shard *s = &g->shards[i];
-        const Stream *st = &w->streams[i];
-        bool moved = !only_letters(s->program, "");
-        bool all = st->applied == s->n_events;
-        if (!all && !moved) return broken(g, "member %d ran no DDL and is held", i);
-        if (!all && state == LOCK_CLOSED) return broken(g, "the lock is closed and member %d is held", i);
-        if (!all && g->opts.mode == LOCK_OPTIMISTIC && is_lossless(g))
-            return broken(g, "member %d is held though its steps lose nothing", i);
-        const Table *t = &s->after[st->applied];
-        for (int r = 0; r < t->n_rows; r++)
-            if (!same_row(g, w, t, &t->rows[r])) return false;
-        rows += t->n_rows;
-        if (state == LOCK_CLOSED && t->schema->n_columns != w->table.schema->n_columns)
-            return broken(g, "the lock is closed, and the target has other columns than member %d", i);
-        if (g->opts.mode == LOCK_PESSIMISTIC && !moved && only_letters(s->program, "") &&
-            w->table.schema->n_columns != shard_base(g->pool)->n_columns)
-            return broken(g, "the target changed before all members had");
-    }
-    return rows == w->table.n_rows || broken(g, "the target has rows too many");
-}
-
 /* -- small things -- */
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -553,6 +661,8 @@ uint64_t world_hash(const World *w)
 {
     uint64_t h = lock_hash(w->lock);
     h = mix(h, (uint64_t)w->open << 8 | (uint64_t)w->running << 4 | (uint64_t)w->kills);
+    h = mix(h, (uint64_t)w->fails << 16 | (uint64_t)w->decides << 8 | (uint64_t)w->decided << 2 |
+                   (uint64_t)w->released << 1 | (uint64_t)w->dropped);
     h = mix(h, (uint64_t)(w->shut != 0) << 2 | (uint64_t)(w->alter != 0) << 1 |
                    (w->alter && w->alter == w->altered));
     h = mix(h, (uint64_t)(uintptr_t)w->table.schema);
@@ -561,6 +671,8 @@ uint64_t world_hash(const World *w)
         h = mix(h, (uint64_t)s->read << 32 | (uint64_t)s->dispatched << 24 | (uint64_t)s->applied << 16 |
                        (uint64_t)s->held_from << 8 | (uint64_t)s->floor);
         h = mix(mix(mix(h, (uint64_t)s->gate), s->passed), s->written);
+        h = mix(h, s->told << 8 | (uint64_t)s->work << 2 | (uint64_t)s->worked << 1 | (uint64_t)s->in);
+        h = mix(h, (uint64_t)s->skipped << 32 | (uint64_t)s->cleared << 16 | (uint64_t)s->given_up);
         for (int k = 0; k < s->dispatched - s->applied; k++)
             h = mix(h, s->flying[k].target->id);
     }
@@ -586,18 +698,24 @@ void move_words(const Game *g, const World *w, Move m, StrBuf *out)
                                         "write",
                                         "floor passed its step",
                                         "all before its step written",
+                                        "its rows are deleted",
+                                        "told that its rows are deleted",
+                                        "somebody decides",
                                         "drained",
                                         "alter",
                                         "altered",
+                                        "the change of the target fails",
+                                        "somebody decides to try again",
                                         "kill -9",
                                         "start"};
-    bool of_member = m.kind <= MOVE_WRITTEN;
+    bool of_member = m.kind <= MOVE_DECIDE;
     if (of_member) sb_printf(out, "member %d: ", m.member);
     sb_c(out, names[m.kind]);
     if (m.kind == MOVE_READ) {
         const Shard *s = &g->shards[m.member];
         sb_printf(out, " '%c'", s->program[w->streams[m.member].read]);
     }
+    if (m.of) sb_printf(out, " '%c'", m.of);
     if (m.kind == MOVE_ALTER) {
         const TableSchema *from = w->table.schema, *to = w->alter_to->schema;
         sb_c(out, ":");
