@@ -348,3 +348,18 @@ def test_another_statement_counts(scenario, flavor, mode, fault):
     assert list(s.rows("t", "id, label, c, d, e")) == [(i, w, c, d, 4) for i, _, w, c, d in expected[:1]] + \
         [(3, "d", 33, 9, 4), (4, "e", 44, 9, 3), (101, "x", 5, 9, 4), (102, "y", 6, 8, 4)]
     s.runner.stop()
+
+
+def test_killed_while_the_target_is_looked_at_before_a_retry(scenario):
+    s = make(scenario, ("mariadb", "mariadb"), {"t": "(id BIGINT PRIMARY KEY, v INT)"})
+    s.start(faults="ddl.given_up=kill")
+    failed_rows(s)
+    s.shard_run(2, "UPDATE {s}.t SET v = 6 WHERE id = 2")
+    s.downstream.run(f"UPDATE `{s.target}`.t SET v = 6 WHERE id = 2", f"ALTER TABLE `{s.target}`.t ADD COLUMN n INT")
+    assert s.runner.verb("ddl", "--decide", "retry", "--yes").returncode == 0
+    assert s.runner.wait_exit(60) < 0
+    again(s)
+    s.runner.wait_caught_up(60)
+    assert state_of(s) == "closed" and list(s.rows("t", "id, v, n")) == union(s)
+    assert [r["state"] for r in answer(s, "ddl")] == ["done", "skipped"]
+    s.runner.stop()
