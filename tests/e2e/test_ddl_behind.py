@@ -170,3 +170,62 @@ def test_killed_twice_while_held_rows_are_written(scenario, flavor):
     s.runner.wait_caught_up()
     assert s.downstream.query(f"SELECT COUNT(*), SUM(v) FROM `{s.target}`.t") == s.shards[0].server.query(f"SELECT COUNT(*), SUM(v) FROM `{s.shards[0].schema}`.t")
     s.runner.stop()
+
+
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_a_fork_is_not_begun_among_rows_that_are_read_again(scenario, flavor):
+    """The floor is low because one row cannot be written; what lies above it is. After a kill the stream reads all that again, slowly, when the other
+    shard's ALTER asks for the target: the first shard's rows wait from behind all that had been written, or they would be written twice."""
+    s = scenario.make_plain({"t": "(id INT, v INT)", "other": "(id INT PRIMARY KEY, v INT)"}, (flavor, flavor), flavor, task={"shard-mode": "optimistic"})
+    s.task["syncers"]["global"]["checkpoint-flush-interval"] = 600
+    s.save()
+    s.start()
+    s.shard_run(1, "INSERT INTO {s}.other VALUES (1, 1)")
+    s.runner.wait_caught_up()
+    blocker = s.downstream.connect(autocommit=False)
+    s.closers.append(blocker.close)
+    with blocker.cursor() as c:
+        c.execute(f"SELECT v FROM `{s.target}`.other WHERE id = 1 FOR UPDATE")
+        s.shard_run(1, "UPDATE {s}.other SET v = 2 WHERE id = 1")
+        wait_value(s, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'", 1)
+        many = ", ".join(f"({i}, {i})" for i in range(1000, 1400))  # they wait behind it; from here on another applier writes
+        s.shard_run(1, f"INSERT INTO {{s}}.other VALUES {many}", *(f"INSERT INTO {{s}}.other VALUES ({i}, {i})" for i in range(100, 140)),
+                    *(f"INSERT INTO {{s}}.t VALUES ({i}, {i})" for i in range(10)))
+        wait_value(s, f"SELECT COUNT(*) FROM `{s.target}`.t", 10)
+        wait_value(s, f"SELECT COUNT(*) FROM `{s.target}`.other", 41)  # the blocked row as it was, and the later ones
+        s.runner.kill9()
+    blocker.rollback()
+    above = s.downstream.value(f"SELECT COUNT(*) FROM `{s.meta}`.sm_applied")
+    assert above > 0, "the floor is not low"
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7", "INSERT INTO {s}.t VALUES (50, 50, 50)")
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7", "INSERT INTO {s}.t VALUES (51, 51, 51)")
+    s.start("assemble.before_deliver=delay:100@*")
+    s.runner.wait_caught_up()
+    want = sorted(r for shard in s.shards for r in shard.server.query(f"SELECT * FROM `{shard.schema}`.t"))
+    assert sorted(s.downstream.query(f"SELECT * FROM `{s.target}`.t")) == want
+    assert s.downstream.query(f"SELECT COUNT(*), SUM(v) FROM `{s.target}`.other") == s.shards[0].server.query(f"SELECT COUNT(*), SUM(v) FROM `{s.shards[0].schema}`.other")
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_taken_back_before_a_step_that_is_on_record(scenario, flavor):
+    """Killed when a second change was on record while a round ran. The main stream reads again from far before it, takes the member back there,
+    and comes to the change: its rows wait from there."""
+    s = make(scenario, "pessimistic", flavor, syncers={"global": {"worker-count": 4, "batch": 1, "checkpoint-flush-interval": 600}})
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7", *(f"INSERT INTO {{s}}.t VALUES ({i}, {i}, 'w', 1)" for i in range(5)))
+    s.runner.wait_for("it to be held", lambda st: len(st["sources"]) == 2 and st["sources"][0]["state"] == "waiting-for-lock" and st["sources"][0]["in_flight"] == 0)
+    s.runner.kill9()
+    s.start("ddl.round=delay:20000")
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7")
+    s.runner.wait_for("the round to be on record", lambda st: "lock.closed" in s.runner.log() and s.downstream.value(
+        f"SELECT COUNT(*) FROM `{s.meta}`.sm_floor WHERE stream = 's1#1'") == 1)
+    s.shard_run(1, *(f"INSERT INTO {{s}}.other VALUES ({i}, {i})" for i in range(60)), "ALTER TABLE {s}.t ADD COLUMN m INT NOT NULL DEFAULT 8",
+                "INSERT INTO {s}.t VALUES (100, 100, 'w', 2, 3)", "UPDATE {s}.t SET m = 4 WHERE id < 3")
+    s.runner.wait_for("the second change", lambda st: "ADD COLUMN m" in s.runner.log())
+    s.runner.kill9()
+    s.start("source.event=delay:10@*")
+    s.runner.wait_for("the member to be taken back", lambda st: "catch-up.ended" in s.runner.log())
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN m INT NOT NULL DEFAULT 8", "INSERT INTO {s}.t VALUES (1000, 1, 'w', 2, 3)")
+    s.runner.wait_caught_up()
+    assert list(s.rows("t")) == sorted(r for shard in s.shards for r in shard.server.query(f"SELECT * FROM `{shard.schema}`.t"))
+    s.runner.stop()
