@@ -60,7 +60,9 @@ static bool is_right(const Lock *l, const LockMember *m, uint32_t column)
     if ((int32_t)last <= m->accepted) return true;
     for (int32_t i = m->accepted + 1; i <= (int32_t)last; i++)
         if (m->nodes[i].after == LOCK_WORK_REFILL) return true;
-    if (came_about(m, m->accepted, (int32_t)last, column, &a) == CAME_BEFORE) return true;
+    Came came = came_about(m, m->accepted, (int32_t)last, column, &a);
+    if (came == CAME_BEFORE) return true;
+    if (came == CAME_BY_STEP && !a.as_is) return false;
     VersionView own = lock_view(l, m, last), target = version_view(l->target);
     uint32_t at = schema_column(l->target->schema, own.version->schema->columns[column].name);
     return at == NO_COLUMN || version_same_column(&own, column, &target, at);
