@@ -293,11 +293,42 @@ static DdlStep *store_new_step(Ddl *d, DdlMember *m, Str identity, const DdlEven
     return s;
 }
 
-/* What the statement does to the member's table. A table that has left is followed as far as that goes: what
- * cannot be told of it stops nobody. */
-static bool step_of(Ddl *d, uint32_t stream, const DdlMember *m, const DdlEvent *e, SchemaStep **step,
-                    LockStepKind *what, Err *err)
+/* As it is on the server, when nothing has changed it since. */
+static bool made_there(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out,
+                       Err *err)
 {
+    StreamPoint after;
+    point_copy(&after, e->point);
+    add_kept(&after, &e->id);
+    bool ok = catalog_made_table(d->p->catalog, ddl_source(d, stream), name, &after, out, err);
+    point_done(&after);
+    return ok;
+}
+
+/* A table that was dropped is made again by a statement that does not tell its definition; *out NULL: not so.
+ * Mutex not held. */
+static bool made_again(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, Str identity,
+                       const DdlEvent *e, TableSchema **out, Err *err)
+{
+    DdlLook look;
+    *out = NULL;
+    if (!ddl_creates(e) || !ddl_look(d->p->streams[stream].flavor, e, &look) || !look.by_others) return true;
+    pthread_mutex_lock(&d->mutex);
+    const DdlMember *m = ddl_member(d, info->member);
+    bool asked = m && !find_step(m, identity) && ddl_gone_at(m, UINT64_MAX);
+    pthread_mutex_unlock(&d->mutex);
+    return !asked || made_there(d, stream, e->tables[0], e, out, err);
+}
+
+/* What the statement does to the member's table. A table that has left is followed as far as that goes: what
+ * cannot be told of it stops nobody. made: what it makes, where its text does not tell; or NULL. */
+static bool step_of(Ddl *d, uint32_t stream, const DdlMember *m, const DdlEvent *e, const TableSchema *made,
+                    SchemaStep **step, LockStepKind *what, Err *err)
+{
+    if (made) {
+        *what = LOCK_STEP_CREATE;
+        return (*step = ddl_creation(made, ddl_name_at(m, UINT64_MAX), e, err)) != NULL;
+    }
     Flavor flavor = d->p->streams[stream].flavor;
     bool gone = ddl_gone_at(m, UINT64_MAX);
     const TableSchema *before = gone ? NULL : ddl_schema_at(m, UINT64_MAX);
@@ -312,12 +343,13 @@ static bool step_of(Ddl *d, uint32_t stream, const DdlMember *m, const DdlEvent 
     return true;
 }
 
-static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const DdlEvent *e, Err *err)
+static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const DdlEvent *e,
+                     const TableSchema *made, Err *err)
 {
     DdlFork *open = ddl_open_fork(d, m);
     SchemaStep *step;
     LockStepKind what;
-    if (!step_of(d, stream, m, e, &step, &what, err)) return false;
+    if (!step_of(d, stream, m, e, made, &step, &what, err)) return false;
     if (!step) return true;
     if (!ddl_copy_allows(d, stream, m, step, what, e, err)) {
         step_free(step);
@@ -337,15 +369,21 @@ static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const 
 static bool one_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e, Err *err)
 {
     StrBuf identity = {0};
+    TableSchema *made;
     if (!catalog_have_target(d->p->catalog, info->member, err)) return false;
     txn_identity(&e->id, e->id.server, &identity);
+    if (!made_again(d, stream, info, sb_view(&identity), e, &made, err)) {
+        sb_done(&identity);
+        return false;
+    }
     pthread_mutex_lock(&d->mutex);
     DdlMember *m = ddl_know_member(d, info->member, info->number, info->first, info->target);
     const DdlStep *s = find_step(m, sb_view(&identity));
-    bool ok =
-        s ? known_step(d, stream, m, s, e->point, err) : new_step(d, stream, m, sb_view(&identity), e, err);
+    bool ok = s ? known_step(d, stream, m, s, e->point, err)
+                : new_step(d, stream, m, sb_view(&identity), e, made, err);
     TableName now = ddl_name_at(m, UINT64_MAX);
     pthread_mutex_unlock(&d->mutex);
+    schema_free(made);
     sb_done(&identity);
     if (ok) catalog_rename(d->p->catalog, info->member, now);
     return ok;
@@ -355,18 +393,6 @@ static bool refuse(const DdlEvent *e, const char *remedy, Err *err)
 {
     return err_set_remedy(err, ERR_SOURCE_DDL, remedy, "%s of a routed table: " STR_FMT, e->what,
                           STR_ARG(e->query->sql));
-}
-
-/* As it is on the server, when nothing has changed it since. */
-static bool made_there(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out,
-                       Err *err)
-{
-    StreamPoint after;
-    point_copy(&after, e->point);
-    add_kept(&after, &e->id);
-    bool ok = catalog_made_table(d->p->catalog, ddl_source(d, stream), name, &after, out, err);
-    point_done(&after);
-    return ok;
 }
 
 /* What a statement makes; *out NULL: nothing. Where its text leaves the charset to the database, the server

@@ -151,6 +151,24 @@ def test_a_dropped_shard_leaves(scenario, flavors, downstream, mode, policy):
 
 
 @pytest.mark.parametrize("flavors,downstream", MIXES, ids=IDS)
+def test_made_again_like_another_table(scenario, flavors, downstream):
+    """The statement does not tell the definition; the server does. A kill behind it reads it again."""
+    s = make(scenario, flavors, downstream, on_drop="delete-shard-rows")
+    s.shard_run(1, "CREATE TABLE {s}.model (id BIGINT PRIMARY KEY, v INT)")
+    start(s, "ddl.step=kill@3")
+    for n in (1, 2):
+        s.shard_run(n, "INSERT INTO {s}.t VALUES (1, 1), (2, 2)")
+    s.shard_run(1, "DROP TABLE {s}.t", "CREATE TABLE {s}.t LIKE {s}.model", "INSERT INTO {s}.t VALUES (2, 20), (3, 30)", "UPDATE {s}.t SET v = 31 WHERE id = 3")
+    caught_up(s)
+    assert rows(s) == sorted([(1, 1, "s2"), (2, 2, "s2"), (2, 20, "s1"), (3, 31, "s1")])
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 5")
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 5", "INSERT INTO {s}.t VALUES (4, 4, 4)")
+    caught_up(s)
+    assert rows(s, cols="id, v, n, shard") == sorted([(1, 1, 5, "s2"), (2, 2, 5, "s2"), (2, 20, 5, "s1"), (3, 31, 5, "s1"), (4, 4, 4, "s1")])
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("flavors,downstream", MIXES, ids=IDS)
 def test_drop_applies_when_all_have_dropped(scenario, flavors, downstream):
     s = make(scenario, flavors, downstream, keyed=False, on_drop="apply-when-all")
     start(s)
