@@ -16,6 +16,7 @@ typedef struct Decide {
     ParkedRank rank; /* of the row, as it was before */
     Decided d;       /* what is in force about it */
     StrBuf *words;
+    bool sent; /* its COMMIT: it may be in force */
 } Decide;
 
 static bool refuse(const Decide *x, const char *remedy, Err *err, const char *fmt, ...) PRINTF_LIKE(4, 5);
@@ -395,6 +396,7 @@ static bool run(Decide *x, const Dialect *d, uint64_t epoch, Err *err)
     if (x->what->preview) return true;
     if (!write_history(x, err)) return false;
     if (FAULT("decision.before_commit")) return err_set(err, ERR_DB_LOST, "fault decision.before_commit");
+    x->sent = true;
     if (!conn_exec(s->conn, STR("COMMIT"), NULL, err)) return false;
     if (FAULT("decision.after_commit")) return err_set(err, ERR_DB_LOST, "fault decision.after_commit");
     return true;
@@ -409,9 +411,11 @@ bool parked_decide(Conn *c, const Dialect *d, const ParkedDecideOpts *o, ParkedO
                 .what = &o->decision,
                 .words = words};
     /* The appliers look for decisions before the first one is there; a preview's never is. */
+    bool before = atomic_load(&o->parked->decisions);
     if (!o->decision.preview) atomic_store(&o->parked->decisions, true);
     bool ok = run(&x, d, o->epoch, err);
     if (!ok || o->decision.preview) meta_rollback(c);
+    if (!x.sent) atomic_store(&o->parked->decisions, before);
     *out = (ParkedOutcome){.number = x.number, .rows = x.s.rows};
     if (ok && !o->decision.preview) atomic_fetch_add(&o->parked->n_rows, x.s.rows);
     settle_done(&x.s);

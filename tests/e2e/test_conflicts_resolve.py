@@ -434,11 +434,12 @@ def test_a_change_that_waits_for_a_decision(scenario):
     s.runner.stop()
 
 
-def test_a_preview_costs_the_appliers_nothing(scenario):
+def test_a_preview_and_a_refusal_cost_the_appliers_nothing(scenario):
     s = make(scenario)
     settle(s, 1, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'a', 10)")
     settle(s, 2, "INSERT INTO {s}.t (id, u, v) VALUES (1, 'b', 20)")
     decide(s, "keep", row_of(s, "s2", id=1), yes=False)
+    decide(s, "rename", row_of(s, "s2", id=1), "id=1", code=2)
     decided = beside(s).replace("sm_parked_", "sm_decided_")
     s.downstream.run(f"RENAME TABLE `{s.meta}`.`{decided}` TO `{s.meta}`.away")  # whoever looks for decisions now fails
     settle(s, 1, "UPDATE {s}.t SET v = 11")
