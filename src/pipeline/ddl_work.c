@@ -162,12 +162,24 @@ static bool work_failed(Ddl *d, DdlWork *w, Err *err)
     return true;
 }
 
-static bool finish_work(Ddl *d, DdlWork *w, bool *done, Err *err)
+/* Its member was detached meanwhile: what is written of it stays, so what is not deleted yet stays too. After
+ * a restart nobody owes the work. */
+static bool is_given_up(Ddl *d, const DdlWork *w)
+{
+    pthread_mutex_lock(&d->mutex);
+    bool known = lock_knows(w->target->lock, (uint32_t)w->member_no);
+    pthread_mutex_unlock(&d->mutex);
+    return !known;
+}
+
+static bool finish_work(Ddl *d, DdlWork *w, bool given_up, bool *done, Err *err)
 {
     if (w->running) pthread_join(w->thread, NULL);
     w->running = w->ended = false;
     w->total += w->rows;
-    if (!w->ok) return work_failed(d, w, err);
+    bool stopped = !w->ok && given_up && w->err.code != ERR_APPLY_FENCED;
+    if (!w->ok && !stopped) return work_failed(d, w, err);
+    err_clear(&w->err);
     if (w->kind == LOCK_WORK_REFILL)
         (void)FAULT("ddl.refilled");
     else
@@ -183,12 +195,14 @@ static bool finish_work(Ddl *d, DdlWork *w, bool *done, Err *err)
     pthread_mutex_unlock(&d->mutex);
     if (!ok) return false;
     bool refill = w->kind == LOCK_WORK_REFILL;
-    log_write(refill ? LOGEV_ROWS_REFILLED : LOGEV_ROWS_WENT, LOG_STR("table", m->label),
-              LOG_STR("target", w->target->label), LOG_U("rows", w->total));
+    if (!stopped)
+        log_write(refill ? LOGEV_ROWS_REFILLED : LOGEV_ROWS_WENT, LOG_STR("table", m->label),
+                  LOG_STR("target", w->target->label), LOG_U("rows", w->total));
     *done = true;
     CLEANUP(sb_done) StrBuf text = {0};
-    sb_printf(&text, "%llu rows of " STR_FMT " %s " STR_FMT, (unsigned long long)w->total, STR_ARG(m->label),
-              refill ? "set in" : "deleted from", STR_ARG(w->target->label));
+    sb_printf(&text, "%llu rows of " STR_FMT " %s " STR_FMT "%s", (unsigned long long)w->total,
+              STR_ARG(m->label), refill ? "set in" : "deleted from", STR_ARG(w->target->label),
+              stopped ? "; detached, the rest stays" : "");
     return store_event(d->p->store, d->p->task->sources[m->source].id,
                        refill ? STR("shard-rows-refilled") : STR("shard-rows-deleted"), sb_view(&text), err);
 }
@@ -217,9 +231,12 @@ bool ddl_work_tick(Ddl *d, DdlTarget *t, Err *err)
 {
     for (DdlWork *w = first_work(d, t), *next; w; w = next) {
         next = w->next;
-        bool done = false, ok = true;
+        bool done = false, ok = true, given_up = is_given_up(d, w);
+        if (given_up && w->running) waker_wake(&w->wake);
         if (__atomic_load_n(&w->ended, __ATOMIC_ACQUIRE))
-            ok = finish_work(d, w, &done, err);
+            ok = finish_work(d, w, given_up, &done, err);
+        else if (given_up && !w->running)
+            done = true;
         else if (!w->running && clock_mono_ms() >= w->again_ms)
             ok = start_work(d, w, err);
         if (!ok) return false;

@@ -254,6 +254,25 @@ def test_a_detached_shard_stays_away(scenario, flavors, downstream):
     s.runner.stop()
 
 
+def test_detached_while_its_rows_go(scenario):
+    """What is not deleted yet stays: no more than the batch under way goes."""
+    s = make(scenario, on_truncate="delete-shard-rows")
+    start(s, "loss.batch=delay:2000@*")
+    many = ", ".join(f"({i}, {i})" for i in range(1, 10001))
+    s.shard_run(1, f"INSERT INTO {{s}}.t VALUES {many}", "TRUNCATE TABLE {s}.t", "INSERT INTO {s}.t VALUES (1, -1)")
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (1, 1)")
+    s.runner.wait_for("rows to go", lambda _: 0 < len(rows(s)) < 10000 and "rows.go" in s.runner.log())
+    locks(s, "--decide", "detach", "--source", "s1", "--table", f"{s.shards[0].schema}.t", "--target", f"{s.target}.t", "--yes")
+    caught_up(s)
+    left = [r for r in rows(s) if r[2] == "s1"]
+    assert len(left) % 1000 == 0 and 0 < len(left) < 10000, len(left)
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (2, 2)")
+    s.runner.kill9()
+    caught_up(s)
+    assert rows(s) == sorted(left + [(1, 1, "s2"), (2, 2, "s2")])
+    s.runner.stop()
+
+
 @pytest.mark.parametrize("flavors,downstream", [MIXES[0]], ids=IDS[:1])
 @pytest.mark.parametrize("fault,times", [("loss.deleted", 1), ("loss.deleted", 2), ("loss.batch", 1), ("loss.done", 1), ("ddl.lock", 2), ("ddl.lock", 3),
                                          ("ddl.lock", 4), ("ddl.lock", 5), ("ddl.step", 1), ("ddl.round", 1), ("ddl.round_through", 1), ("ddl.fork_end", 1), ("ddl.rejoin", 1)])
