@@ -40,6 +40,16 @@ static void take_for(Lock *l, LockMember *m, const Version *model)
     lock_recompute(l, m, last);
 }
 
+/* Its rows before that version may themselves wait for the one that is released. The target holds them all.
+ */
+static void let_early(const Lock *l, LockMember *m, const VersionView *v)
+{
+    for (int32_t i = m->accepted + 1; i < (int32_t)m->n_nodes; i++) {
+        VersionView own = lock_view(l, m, (uint32_t)i);
+        if (version_agreement(&own, v, NULL) >= AGREE_ROWS) m->nodes[i].early = true;
+    }
+}
+
 static bool release(Lock *l, LockMember *m, int32_t at, Err *err)
 {
     if (at < 0) return refuse(l, err, "release needs the step whose version all are to have");
@@ -48,7 +58,10 @@ static bool release(Lock *l, LockMember *m, int32_t at, Err *err)
     VersionView v = lock_view(l, m, (uint32_t)at);
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *other = &l->members[i];
-        if (will_have(l, other, &v)) continue;
+        if (will_have(l, other, &v)) {
+            if (other != m) let_early(l, other, &v);
+            continue;
+        }
         if (other != m) {
             take_for(l, other, v.version);
         } else { /* values nobody can compute are taken as they come */

@@ -54,7 +54,8 @@ static void put_waits(const Lock *l, const LockMember *m, json_t *o)
         json_array_append_new(waits, json_string("the operator: skip or release its step"));
     if (next && next->before)
         json_array_append_new(waits, json_string("its rows in the target being deleted"));
-    if (next && !next->written) json_array_append_new(waits, json_string("its own rows before the step"));
+    if (next && !next->written && !next->early)
+        json_array_append_new(waits, json_string("its own rows before the step"));
     for (uint32_t i = 0; next && i < l->n_members; i++) {
         const LockMember *other = &l->members[i];
         VersionView a = lock_view(l, m, m->n_nodes - 1), b = lock_view(l, other, other->n_nodes - 1);

@@ -234,7 +234,7 @@ static void cut_history(Lock *l, LockMember *m, uint32_t at)
     start.step = NULL;
     start.model = NULL;
     start.n_moves = 0;
-    start.skip = start.replaced = start.hold = false;
+    start.skip = start.replaced = start.hold = start.early = false;
     start.kind = LOCK_STEP_ALTER;
     start.before = start.after = LOCK_WORK_NONE;
     start.passed = start.written = true;

@@ -522,7 +522,7 @@ uint64_t lock_hash(const Lock *l)
             h = mix(mix(h, n->version->id), n->number);
             h = mix(h, (uint64_t)n->passed | (uint64_t)n->written << 1 | (uint64_t)n->hold << 2 |
                            (uint64_t)n->skip << 3 | (uint64_t)n->before << 4 | (uint64_t)n->after << 8 |
-                           (uint64_t)n->replaced << 12);
+                           (uint64_t)n->replaced << 12 | (uint64_t)n->early << 16);
         }
         for (uint32_t k = 0; k < m->n_lost; k++)
             h = mix(h, str_hash(m->lost[k]));

@@ -117,7 +117,7 @@ LockStepKind lock_step_kind(const SchemaStep *step, bool leaves, bool swapped);
 
 typedef enum LockDecision {
     LOCK_RELEASE, /* take the version of (member, step) as the common one; whoever lacks it is taken to have
-                     it */
+                     it; who has it, but rows before it still to be written, is not waited for */
     LOCK_SKIP,    /* the step of (member, step) does not count for the target; what it added is left out */
     LOCK_REPLACE, /* the step of (member, step) counts as what `steps` make of the version before it */
     LOCK_DETACH,  /* the member leaves; its held rows are given up, its written ones stay */

@@ -16,6 +16,7 @@ typedef struct LockNode {
     bool hold;            /* waits for the operator: the policy says so */
     bool skip;            /* does not count */
     bool replaced;        /* skipped for another statement: rows go into columns of their names */
+    bool early; /* an operator released it: it is followed while rows before it are still to be written */
     LockWork before;      /* work owed on the target before it is accepted */
     LockWork after;       /* … after, before its rows are written */
     const Version *model; /* a decision: from here on the table counts as this */

@@ -7,7 +7,7 @@
 /* {"format":1,"name","begun","live","base","target","last_job","since_ms",
  *  "members":[{"id","name","at_ms","accepted","gate","gate_work","gate_sent","before_sent","stopped","leaving",
  *   "lost":[…],"nodes":[{"number","at_ms","identity","point","kind","passed","written","hold","skip",
- *   "replaced","before","after","step","model","version" in the first}]}],
+ *   "replaced","early","before","after","step","model","version" in the first}]}],
  *  "job":{"phase","id","to","columns":[…],"accept":[…],"rows","words","drop",
  *  "as_is"}}. */
 enum { FORMAT = 1 };
@@ -42,6 +42,7 @@ static json_t *node_value(const LockNode *n, bool first)
     put_flag(o, "hold", n->hold);
     put_flag(o, "skip", n->skip);
     put_flag(o, "replaced", n->replaced);
+    put_flag(o, "early", n->early);
     put_int(o, "before", n->before);
     put_int(o, "after", n->after);
     if (n->step) json_object_set_new(o, "step", version_step_to_json(n->step));
@@ -164,6 +165,7 @@ static void load_node(Load *d, LockMember *m, const json_t *o, bool first)
     n->hold = get_flag(o, "hold");
     n->skip = get_flag(o, "skip");
     n->replaced = get_flag(o, "replaced");
+    n->early = get_flag(o, "early");
     n->before = (LockWork)get_int(d, o, "before", 0, LOCK_WORK_RECOPY);
     n->after = (LockWork)get_int(d, o, "after", 0, LOCK_WORK_RECOPY);
     n->model = get_version(d, json_object_get(o, "model"));

@@ -489,7 +489,7 @@ static bool accept_joined(Lock *l, LockActions *out)
 
 static bool is_ready(const Lock *l, const LockMember *m, int32_t at)
 {
-    if (at == m->accepted) return true;
+    if (at == m->accepted || m->nodes[at].early) return true; /* the join holds rows on their way */
     return lock_rule(l, LOCK_RULE_WRITTEN, m->nodes[m->accepted + 1].written) &&
            lock_rule(l, LOCK_RULE_FLOOR, m->nodes[at].passed);
 }

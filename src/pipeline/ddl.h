@@ -12,10 +12,11 @@
  * A fork whose first version is accepted is read again from the source's binlog by the source's CATCH-UP
  * stream: an ordinary stream of its own (own dump connection, floor, applied set, identity "SOURCE#ROUND")
  * that delivers rows of forked members alone. One round at a time takes all forks of the source that are
- * ready. When it comes to a step that is not accepted, that member's fork ends there and another one waits
- * from there on. Steps are the main stream's to make: the catch-up stream comes to no statement before it.
- * When it is near the main stream, the main stream fixes the point up to which the fork goes, between two of
- * its transactions, durably; a row of that member behind it waits until the round is through.
+ * ready; everything before them is written then. When it comes to a step that is not accepted, that member's
+ * fork ends there and another one waits from there on. Steps are the main stream's to make: the catch-up
+ * stream comes to no statement before it. When it is near the main stream, the main stream fixes the point up
+ * to which the fork goes, between two of its transactions, durably; a row of that member behind it waits
+ * until the round is through.
  *
  * Who writes a row of member M in transaction t, now and after any restart, whatever was read before:
  *     a fork of M with t not before `from`, and (no `to` yet, or t before `to`)   → its round
@@ -57,6 +58,10 @@ bool ddl_may_begin(Ddl *d, uint32_t stream);
 NODISCARD bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err);
 bool ddl_held(Ddl *d, uint32_t stream, const TableMap *map, const StreamPoint *at);
 uint64_t ddl_generation(Ddl *d, uint32_t stream);
+/* Have other shard tables of this one's target rows that are held? They may give up a key that is taken. 0:
+ * none; else a number that is another one when something of them was written. who: their names, may be NULL.
+ * Any thread. */
+uint64_t ddl_held_beside(Ddl *d, const Member *m, StrBuf *who);
 /* Takes rows that are not this stream's out of the transaction, and waits for a round that has to be through
  * first. False: the stream is being stopped. */
 NODISCARD bool ddl_filter(Ddl *d, Txn *t);

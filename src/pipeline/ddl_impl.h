@@ -241,6 +241,10 @@ NODISCARD bool ddl_replacement(const DdlMember *m, Flavor flavor, const TableSch
                                const DdlDecision *w, DdlReplacement *out, Err *err);
 void ddl_replacement_done(DdlReplacement *r);
 
+/* -- ddl_stream.c; mutex not held -- */
+/* May the catch-up stream run, as far as targets that change are concerned? */
+bool ddl_round_may_go_on(Ddl *d, uint32_t source);
+
 /* -- ddl_round.c; mutex held but where it says so -- */
 NODISCARD bool ddl_rounds_tick(Ddl *d, Err *err); /* not held */
 /* The catch-up stream takes up the source's round. The pipeline's mutex held, or before the streams run. */
@@ -296,6 +300,9 @@ void ddl_come_back(Ddl *d, DdlMember *m, const DdlStep *back);
 bool ddl_given_up(const DdlFork *f);
 /* Between two transactions of the main stream: rows of the member behind it were never delivered. */
 void ddl_set_barrier(DdlMember *m, const StreamPoint *at);
+/* Does the stream rest, with nothing on its way, nothing of its copy either? *runs: it does, its floor says.
+ */
+bool ddl_rests(Ddl *d, uint32_t stream, bool *runs);
 /* Is no row on its way that was delivered before it left? *ask: the main stream's boundary has to say. */
 bool ddl_left_drained(Ddl *d, const DdlMember *m, bool *ask);
 

@@ -78,8 +78,7 @@ void ddl_set_barrier(DdlMember *m, const StreamPoint *at)
     m->has_barrier = true;
 }
 
-/* Does the stream run (then its floor says), or rest with nothing on its way? */
-static bool rests(Ddl *d, uint32_t stream, bool *runs)
+bool ddl_rests(Ddl *d, uint32_t stream, bool *runs)
 {
     Pipeline *p = d->p;
     pthread_mutex_lock(&p->mutex);
@@ -95,9 +94,9 @@ bool ddl_left_drained(Ddl *d, const DdlMember *m, bool *ask)
     bool runs;
     const DdlSource *s = &d->sources[m->source];
     if (m->clean) return true;
-    if (m->left_round && m->left_round == s->round && !rests(d, d->n_sources + m->source, &runs))
+    if (m->left_round && m->left_round == s->round && !ddl_rests(d, d->n_sources + m->source, &runs))
         return false; /* its round ends first */
-    if (rests(d, m->source, &runs)) return true;
+    if (ddl_rests(d, m->source, &runs)) return true;
     if (!runs) return false;
     if (!m->has_barrier) {
         *ask = true;

@@ -333,21 +333,27 @@ static bool tell_progress(Ddl *d, DdlMember *m, const StreamPoint *main, const S
 
 /* -- draining a target -- */
 
+/* Is nothing of the member's round on its way? One that goes on is waited for. One that rests does not begin
+ * while the target changes, nor does a main stream that has taken the member back and waits for it. */
+static bool round_drained(Ddl *d, const DdlMember *m, bool main_rests)
+{
+    bool runs;
+    for (const DdlFork *f = d->sources[m->source].forks; f; f = f->next) {
+        if (f->member != m || f->finished || !(f->has_to || f->round)) continue;
+        if ((f->has_to && !main_rests) || !ddl_rests(d, d->n_sources + m->source, &runs)) return false;
+    }
+    return true;
+}
+
 /* Is no row of this member on its way? Asks the member's stream to fork it where it has to. */
 static bool member_drained(Ddl *d, DdlMember *m, bool *ask)
 {
     Pipeline *p = d->p;
-    StreamCtl *c = &p->streams[m->source];
     const DdlFork *open = ddl_open_fork(d, m);
-    pthread_mutex_lock(&p->mutex);
-    bool runs = c->state == CTL_RUNNING, rests = c->state == CTL_PAUSED || c->state == CTL_FAILED ||
-                                                 c->state == CTL_UNBORN || c->state == CTL_GRACE;
-    pthread_mutex_unlock(&p->mutex);
+    bool runs, rests = ddl_rests(d, m->source, &runs);
     if (m->left) return ddl_left_drained(d, m, ask) && (rests || !ddl_copy_carries(d, m, UINT64_MAX));
-    for (const DdlFork *f = d->sources[m->source].forks; f; f = f->next)
-        if (f->member == m && !f->finished && (f->has_to || f->round))
-            return false; /* its round goes on first */
-    if (!runs) return rests && merge_stream_is_quiet(p->merge, m->source, true) && ddl_copy_is_settled(d, m);
+    if (!round_drained(d, m, rests)) return false;
+    if (!runs) return rests;
     if (!open) {
         *ask = true;
         return false;

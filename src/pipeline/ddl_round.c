@@ -85,6 +85,27 @@ bool ddl_rejoin(Ddl *d, uint32_t source, const StreamPoint *at, Err *err)
     return ok;
 }
 
+uint64_t ddl_held_beside(Ddl *d, const Member *member, StrBuf *who)
+{
+    enum { SHOWN = 5 };
+    uint64_t sum = 0;
+    size_t n = 0;
+    pthread_mutex_lock(&d->mutex);
+    const DdlMember *own = ddl_member(d, member), *last = NULL;
+    for (const DdlMember *m = own ? d->members : NULL; m; m = m->next) {
+        if (m == own || m->target != own->target) continue;
+        for (const DdlFork *f = d->sources[m->source].forks; f; f = f->next) {
+            if (f->member != m || f->finished || ddl_given_up(f)) continue;
+            sum = sum * 31 + f->no * 2 + f->has_to;
+            if (!who || m == last || n++ >= SHOWN) continue;
+            last = m;
+            sb_printf(who, "%s" STR_FMT, n > 1 ? ", " : "", STR_ARG(m->label));
+        }
+    }
+    pthread_mutex_unlock(&d->mutex);
+    return sum;
+}
+
 /* -- the end of forks -- */
 
 /* The main stream's stored floor has passed its end: nobody asks whose its rows were. */
@@ -120,21 +141,23 @@ static bool forget_forks(Ddl *d, uint32_t source, Err *err)
 
 /* -- a round begins -- */
 
-static bool is_ready(const Ddl *d, const DdlFork *f)
+/* written: everything before it is, by the main stream. Rows of the member that stand before its fork come
+ * first, also when the main stream was ejected or killed with them on their way. */
+static bool is_ready(const Ddl *d, const DdlFork *f, const StreamPoint *written)
 {
     const DdlTarget *t = f->member->target;
     uint64_t last, accepted;
-    return !f->round && !f->has_to && ddl_copy_is_settled(d, f->member) && t->lock && lock_is_open(t->lock) &&
-           f->member->joined && lock_member(t->lock, (uint32_t)f->member->no, &last, &accepted) &&
-           accepted >= f->needs;
+    return !f->round && !f->has_to && point_reaches(written, &f->from) && ddl_copy_is_settled(d, f->member) &&
+           t->lock && lock_is_open(t->lock) && f->member->joined &&
+           lock_member(t->lock, (uint32_t)f->member->no, &last, &accepted) && accepted >= f->needs;
 }
 
 /* The oldest of those that are ready; NULL: none. */
-static const DdlFork *first_ready(const Ddl *d, const DdlSource *s)
+static const DdlFork *first_ready(const Ddl *d, const DdlSource *s, const StreamPoint *written)
 {
     const DdlFork *first = NULL;
     for (const DdlFork *f = s->forks; f; f = f->next)
-        if (is_ready(d, f) && (!first || point_reaches(&first->from, &f->from))) first = f;
+        if (is_ready(d, f, written) && (!first || point_reaches(&first->from, &f->from))) first = f;
     return first;
 }
 
@@ -159,12 +182,15 @@ static bool begin_round(Ddl *d, uint32_t source, Err *err)
     uint64_t nos[1024], round = s->last_round + 1;
     size_t n = 0;
     StreamPoint from = {0};
+    WindowView main;
+    window_snapshot(merge_window(d->p->merge, source), &main);
     pthread_mutex_lock(&d->mutex);
-    const DdlFork *first = first_ready(d, s);
+    const DdlFork *first = first_ready(d, s, &main.floor);
     if (first) point_copy(&from, &first->from);
     for (const DdlFork *f = s->forks; first && f && n < 1024; f = f->next)
-        if (is_ready(d, f) && point_reaches(&f->from, &first->from)) nos[n++] = f->no;
+        if (is_ready(d, f, &main.floor) && point_reaches(&f->from, &first->from)) nos[n++] = f->no;
     pthread_mutex_unlock(&d->mutex);
+    point_done(&main.floor);
     if (!n) return true;
     StrBuf id = {0};
     round_id(d, source, round, &id);
@@ -269,6 +295,20 @@ static bool end_round(Ddl *d, uint32_t source, Err *err)
     return drop_floor(d, source, err);
 }
 
+/* The stream comes to rest, and begins again when it may. */
+static void rest(Ddl *d, StreamCtl *c)
+{
+    pthread_mutex_lock(&d->p->mutex);
+    bool running = c->state == CTL_RUNNING;
+    if (running) {
+        c->after_closing = CTL_GRACE;
+        c->retry_at_ms = clock_mono_ms();
+        stream_set_state(c, CTL_CLOSING);
+    }
+    pthread_mutex_unlock(&d->p->mutex);
+    if (running) stream_halt(c);
+}
+
 static bool tick_round(Ddl *d, uint32_t source, Err *err)
 {
     DdlSource *s = &d->sources[source];
@@ -278,6 +318,10 @@ static bool tick_round(Ddl *d, uint32_t source, Err *err)
     pthread_mutex_unlock(&d->p->mutex);
     if (s->ending) return state != CTL_IDLE || end_round(d, source, err);
     if (state != CTL_RUNNING) return true;
+    if (main_state != CTL_RUNNING && !ddl_round_may_go_on(d, source)) {
+        rest(d, c);
+        return true;
+    }
     bool open, through;
     look_at_round(d, source, &open, &through);
     if (open && main_state == CTL_RUNNING && is_near(d, source)) {

@@ -188,8 +188,30 @@ void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const App
     pthread_mutex_unlock(&d->mutex);
 }
 
+/* A round whose main stream rests cannot end: it makes room for a target that is to change. */
+static bool round_may_go_on(Ddl *d, uint32_t source)
+{
+    const DdlSource *s = &d->sources[source];
+    bool runs, rests = ddl_rests(d, source, &runs);
+    for (const DdlFork *f = s->forks; f; f = f->next) {
+        const DdlTarget *t = f->member->target;
+        if (!ddl_in_round(s, f) || ddl_given_up(f) || !t->lock) continue;
+        if (t->altering || (rests && !lock_is_open(t->lock))) return false;
+    }
+    return true;
+}
+
+bool ddl_round_may_go_on(Ddl *d, uint32_t source)
+{
+    pthread_mutex_lock(&d->mutex);
+    bool may = round_may_go_on(d, source);
+    pthread_mutex_unlock(&d->mutex);
+    return may;
+}
+
 bool ddl_may_begin(Ddl *d, uint32_t stream)
 {
+    if (ddl_kind(d, stream) == DDL_CATCH_UP) return ddl_round_may_go_on(d, ddl_source(d, stream));
     bool may = true;
     pthread_mutex_lock(&d->mutex);
     for (const DdlMember *m = d->members; m; m = m->next)

@@ -20,6 +20,7 @@ const char *ctl_state_name(Pipeline *p, const StreamCtl *c)
     case CTL_CLOSING:
     case CTL_DRAINING: return "streaming"; /* coming to rest: what is in flight still moves */
     case CTL_GRACE:
+        if (c->behind) return "waiting-for-lock";
         return err_is_set(&c->error) && c->error.code == ERR_APPLY_COLLISION ? "streaming" : "starting";
     case CTL_PAUSED: return "paused-by-user";
     case CTL_FAILED: return "paused-by-error";

@@ -7,7 +7,7 @@
 #include "pipeline/pipeline_impl.h"
 #include "base/poison.h"
 
-enum { UNBORN_RETRY_MS = 2000, GRACE_RETRY_MS = 250 };
+enum { UNBORN_RETRY_MS = 2000, GRACE_RETRY_MS = 250, BEHIND_RETRY_MS = 5000 };
 
 void stream_set_state(StreamCtl *c, CtlState state)
 {
@@ -350,11 +350,11 @@ static void say_holders(const Holders *h, StrBuf *text)
                   h->n_silent > HOLDERS_SHOWN ? " …" : "");
 }
 
-/* Which other member holds the key of the collision: added to the stream's error. */
-static void name_other_side(Pipeline *p, StreamCtl *c)
+/* Which other member holds the key of the collision: added to the stream's error. True: none does now. */
+static bool name_other_side(Pipeline *p, StreamCtl *c)
 {
     enum { MOST = 4096 };
-    if (!c->collision_binding || !c->collision_condition || !c->collision_condition[0]) return;
+    if (!c->collision_binding || !c->collision_condition || !c->collision_condition[0]) return false;
     const Member **members = mem_zalloc(MOST * sizeof *members);
     size_t n = catalog_members(p->catalog, c->collision_binding->target, c->collision_binding->member,
                                members, MOST);
@@ -372,16 +372,45 @@ static void name_other_side(Pipeline *p, StreamCtl *c)
     free(c->error.message);
     c->error.message = sb_take(&message);
     pthread_mutex_unlock(&p->mutex);
+    bool nobody = h.found == 0;
     sb_done(&h.names);
     sb_done(&h.silent);
     free(members);
+    return nobody;
+}
+
+/* The row in the target is old, and what frees its key is among rows that are held: the stream waits for
+ * them, and tries again. It is told once. */
+static bool waits_for_held(Pipeline *p, StreamCtl *c)
+{
+    StrBuf who = {0};
+    Err err = {0};
+    uint64_t behind = p->ddl ? ddl_held_beside(p->ddl, c->collision_binding->member, &who) : 0;
+    if (behind) {
+        err_set(&err, ERR_LOCK_KEY, "%s; rows of " STR_FMT " are held and may free it: waiting for them",
+                c->error.message, STR_ARG(sb_view(&who)));
+        pthread_mutex_lock(&p->mutex);
+        bool told = c->behind != 0;
+        c->behind = behind;
+        c->pinned = true;
+        c->retry_at_ms = clock_mono_ms() + BEHIND_RETRY_MS;
+        err_clear(&c->error);
+        err_copy(&c->error, &err);
+        stream_set_state(c, CTL_GRACE);
+        pthread_mutex_unlock(&p->mutex);
+        if (!told) log_error(LOGEV_SOURCE_EJECTED, &err, LOG_S("source", c->id));
+    }
+    err_clear(&err);
+    sb_done(&who);
+    return behind != 0;
 }
 
 static void tell_failed(Pipeline *p, StreamCtl *c)
 {
-    name_other_side(p, c);
+    if (name_other_side(p, c) && waits_for_held(p, c)) return;
     Err err = {0}, ignored = {0};
     pthread_mutex_lock(&p->mutex);
+    c->behind = 0;
     err_copy(&err, &c->error);
     stream_set_state(c, CTL_FAILED);
     pthread_mutex_unlock(&p->mutex);
@@ -448,6 +477,7 @@ static void tick_running(Pipeline *p, StreamCtl *c)
         if (c->state == CTL_RUNNING && past) {
             c->pinned = false;
             c->grace_since_ms = 0;
+            c->behind = 0;
             keep_collision(c, NULL);
             err_clear(&c->error);
             merge_stream_unpin(p->merge, c->index);
@@ -468,6 +498,7 @@ static void tick_closing(Pipeline *p, StreamCtl *c)
     pthread_mutex_lock(&p->mutex);
     CtlState next = c->after_closing;
     c->pinned = next == CTL_GRACE && c->collision_binding;
+    if (next == CTL_GRACE) c->behind = 0;
     if (next != CTL_FAILED) stream_set_state(c, next);
     pthread_mutex_unlock(&p->mutex);
     if (next == CTL_FAILED) tell_failed(p, c);
@@ -488,24 +519,33 @@ static void tick_draining(Pipeline *p, StreamCtl *c)
     tell_failed(p, c);
 }
 
+/* Has anything been written of the rows that it waits for? */
+static bool is_freed(Pipeline *p, const StreamCtl *c)
+{
+    return c->behind && ddl_held_beside(p->ddl, c->collision_binding->member, NULL) != c->behind;
+}
+
 static void tick_resting(Pipeline *p, StreamCtl *c)
 {
     int64_t now = clock_mono_ms();
+    bool may = !p->ddl || ddl_may_begin(p->ddl, c->index), freed = is_freed(p, c);
     pthread_mutex_lock(&p->mutex);
-    bool go = c->state == CTL_UNBORN || (c->state == CTL_GRACE && now >= c->retry_at_ms) || c->ask_resume;
+    bool go = c->state == CTL_UNBORN || (c->state == CTL_GRACE && (now >= c->retry_at_ms || freed)) ||
+              c->ask_resume;
     if (c->ask_resume) {
         c->grace_since_ms = 0;
         c->pinned = c->collision_binding != NULL;
     }
     bool paused = c->ask_pause;
-    c->ask_pause = c->ask_resume = false;
+    c->ask_pause = false;
+    if (may || paused) c->ask_resume = false; /* else it is kept until it may */
     if (paused) {
         go = false;
         /* a failed stream rests already, and says why */
         stream_set_state(c, c->state == CTL_FAILED ? CTL_FAILED : CTL_PAUSED);
     }
     pthread_mutex_unlock(&p->mutex);
-    if (!go || (p->ddl && !ddl_may_begin(p->ddl, c->index))) return;
+    if (!go || !may) return;
     source_join(c->source);
     try_begin(p, c);
 }

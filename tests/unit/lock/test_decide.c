@@ -258,6 +258,37 @@ START_TEST(job)
 }
 END_TEST
 
+/* A member's rows before its step may wait for the one that waits for them: released, the target holds both.
+ */
+START_TEST(released_early)
+{
+    Group g;
+    StrBuf feed = {0};
+    uint64_t last, accepted;
+    group_begin(&g, &(LockOpts)PESSIMISTIC, create, 2);
+    ck_assert(group_run(&g, 0, ALTER "ADD c INT DEFAULT 5, DROP a"));
+    ck_assert(group_read(&g, 1, ALTER "ADD c INT DEFAULT 5, DROP a")); /* nothing before it is written */
+    ck_assert_int_eq(lock_state(g.lock), LOCK_WAITING);
+    ck_assert(group_is_held(&g, 0) && group_is_held(&g, 1));
+    LockEvent e = {
+        .kind = LOCK_EV_DECIDE, .member = 0, .number = 1, .decision = LOCK_RELEASE, .words = STR("x")};
+    ck_assert(group_tell(&g, &e));
+    ck_assert(lock_member(g.lock, 1, &last, &accepted) && accepted == 1);
+    ck_assert_int_eq(lock_state(g.lock), LOCK_WAITING);
+    ck_assert(!group_is_held(&g, 0));
+    ck_assert(group_feed(&g, 1, 0, "a", &feed)); /* its rows before the step go whole into the target */
+    ck_assert_str_eq(feed.ptr, "row");
+    ck_assert(group_feed(&g, 1, 0, "c", &feed));
+    ck_assert_str_eq(feed.ptr, "'5'");
+    check_json(&g);
+    ck_assert(group_settle(&g));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+    ck_assert_ptr_null(group_column(&g, "a"));
+    sb_done(&feed);
+    group_done(&g);
+}
+END_TEST
+
 static Suite *decide_suite(void)
 {
     Suite *s = suite_create("lock/decide");
@@ -265,6 +296,7 @@ static Suite *decide_suite(void)
     tcase_add_loop_test(t, replacement, 0, ARRAY_LEN(replaced));
     tcase_add_test(t, replaced_then_released);
     tcase_add_test(t, job);
+    tcase_add_test(t, released_early);
     suite_add_tcase(s, t);
     return s;
 }
