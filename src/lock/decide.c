@@ -33,7 +33,8 @@ static void take_for(Lock *l, LockMember *m, const Version *model)
         LockNode *n = lock_add_node(m);
         n->number = m->nodes[last].number;
         n->at_ms = m->nodes[last].at_ms;
-        n->passed = n->written = true;
+        n->passed = m->nodes[last].passed;
+        n->written = m->nodes[last].written;
         last++;
     }
     m->nodes[last].model = model;
@@ -54,8 +55,13 @@ static bool release(Lock *l, LockMember *m, int32_t at, Err *err)
 {
     if (at < 0) return refuse(l, err, "release needs the step whose version all are to have");
     LockNode *n = &m->nodes[at];
-    n->hold = false;
     VersionView v = lock_view(l, m, (uint32_t)at);
+    for (uint32_t i = 0; v.version->gone && i < l->n_members; i++)
+        if (!will_have(l, &l->members[i], &v))
+            return refuse(l, err,
+                          "other shards have their tables, and the target would be dropped: skip the "
+                          "step, or detach the shard");
+    n->hold = false;
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *other = &l->members[i];
         if (will_have(l, other, &v)) {
@@ -77,6 +83,8 @@ static bool skip(Lock *l, LockMember *m, int32_t at, Err *err)
     if (at <= 0)
         return refuse(l, err, "the shard's table has not been let in yet: there is nothing to leave out");
     if (at <= m->accepted) return refuse(l, err, "the step has been followed already");
+    if (m->before_sent && at == m->accepted + 1)
+        return refuse(l, err, "the shard's rows are being deleted by its policy already");
     LockNode *n = &m->nodes[at];
     n->skip = true;
     n->replaced = n->hold = false;

@@ -1,15 +1,17 @@
-/* explore [short|pairs|long]: all interleavings of small programs against the lock's promises.
- * explore rules: each rule of the lock, broken, is noticed.
- * explore outcomes: the page docs/reference/ddl-outcomes.md.
- * explore PROGRAM PROGRAM … [optimistic] [rule N] [POLICY] [decide LETTERS] [fail] [kills N]: one game; N
- * breaks a rule of lock.h; POLICY is for rows that go away; one decision of those LETTERS (r release, s skip,
- * d detach, a accept); the target refuses one change. Exit 0: all promises hold; 1: one is broken, the
- * shortest way there is printed. */
+/* explore [short|pairs|losses|decisions|refills|long]: all interleavings of small programs against the lock's
+ * promises. explore rules: each rule of the lock, broken, is noticed.
+ * explore walk [GAMES [SEED]]: random walks through longer programs. explore outcomes: the page
+ * docs/reference/ddl-outcomes.md. explore PROGRAM PROGRAM … [optimistic] [rule N] [POLICY] [decide LETTERS]
+ * [fail] [kills N]: one game; N breaks a rule of lock.h; POLICY is for rows that go away; one decision of
+ * those LETTERS (r release, s skip, d detach, a accept); the target refuses one change. Exit 0: all promises
+ * hold; 1: one is broken, the shortest way there is printed. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include "outcomes.h"
 #include "search.h"
+#include "walk.h"
 #include "base/poison.h"
 
 typedef struct Sum {
@@ -129,6 +131,62 @@ static void chosen(size_t most, Sum *sum)
         play_both(games[i], most, sum);
 }
 
+/* Rows and tables that go away, members that come and leave, under each policy. */
+static void losses(size_t most, Sum *sum)
+{
+    static const char *const games[] = {
+        "iZi i",       "iZi iZi",    "iOMi i",        "iOMi iOMi", "iE i",        "iE iE",     "iO iO",
+        "ipi ipi",     "iZBi iBi",   "iBZi iZBi",     "iZiZi iZi", "iZiZi iZiZi", "iZi Ji",    "iOMi Ji",
+        "iBiZi iBiZi", "iOMi iOMBi", "iBOMi iBi",     "iBi BJi",   "iBi Ji",      "iBi iL",    "iBi iZL",
+        "ipBi iBpi",   "iBiE iBi",   "iBiOMi iBiOMi", "iPi BJi",   "iZi iBi",     "iZi iZi i", "iBi iBi Ji",
+        "iOi",         "iBi iO iBi", "iZiOMi iZiOMi", "iBiZi iBi", "iTi BJi",     "iCi BJi",
+    };
+    for (int p = LOCK_POLICY_HOLD; p <= LOCK_POLICY_APPLY_WHEN_ALL; p++)
+        for (size_t i = 0; i < ARRAY_LEN(games); i++)
+            for (int mode = LOCK_PESSIMISTIC; mode <= LOCK_OPTIMISTIC; mode++) {
+                LockOpts opts = {.mode = (LockMode)mode, .can_delete = true};
+                set_policy(&opts, (LockPolicy)p);
+                play(games[i], &opts, &plain_luck, most, sum);
+            }
+}
+
+/* Rows that were there hold other values on each shard, and each keeps its own. */
+static void refills(size_t most, Sum *sum)
+{
+    static const char *const games[] = {
+        "iTi iTi",   "iTui iTu",   "iTi iTi iTi", "iTiCi iCTi",  "iaTi iTai", "iTi iTiBi", "iBi iBibBi",
+        "ibi",       "iTiNi iTNi", "iTiRi iTRi",  "iBibBi iBi",  "iTi i",     "iTiZi iTi", "iTiOi iTi",
+        "iBibP iBP", "iTuTi iTi",  "iRi iaCi",    "iBiTi iTiBi", "iTi iTiL",  "iTi BJiTi", "iTWi iTiWi",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(games); i++)
+        for (int mode = LOCK_PESSIMISTIC; mode <= LOCK_OPTIMISTIC; mode++) {
+            LockOpts opts = {
+                .mode = (LockMode)mode, .can_delete = true, .provenance = true, .refill_own = true};
+            set_policy(&opts, LOCK_POLICY_DELETE_ROWS);
+            play(games[i], &opts, &plain_luck, most, sum);
+        }
+}
+
+/* Somebody decides at any moment; the target refuses a change, and somebody lets it be tried again. */
+static void decisions(size_t most, Sum *sum)
+{
+    static const char *const games[] = {"iBi i",   "iBi iBi",   "iBi iCi", "iZi i",   "iZi iZi", "iOi iBi",
+                                        "iBi iPi", "iTi iTi",   "iBi i i", "iai iBi", "iRi iai", "iOMi i",
+                                        "ipi i",   "iBiCi iBi", "iBi iL",  "iE i",    "iBi Ji"};
+    static const Luck lucks[] = {{.kills = 1, .decides = 1, .decisions = "rsda"},
+                                 {.kills = 0, .decides = 2, .decisions = "rsda"},
+                                 {.kills = 1, .fails = 1}};
+    for (size_t luck = 0; luck < ARRAY_LEN(lucks); luck++)
+        for (int p = LOCK_POLICY_HOLD; p <= LOCK_POLICY_APPLY_WHEN_ALL; p++)
+            for (size_t i = 0; i < ARRAY_LEN(games); i++)
+                for (int mode = LOCK_PESSIMISTIC; mode <= LOCK_OPTIMISTIC; mode++) {
+                    LockOpts opts = {.mode = (LockMode)mode, .can_delete = true};
+                    set_policy(&opts, (LockPolicy)p);
+                    if (p == LOCK_POLICY_HOLD || strpbrk(games[i], "ZpOE"))
+                        play(games[i], &opts, &lucks[luck], most, sum);
+                }
+}
+
 /* A rule of lock.h, and a game that notices when it does not hold. */
 static const struct {
     LockRule rule;
@@ -190,6 +248,8 @@ static int one_game(int argc, char **argv)
             }
         if (str_eqc(word, "optimistic")) {
             opts.mode = LOCK_OPTIMISTIC;
+        } else if (str_eqc(word, "own")) {
+            opts.provenance = opts.refill_own = true;
         } else if (str_eqc(word, "rule") && i + 1 < argc && str_to_u64(str_of(argv[i + 1]), &rule)) {
             opts.broken = (LockRule)rule;
             i++;
@@ -215,21 +275,40 @@ static int one_game(int argc, char **argv)
     return sum.broken || !sum.games;
 }
 
+/* walk [GAMES [SEED]] */
+static int walks(int argc, char **argv)
+{
+    uint64_t games = 1000, seed = (uint64_t)time(NULL);
+    bool ok =
+        (argc < 3 || str_to_u64(str_of(argv[2]), &games)) && (argc < 4 || str_to_u64(str_of(argv[3]), &seed));
+    size_t broken = ok ? walk(games, seed) : 1;
+    printf("explore: %llu random walks from seed %llu, %zu broken\n", (unsigned long long)games,
+           (unsigned long long)seed, broken);
+    return broken != 0;
+}
+
 int main(int argc, char **argv)
 {
     Str what = str_of(argc > 1 ? argv[1] : "short");
     Sum sum = {0};
     struct timespec from, to;
     if (str_eqc(what, "rules")) return break_rules();
+    if (str_eqc(what, "walk")) return walks(argc, argv);
     if (str_eqc(what, "outcomes")) {
         outcomes_print();
         return 0;
     }
     bool is_short = str_eqc(what, "short"), pairs = str_eqc(what, "pairs"), is_long = str_eqc(what, "long");
-    if (!is_short && !pairs && !is_long) return one_game(argc, argv);
+    if (!is_short && !pairs && !is_long && !str_eqc(what, "losses") && !str_eqc(what, "decisions") &&
+        !str_eqc(what, "refills"))
+        return one_game(argc, argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
     clock_gettime(CLOCK_MONOTONIC, &from);
-    if (!pairs) chosen(is_short ? 6000 : 2000000, &sum);
+    bool lost = str_eqc(what, "losses"), decided = str_eqc(what, "decisions"), own = str_eqc(what, "refills");
+    if (is_short || is_long) chosen(is_short ? 4000 : 2000000, &sum);
+    if (is_short || is_long || lost) losses(is_short ? 300 : 300000, &sum);
+    if (is_short || is_long || decided) decisions(is_short ? 150 : 300000, &sum);
+    if (is_short || is_long || own) refills(is_short ? 300 : 300000, &sum);
     if (pairs) all_pairs(1, 100000, &sum);
     if (is_long) {
         all_pairs(1, 2000000, &sum);

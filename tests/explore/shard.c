@@ -4,7 +4,7 @@
 #include "model/binding.h"
 #include "base/poison.h"
 
-static const char letters[] = "BPbCcaRrWNDdXUxyTZpOME";
+static const char letters[] = "BPbCcaRrkWNDdXUxyTZpOME";
 
 bool shard_is_ddl(char letter)
 {
@@ -170,6 +170,7 @@ static bool change(Build *b, char letter, int member)
     case 'b':
     case 'c':
     case 'd': return drop_column(b, (char[]){letter, 0});
+    case 'k': return drop_column(b, "r");
     case 'R': return change_column(b, "a", "r", NULL, false);
     case 'r': return change_column(b, "r", "a", NULL, false);
     case 'W': return change_column(b, "a", NULL, "bigint", false);

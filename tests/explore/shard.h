@@ -5,7 +5,7 @@
 
 #include "lock/lock.h"
 
-enum { MOST_COLUMNS = 6, MOST_ROWS = 6, MOST_EVENTS = 12, NIL = -1, MOST_MEMBERS = 3 };
+enum { MOST_COLUMNS = 6, MOST_ROWS = 12, MOST_EVENTS = 12, NIL = -1, MOST_MEMBERS = 3 };
 
 /* A row by the columns of some definition; NIL is NULL. */
 typedef struct Row {
@@ -39,7 +39,7 @@ typedef struct Shard {
 
 /* Letters: i insert, u update the last row; DDL:
  *   B add b int default 1   P add b int default 2   b drop b     C add c int null    c drop c
- *   a drop a                R rename a to r         r rename r to a
+ *   a drop a                R rename a to r         r rename r to a   k drop r
  *   W widen a to bigint     N narrow a to smallint, values change
  *   D add d int not null    d drop d                X add index on a   U add unique key on a   x, y drop them
  *   T add t int null default now(): filled by the moment at which the member runs it

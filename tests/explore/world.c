@@ -101,7 +101,7 @@ static bool act(Game *g, World *w, const LockAction *a)
     case LOCK_ACT_CLOSED: return true;
     case LOCK_ACT_GONE: return true; /* stored with the lock */
     case LOCK_ACT_WORK:
-        if (!s || a->work != LOCK_WORK_DELETE) break;
+        if (!s || (a->work != LOCK_WORK_DELETE && a->work != LOCK_WORK_REFILL)) break;
         s->work = a->work;
         s->work_step = a->number;
         s->worked = false;
@@ -342,11 +342,38 @@ static const Event *next_unapplied(const Game *g, const World *w, int m)
     return &g->shards[m].events[w->streams[m].dispatched];
 }
 
+/* The columns and values that the lock names, in all rows of the member that are there. */
+static bool set_rows(Game *g, World *w, int m)
+{
+    Arena arena = {0};
+    Err err = {0};
+    BindFill *fills;
+    uint32_t n;
+    bool ok = lock_fills(w->lock, (uint32_t)m, &arena, &fills, &n, &err);
+    if (!ok) broken(g, "member %d's rows cannot be set: %s", m, err.message);
+    for (uint32_t i = 0; ok && i < n; i++) {
+        uint32_t c = schema_column(w->table.schema, fills[i].column);
+        if (c == NO_COLUMN) ok = broken(g, "the target lacks a column that is to be set");
+        for (int r = 0; ok && r < w->table.n_rows; r++)
+            if (w->table.rows[r].id / 10 - 1 == m)
+                w->table.rows[r].values[c] = fills[i].literal.len ? shard_literal(fills[i].literal) : NIL;
+    }
+    err_clear(&err);
+    arena_done(&arena);
+    return ok;
+}
+
 /* Work on its rows that are in the target: all are there, and none of a later version. */
 static bool work(Game *g, World *w, int m)
 {
     Stream *s = &w->streams[m];
     const Event *e = &g->shards[m].events[s->applied];
+    bool all = s->applied == s->dispatched && s->applied < s->read && e->kind == EVENT_DDL;
+    if (s->work == LOCK_WORK_REFILL) {
+        s->worked = true;
+        if (!all) return broken(g, "member %d's rows are set while older ones wait", m);
+        return set_rows(g, w, m);
+    }
     bool due = s->applied == s->dispatched && s->applied < s->read && e->kind == EVENT_DDL &&
                e->version == s->work_step && loss_of(g, w, m, s->applied) == LOSS_NOT_OURS &&
                !(s->skipped >> e->version & 1);
@@ -585,7 +612,10 @@ static bool decide(Game *g, World *w, Move m)
     LockEvent told = decision_of(w, m);
     if (m.kind == MOVE_DECIDE) w->decides--;
     w->decided |= m.kind == MOVE_DECIDE && m.of != 'd';
-    w->released |= m.of == 'r' || m.of == 'a';
+    w->released |= m.of == 'r';
+    if (m.of == 'a')
+        w->streams[m.member].skipped |=
+            (uint16_t)(1 << told.number); /* its rows stay, whatever the shard did */
     if (m.of == 's') w->streams[m.member].skipped |= (uint16_t)(1 << told.number);
     return tell(g, w, &told, m.kill_after);
 }
