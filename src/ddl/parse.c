@@ -101,6 +101,7 @@ uint32_t ddl_server_version(Str text)
 {
     static const Str replication = {"5.5.5-", 6}; /* MariaDB 10 puts it in front for old replicas */
     uint64_t part[3] = {0};
+    if (!text.len) return 0;
     if (str_starts(text, replication)) text = (Str){text.ptr + replication.len, text.len - replication.len};
     for (size_t i = 0, at = 0; i < 3; i++, at++) {
         size_t from = at;
