@@ -8,6 +8,7 @@
  *   ddl_lock.c    locks: events, actions
  *   ddl_job.c     the jobs that change targets
  *   ddl_work.c    work on rows that are in a target
+ *   ddl_news.c    what locks are told of steps, and when
  *   ddl_rename.c  the names of shard tables, as each stream has come to know them
  *   ddl_leave.c   members that leave their target, and come back
  *   ddl_json.c    for operators */
@@ -339,6 +340,21 @@ NODISCARD bool ddl_version_at(Ddl *d, const DdlMember *m, uint64_t number, Arena
 void ddl_binlog_tick(Ddl *d);
 /* Seconds that it is kept at least, as far as the server's setting tells; -1: for ever, or not known. */
 int64_t ddl_binlog_left_s(const DdlFork *f);
+
+/* -- ddl_news.c -- */
+/* One step of a member: what its lock knows of it, and what is so. */
+typedef struct DdlProgress {
+    bool told, passed, written; /* as DdlStep says */
+    bool covered;               /* the main stream's stored floor, and its copy, have passed it */
+    bool all_written;           /* and every row before it is written */
+} DdlProgress;
+typedef enum DdlNews {
+    DDL_NEWS_NONE, /* of this one; a later one may have been passed since */
+    DDL_NEWS_WAIT, /* nor of any later one */
+    DDL_NEWS_PASSED,
+    DDL_NEWS_WRITTEN,
+} DdlNews;
+DdlNews ddl_news(const DdlProgress *p);
 
 /* -- ddl_lock.c -- */
 void ddl_ask(DdlTarget *t, Str words);           /* the operator; empty: nothing; mutex held */

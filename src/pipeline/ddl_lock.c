@@ -317,9 +317,15 @@ static bool tell_progress(Ddl *d, DdlMember *m, const StreamPoint *main, const S
     for (size_t i = 0; i < m->n_steps; i++) {
         DdlStep *s = m->steps[i];
         if (s->written || !s->told) continue;
-        if (!point_covers(main, &s->id) || ddl_copy_carries(d, m, s->number)) break;
-        bool written = is_written(d, m, s, round);
-        if (s->passed && !written) continue; /* a later one may have been passed since */
+        DdlProgress p = {.told = s->told,
+                         .passed = s->passed,
+                         .written = s->written,
+                         .covered = point_covers(main, &s->id) && !ddl_copy_carries(d, m, s->number)};
+        p.all_written = p.covered && is_written(d, m, s, round);
+        DdlNews news = ddl_news(&p);
+        if (news == DDL_NEWS_WAIT) break;
+        if (news == DDL_NEWS_NONE) continue;
+        bool written = news == DDL_NEWS_WRITTEN;
         LockEvent e = {.kind = written ? LOCK_EV_WRITTEN : LOCK_EV_PASSED,
                        .member = (uint32_t)m->no,
                        .number = s->number,
