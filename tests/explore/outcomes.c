@@ -115,6 +115,29 @@ static void print_pairs(LockMode mode)
 
 /* -- policies -- */
 
+static void print_policy(LockMode mode, const char *sql, LockPolicy policy, bool done)
+{
+    LockOpts opts = {.mode = mode,
+                     .provenance = true,
+                     .on_drop = policy,
+                     .on_truncate = policy,
+                     .on_partition = policy,
+                     .on_rename = policy};
+    Group g;
+    group_begin(&g, &opts, create, 2);
+    run_at(&g, 0, sql);
+    printf(" %s |", outcome(&g));
+    run_at(&g, 1, sql);
+    printf(" %s |", outcome(&g));
+    if (done)
+        printf(" %s%s |\n",
+               g.rows.len ? g.rows.ptr
+               : g.works  ? "each shard's rows are deleted"
+                          : "nothing",
+               g.drop ? " DROP TABLE" : "");
+    group_done(&g);
+}
+
 static void print_policies(void)
 {
     static const char *const sqls[] = {"TRUNCATE TABLE t", "DROP TABLE t", ALTER "DROP PARTITION p0",
@@ -123,28 +146,77 @@ static void print_policies(void)
                                         [LOCK_POLICY_IGNORE] = "ignore",
                                         [LOCK_POLICY_DELETE_ROWS] = "delete-shard-rows",
                                         [LOCK_POLICY_APPLY_WHEN_ALL] = "apply-when-all"};
-    printf("\n## Rows that go away, by the route's policy\n\nWith provenance columns.\n\n"
-           "| statement | policy | one | all | done to the target |\n|---|---|---|---|---|\n");
+    printf(
+        "\n## Rows that go away, by the route's policy\n\nThe target's rows tell their shard (provenance "
+        "columns). "
+        "DM sends none of these to the target, in silence (6E: 019).\n\n"
+        "| statement | policy | pessimistic, one | all | optimistic, one | all | done to the target by all "
+        "|\n|---|---|---|---|---|---|---|\n");
     for (size_t s = 0; s < ARRAY_LEN(sqls); s++)
         for (int p = LOCK_POLICY_HOLD; p <= LOCK_POLICY_APPLY_WHEN_ALL; p++) {
-            LockPolicy policy = (LockPolicy)p;
-            LockOpts opts = {.provenance = true,
-                             .on_drop = policy,
-                             .on_truncate = policy,
-                             .on_partition = policy,
-                             .on_rename = policy};
-            Group g;
-            group_begin(&g, &opts, create, 2);
-            run_at(&g, 0, sqls[s]);
-            const char *one = outcome(&g);
-            run_at(&g, 1, sqls[s]);
-            printf("| `%s` | `%s` | %s | %s | %s%s%s |\n", sqls[s], names[p], one, outcome(&g),
-                   g.rows.len ? g.rows.ptr
-                   : g.works  ? "each shard's rows are deleted"
-                              : "nothing",
-                   g.drop ? " DROP TABLE" : "", "");
-            group_done(&g);
+            printf("| `%s` | `%s` |", sqls[s], names[p]);
+            print_policy(LOCK_PESSIMISTIC, sqls[s], (LockPolicy)p, false);
+            print_policy(LOCK_OPTIMISTIC, sqls[s], (LockPolicy)p, true);
         }
+}
+
+/* -- defaults -- */
+
+static const struct {
+    const char *what, *one, *two, *then; /* then: the second shard makes its definition the first's */
+} defaults[] = {
+    {"two defaults", ALTER "ADD c INT DEFAULT 1", ALTER "ADD c INT DEFAULT 2", ALTER "ALTER c SET DEFAULT 1"},
+    {"two defaults, not NULL", ALTER "ADD c INT NOT NULL DEFAULT 1", ALTER "ADD c INT NOT NULL DEFAULT 2",
+     ALTER "ALTER c SET DEFAULT 1"},
+    {"a default and none", ALTER "ADD c INT DEFAULT 1", ALTER "ADD c INT", ALTER "ALTER c SET DEFAULT 1"},
+    {"NULL and not NULL", ALTER "ADD c INT", ALTER "ADD c INT NOT NULL", ALTER "MODIFY c INT"},
+    {"NULL and not NULL, one default", ALTER "ADD c INT DEFAULT 1", ALTER "ADD c INT NOT NULL DEFAULT 1",
+     ALTER "MODIFY c INT DEFAULT 1"},
+    {"now()", ALTER "ADD n DATETIME DEFAULT now()", ALTER "ADD n DATETIME DEFAULT now()", NULL},
+    {"now(), not NULL", ALTER "ADD n DATETIME NOT NULL DEFAULT now()",
+     ALTER "ADD n DATETIME NOT NULL DEFAULT now()", NULL},
+    {"uuid()", ALTER "ADD u CHAR(36) DEFAULT (uuid())", ALTER "ADD u CHAR(36) DEFAULT (uuid())", NULL},
+    {"an expression", ALTER "ADD c INT DEFAULT (a + 1)", ALTER "ADD c INT DEFAULT (a + 1)", NULL},
+};
+
+static void put_default(const LockOpts *opts, size_t i)
+{
+    Group g;
+    group_begin(&g, opts, create, 2);
+    run_at(&g, 0, defaults[i].one);
+    run_at(&g, 1, defaults[i].two);
+    printf(" %s", outcome(&g));
+    if (defaults[i].then) {
+        run_at(&g, 1, defaults[i].then);
+        printf(", %s", outcome(&g));
+    }
+    printf("%s |", g.works ? ", each shard's values are set" : "");
+    group_done(&g);
+}
+
+static void print_defaults(void)
+{
+    printf("\n## Columns that shards fill differently\n\nRows that are there when a column is added get its "
+           "default on their own "
+           "shard. After a comma: when the second shard has made its definition the first's by the statement "
+           "in the third column. Where rows of one shard can be told in the target, its values are set there "
+           "(last column); else `data` asks: refill, copy again or accept.\n\n"
+           "| | first shard | second shard | pessimistic | optimistic | pessimistic, rows tell their shard "
+           "|\n|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
+        printf("| %s | `%s` | `%s`", defaults[i].what, defaults[i].one, defaults[i].two);
+        if (defaults[i].then) printf("; `%s`", defaults[i].then);
+        printf(" |");
+        put_default(&(LockOpts){.mode = LOCK_PESSIMISTIC}, i);
+        put_default(&(LockOpts){.mode = LOCK_OPTIMISTIC}, i);
+        put_default(&(LockOpts){.mode = LOCK_PESSIMISTIC, .provenance = true, .refill_own = true}, i);
+        putchar('\n');
+    }
+    printf(
+        "\nDM refuses or blocks on the first ones, and does not notice that the data differ for `now()` and "
+        "the like (6E: 037, 038): the target's server fills its rows with a value of its own, which no "
+        "shard has. Here the value that each shard's server gave is on record (`now()` is the statement's "
+        "time in the binlog), and what nobody can compute again is said.\n");
 }
 
 /* -- against DM -- */
@@ -405,5 +477,6 @@ void outcomes_print(void)
     print_pairs(LOCK_PESSIMISTIC);
     print_pairs(LOCK_OPTIMISTIC);
     print_policies();
+    print_defaults();
     print_cases();
 }
