@@ -137,6 +137,13 @@ static const Story stories[] = {
      {.on_drop = LOCK_POLICY_APPLY_WHEN_ALL},
      2,
      {{0, "DROP TABLE t", "waiting H."}, {1, "DROP TABLE t", "+closed .."}}},
+    {"dropped and made again: the target goes when all have dropped, and comes with them",
+     {.on_drop = LOCK_POLICY_APPLY_WHEN_ALL},
+     2,
+     {{0, "DROP TABLE t", "waiting H."},
+      {0, create, "data-differs H."},
+      {1, "DROP TABLE t", "+waiting H."},
+      {1, create, "+closed .."}}},
     {"rename inside the group changes nothing", PESSIMISTIC, 2, {{0, "RENAME TABLE t TO t9", "closed .."}}},
     {"rename out of the group is never applied to the target",
      {.on_rename = LOCK_POLICY_APPLY_WHEN_ALL},
@@ -454,6 +461,43 @@ START_TEST(goes_on_with_differences)
 }
 END_TEST
 
+/* A new table that has a column which no other has yet: rows of the others get its default, and whoever fills
+ * it with something else is told. */
+START_TEST(new_member_is_ahead)
+{
+    static const struct {
+        const char *step;
+        LockState then;
+    } cases[] = {{ALTER "ADD n INT NOT NULL DEFAULT 5", LOCK_CLOSED},
+                 {ALTER "ADD n INT NOT NULL DEFAULT 6", LOCK_WAITING}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        Group g;
+        StrBuf feed = {0};
+        TableSchema *after = NULL;
+        SchemaStep *step = NULL;
+        group_begin(&g, &(LockOpts)OPTIMISTIC, create, 2);
+        g.n = 3;
+        ck_assert(group_step_of(&g, g.members[0].now, ALTER "ADD n INT NOT NULL DEFAULT 5", &after, &step));
+        g.members[2].now = version_schema(g.pool, after);
+        schema_step_free(step);
+        schema_free(after);
+        ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_JOIN,
+                                              .member = 2,
+                                              .name = STR("s3.t"),
+                                              .schema = g.members[2].now,
+                                              .fresh = true,
+                                              .at_ms = 5}));
+        ck_assert(!group_is_held(&g, 2) && group_column(&g, "n"));
+        ck_assert(group_feed(&g, 0, 0, "n", &feed));
+        ck_assert_str_eq(feed.ptr, "'5'");
+        ck_assert(group_run(&g, 0, cases[i].step) && group_run(&g, 1, cases[i].step) && group_settle(&g));
+        ck_assert_int_eq(lock_state(g.lock), cases[i].then);
+        sb_done(&feed);
+        group_done(&g);
+    }
+}
+END_TEST
+
 START_TEST(new_member)
 {
     Group g;
@@ -563,6 +607,7 @@ static Suite *lock_suite(void)
     tcase_add_test(t, begins_with_differences);
     tcase_add_test(t, goes_on_with_differences);
     tcase_add_test(t, new_member);
+    tcase_add_test(t, new_member_is_ahead);
     tcase_add_test(t, broken_json);
     tcase_add_test(t, comes_back_before_it_left);
     suite_add_tcase(s, t);

@@ -166,6 +166,10 @@ START_TEST(rows_get_the_fill_on_record)
     from->partitioning = (Partitioning){0};
     ck_assert(!schema_emit_change(&change, &opts, &plan, &err)); /* there are no partitions */
     err_clear(&err);
+    change.rows = STR("drop table;"); /* and made again */
+    ck_assert_msg(schema_emit_change(&change, &opts, &plan, &err), "%s", err.message);
+    ck_assert(str_starts(plan.steps[0].sql, STR("TRUNCATE TABLE ")));
+    emit_plan_done(&plan);
     change.rows = STR("exchange partition p0;");
     ck_assert(!schema_emit_change(&change, &opts, &plan, &err));
     ck_assert_int_eq(err.code, ERR_NOT_SUPPORTED);
