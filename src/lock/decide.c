@@ -211,13 +211,14 @@ static bool agree_with_others(Lock *l, LockMember *m, LockWork work, Err *err)
     if ((int32_t)last <= m->accepted) return refuse(l, err, "the member is not held");
     VersionView own = lock_view(l, m, last);
     for (uint32_t i = 0; i < l->n_members; i++) {
-        const LockMember *other = &l->members[i]; /* values nobody can compute differ from themselves */
+        LockMember *other = &l->members[i]; /* values nobody can compute differ from themselves */
         VersionView v = lock_view(l, other, other->n_nodes - 1);
         Agreement a = version_agreement(&own, &v, NULL);
         if (a != AGREE_DATA) continue;
-        const char *why = work == LOCK_WORK_REFILL ? lock_cannot_refill(l, m, other) : NULL;
+        LockPlace own_place = {m, (int32_t)last}, as = {other, (int32_t)other->n_nodes - 1};
+        const char *why = work == LOCK_WORK_REFILL ? lock_cannot_refill(l, own_place, as) : NULL;
         if (why) return refuse(l, err, why);
-        lock_take_as(l, m, other, work);
+        lock_take_as(l, own_place, as, work);
         return true;
     }
     return refuse(l, err, "no other member has an equal definition with other data");

@@ -104,6 +104,8 @@ void lock_plan(Lock *l, LockActions *out);
 void lock_job_done(Lock *l, LockActions *out);
 void lock_job_cancel(Lock *l);
 bool lock_all_agree(const Lock *l, Agreement least); /* the last versions of all members */
+/* The last node before one that waits for work, for the operator, or for rows of another table. */
+int32_t lock_limit(const Lock *l, const LockMember *m);
 
 /* -- actions.c -- */
 LockAction *lock_act(LockActions *out, LockActionKind kind);
@@ -115,11 +117,15 @@ void lock_act_alter(const Lock *l, LockActions *out);
 bool lock_decide(Lock *l, const LockEvent *e, LockActions *out, Err *err);
 
 /* -- refill.c -- */
-/* Why the member's rows in the target cannot be given their own fills, `as` being what counts; NULL: they
- * can. The two have equal definitions, the member is held. */
-const char *lock_cannot_refill(const Lock *l, const LockMember *m, const LockMember *as);
-/* The member's last version counts as that of `as`; work: owed when it is accepted. */
-void lock_take_as(Lock *l, LockMember *m, const LockMember *as, LockWork work);
+typedef struct LockPlace {
+    LockMember *m;
+    int32_t at; /* index of a node */
+} LockPlace;
+/* Why the member's rows in the target cannot be given the fills that they have there, `as` being what counts;
+ * NULL: they can. The two have equal definitions, that of p is not accepted yet. */
+const char *lock_cannot_refill(const Lock *l, LockPlace p, LockPlace as);
+/* The version counts as that of `as`; work: owed when it is accepted. */
+void lock_take_as(Lock *l, LockPlace p, LockPlace as, LockWork work);
 /* Shards that differ in fills alone keep their own values. True: something was decided. */
 bool lock_refill_own(Lock *l);
 

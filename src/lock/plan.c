@@ -374,7 +374,7 @@ static int32_t leaving_node(const LockMember *m)
 }
 
 /* The last node before one that waits for work, for the operator, or for rows of another table. */
-static int32_t limit_of(const Lock *l, const LockMember *m)
+int32_t lock_limit(const Lock *l, const LockMember *m)
 {
     if (m->gate != m->accepted) return m->accepted;
     int32_t leaves = leaving_node(m);
@@ -408,7 +408,7 @@ static bool accept_same(Lock *l, LockActions *out)
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *m = &l->members[i];
         int32_t next = m->accepted + 1;
-        if (next > limit_of(l, m) || !same_rows(l, m, next)) continue;
+        if (next > lock_limit(l, m) || !same_rows(l, m, next)) continue;
         if (m->accepted == LOCK_OUTSIDE && l->opts.mode == LOCK_OPTIMISTIC) continue;
         m->accepted = m->gate = next;
         lock_set_lost(l, m, next - 1, NULL);
@@ -452,7 +452,7 @@ static bool accept_joined(Lock *l, LockActions *out)
     present(l, accept);
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *m = &l->members[i];
-        int32_t was = accept[i], limit = limit_of(l, m);
+        int32_t was = accept[i], limit = lock_limit(l, m);
         Clashes why = {0};
         for (int32_t h = limit; h > m->accepted; h--) {
             const Version *v;
@@ -518,11 +518,11 @@ static uint32_t n_asked(const Lock *l)
 static int32_t same_way(const Lock *l, const VersionView *v)
 {
     const LockMember *first = &l->members[0];
-    for (int32_t d = limit_of(l, first) - first->accepted; d > 0; d--) {
+    for (int32_t d = lock_limit(l, first) - first->accepted; d > 0; d--) {
         bool all = true;
         for (uint32_t i = 0; all && i < n_asked(l); i++) {
             const LockMember *m = &l->members[i];
-            all = m->accepted + d <= limit_of(l, m) && is_place(l, m, m->accepted + d, v);
+            all = m->accepted + d <= lock_limit(l, m) && is_place(l, m, m->accepted + d, v);
         }
         if (all) return d;
     }
@@ -538,7 +538,7 @@ static bool common_places(const Lock *l, uint32_t q, int32_t *at)
     bool moves = false;
     for (uint32_t i = 0; i < l->n_members; i++) {
         const LockMember *m = &l->members[i];
-        int32_t from = MAX(m->accepted, 0), p = way ? m->accepted + way : limit_of(l, m);
+        int32_t from = MAX(m->accepted, 0), p = way ? m->accepted + way : lock_limit(l, m);
         at[i] = m->accepted;
         if (i >= n_asked(l)) continue;
         while (p >= from && !is_place(l, m, p, &v))
@@ -556,7 +556,7 @@ static bool accept_common(Lock *l, LockActions *out)
     const LockMember *first = &l->members[0];
     int32_t *at = mem_alloc(l->n_members * sizeof *at);
     bool done = false;
-    for (int32_t q = limit_of(l, first); !done && q >= MAX(first->accepted, 0); q--) {
+    for (int32_t q = lock_limit(l, first); !done && q >= MAX(first->accepted, 0); q--) {
         const Version *to;
         bool *replaces;
         if (!common_places(l, (uint32_t)q, at) || !lock_join(l, at, &to, &replaces, NULL)) continue;

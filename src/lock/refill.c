@@ -53,27 +53,26 @@ static bool can_set(const Added *a)
 }
 
 /* Will rows of this member hold its values when the others take it as the common one? */
-static bool is_right(const Lock *l, const LockMember *m, uint32_t column)
+static bool is_right(const Lock *l, LockPlace p, uint32_t column)
 {
-    uint32_t last = m->n_nodes - 1;
+    const LockMember *m = p.m;
     Added a;
-    if ((int32_t)last <= m->accepted) return true;
-    for (int32_t i = m->accepted + 1; i <= (int32_t)last; i++)
+    if (p.at <= m->accepted) return true;
+    for (int32_t i = m->accepted + 1; i <= p.at; i++)
         if (m->nodes[i].after == LOCK_WORK_REFILL) return true;
-    Came came = came_about(m, m->accepted, (int32_t)last, column, &a);
+    Came came = came_about(m, m->accepted, p.at, column, &a);
     if (came == CAME_BEFORE) return true;
     if (came == CAME_BY_STEP && !a.as_is) return false;
-    VersionView own = lock_view(l, m, last), target = version_view(l->target);
+    VersionView own = lock_view(l, m, (uint32_t)p.at), target = version_view(l->target);
     uint32_t at = schema_column(l->target->schema, own.version->schema->columns[column].name);
     return at == NO_COLUMN || version_same_column(&own, column, &target, at);
 }
 
-static const char *column_no(const Lock *l, const LockMember *m, const LockMember *as, uint32_t column,
-                             uint32_t at)
+static const char *column_no(const Lock *l, LockPlace p, LockPlace as, uint32_t column, uint32_t at)
 {
-    const ColumnOrigin *other = &as->nodes[as->n_nodes - 1].version->origins[at];
+    const ColumnOrigin *other = &as.m->nodes[as.at].version->origins[at];
     Added a;
-    Came came = came_about(m, m->accepted, (int32_t)m->n_nodes - 1, column, &a);
+    Came came = came_about(p.m, p.m->accepted, p.at, column, &a);
     if (other->kind == ORIGIN_ADDED && (other->fill == FILL_VOLATILE || other->fill == FILL_COMPUTED))
         return "nobody can compute what the other shard's rows hold: accept, or copy the tables anew";
     if (came == CAME_BEFORE)
@@ -89,57 +88,82 @@ static const char *column_no(const Lock *l, const LockMember *m, const LockMembe
     return NULL;
 }
 
-const char *lock_cannot_refill(const Lock *l, const LockMember *m, const LockMember *as)
+static VersionView view_of(const Lock *l, LockPlace p)
 {
-    VersionView own = lock_view(l, m, m->n_nodes - 1), other = lock_view(l, as, as->n_nodes - 1);
-    if (m->accepted == LOCK_OUTSIDE) return "the shard's table has not been let in yet";
+    return lock_view(l, p.m, (uint32_t)p.at);
+}
+
+const char *lock_cannot_refill(const Lock *l, LockPlace p, LockPlace as)
+{
+    VersionView own = view_of(l, p), other = view_of(l, as);
+    if (p.m->accepted == LOCK_OUTSIDE) return "the shard's table has not been let in yet";
     if (!str_eq(own.version->rows, other.version->rows))
         return "rows went away without row events: accept, or copy the table anew";
     for (uint32_t i = 0; i < own.version->schema->n_columns; i++) {
         uint32_t at = schema_column(other.version->schema, own.version->schema->columns[i].name);
         if (at == NO_COLUMN) return "the definitions differ";
         if (version_same_origin(&own, i, &other, at)) continue;
-        const char *why = column_no(l, m, as, i, at);
+        const char *why = column_no(l, p, as, i, at);
         if (why) return why;
     }
     return NULL;
 }
 
-void lock_take_as(Lock *l, LockMember *m, const LockMember *as, LockWork work)
+void lock_take_as(Lock *l, LockPlace p, LockPlace as, LockWork work)
 {
-    uint32_t last = m->n_nodes - 1;
-    m->nodes[last].model = as->nodes[as->n_nodes - 1].version;
-    m->nodes[last].after = work;
-    m->nodes[last].hold = false;
-    lock_recompute(l, m, last);
-    m->n_lost = 0; /* what it added again counts as what the others have */
+    LockNode *n = &p.m->nodes[p.at];
+    n->model = as.m->nodes[as.at].version;
+    n->after = work;
+    n->hold = false;
+    lock_recompute(l, p.m, (uint32_t)p.at);
+    p.m->n_lost = 0; /* what it added again counts as what the others have */
 }
 
 /* -- shards that keep their own fills -- */
 
 typedef enum Keeps { KEEPS_SAME, KEEPS_OWN, KEEPS_NOT } Keeps;
 
-/* When the member `as` counts for all: what becomes of this one? */
-static Keeps keeps(const Lock *l, const LockMember *m, const LockMember *as)
+/* When `as` counts for all: what becomes of this one? */
+static Keeps keeps(const Lock *l, LockPlace p, LockPlace as)
 {
-    VersionView own = lock_view(l, m, m->n_nodes - 1), other = lock_view(l, as, as->n_nodes - 1);
+    VersionView own = view_of(l, p), other = view_of(l, as);
     Agreement a = version_agreement(&own, &other, NULL);
     if (a >= AGREE_ROWS) return KEEPS_SAME;
-    bool held = (int32_t)m->n_nodes - 1 > m->accepted, decided = m->nodes[m->n_nodes - 1].model != NULL;
-    return a == AGREE_DATA && held && !decided && !lock_cannot_refill(l, m, as) ? KEEPS_OWN : KEEPS_NOT;
+    bool held = p.at > p.m->accepted, decided = p.m->nodes[p.at].model != NULL;
+    return a == AGREE_DATA && held && !decided && !lock_cannot_refill(l, p, as) ? KEEPS_OWN : KEEPS_NOT;
+}
+
+/* Where a member can come to now: what waits behind that for work or for the operator waits on. */
+static LockPlace place_of(Lock *l, uint32_t i)
+{
+    return (LockPlace){&l->members[i], lock_limit(l, &l->members[i])};
+}
+
+/* Equal definitions, other data. */
+static bool data_differs(Lock *l)
+{
+    bool differs = false;
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        if (place_of(l, i).at < 0) return false;
+        VersionView first = view_of(l, place_of(l, 0)), own = view_of(l, place_of(l, i));
+        Agreement a = i ? version_agreement(&first, &own, NULL) : AGREE_WHOLLY;
+        if (a < AGREE_DATA) return false;
+        differs |= a < AGREE_ROWS;
+    }
+    return differs;
 }
 
 bool lock_refill_own(Lock *l)
 {
-    if (l->n_members < 2 || !lock_all_agree(l, AGREE_DATA) || lock_all_agree(l, AGREE_ROWS)) return false;
+    if (!data_differs(l)) return false;
     for (uint32_t r = 0; r < l->n_members; r++) {
-        bool all = true;
+        LockPlace as = place_of(l, r);
+        bool all = true, any = false;
         for (uint32_t i = 0; all && i < l->n_members; i++)
-            all = i == r || keeps(l, &l->members[i], &l->members[r]) != KEEPS_NOT;
-        bool any = false;
+            all = i == r || keeps(l, place_of(l, i), as) != KEEPS_NOT;
         for (uint32_t i = 0; all && i < l->n_members; i++) {
-            if (i == r || keeps(l, &l->members[i], &l->members[r]) != KEEPS_OWN) continue;
-            lock_take_as(l, &l->members[i], &l->members[r], LOCK_WORK_REFILL);
+            if (i == r || keeps(l, place_of(l, i), as) != KEEPS_OWN) continue;
+            lock_take_as(l, place_of(l, i), as, LOCK_WORK_REFILL);
             any = true;
         }
         if (any) return true;
