@@ -264,8 +264,9 @@ static bool known_step(Ddl *d, uint32_t stream, DdlMember *m, const DdlStep *s, 
         ddl_copy_changed(d, stream, m);
     }
     if (kind == DDL_CATCH_UP) return meet_step(d, m, s, at, err);
-    /* read again, and taken back from its round since, before it came to this step */
-    bool waits = !m->left && s->number > ddl_accepted(m) && !ddl_open_fork(d, m);
+    /* read again, and taken back from its round since, before it came to this step; without a lock nothing
+     * waits */
+    bool waits = !m->left && m->target->lock && s->number > ddl_accepted(m) && !ddl_open_fork(d, m);
     return !waits || ddl_begin_fork(d, m, at, s->number, err);
 }
 
