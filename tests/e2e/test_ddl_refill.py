@@ -1,5 +1,8 @@
 """Shards add a column with different values for the rows that were there, then agree on its definition: every row of the merged table has the
 value that its own shard has."""
+import os
+import random
+
 import pytest
 from harness.oracle import assert_counters
 from harness.sm import has_code
@@ -168,5 +171,50 @@ def test_while_the_table_is_copied(scenario, mode):
                 "ALTER TABLE {s}.t ALTER COLUMN c SET DEFAULT 1", "INSERT INTO {s}.t (id, v) VALUES (3003, 1)")
     s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN c INT DEFAULT 1", "INSERT INTO {s}.t (id, v) VALUES (3003, 1)")
     merged(s)
+    lock_is_gone(s)
+    s.runner.stop()
+
+
+def changes(rng, shards):
+    """For each shard its statements: the same columns in the end, with other values for the rows that were there."""
+    lists = [[] for _ in range(shards)]
+    for n in range(3):
+        for i, own in enumerate(lists):
+            value = rng.choice([None, 1, 2, 3, i + 10])
+            own.append(f"ADD COLUMN c{n} INT" + (f" DEFAULT {value}" if value else "") + rng.choice(["", ", ADD INDEX (v)"]))
+            own.append(f"MODIFY COLUMN c{n} INT DEFAULT 1")
+    return lists
+
+
+@pytest.mark.parametrize("flavors,downstream", MIXES, ids=IDS)
+@pytest.mark.parametrize("mode", MODES)
+def test_random(scenario, flavors, downstream, mode):
+    seed = os.environ.get("SHARDMERGE_SEED", str(random.randrange(10**9)))
+    print(f"seed {seed}")
+    rng = random.Random(f"{seed}-{mode}")
+    s = make(scenario, (*flavors, flavors[0]), downstream, mode)
+    for sh in s.shards:
+        s.shard_run(sh.number, "INSERT INTO {s}.t (id, v) VALUES " + ", ".join(f"({i}, {i})" for i in range(1, 40)))
+    start(s)
+    lists, ids = changes(rng, len(s.shards)), [40] * len(s.shards)
+    kills = sorted(rng.sample(range(10, 90), 2))
+    for n in range(10**6):
+        left = [i for i, own in enumerate(lists) if own]
+        if not left:
+            break
+        if n in kills:
+            s.runner.kill9()
+            start(s)
+        i = rng.randrange(len(lists))
+        if lists[i] and rng.random() < 0.3:
+            s.shard_run(i + 1, f"ALTER TABLE {{s}}.t {lists[i].pop(0)}")
+            continue
+        ids[i] += 1
+        columns = [c for c, in s.shards[i].server.query("SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 't'",
+                                                        (s.shards[i].schema,)) if c not in ("id", "seen")]
+        some = rng.choice(columns) if columns else "id"
+        s.shard_run(i + 1, *rng.sample([f"INSERT INTO {{s}}.t (id) VALUES ({ids[i]})", f"UPDATE {{s}}.t SET {some} = {some} + 100 WHERE id = {rng.randrange(1, ids[i])} AND '{some}' <> 'id'",
+                                        f"DELETE FROM {{s}}.t WHERE id = {rng.randrange(1, ids[i])}"], 2))
+    merged(s, "id, v, seen, c0, c1, c2")
     lock_is_gone(s)
     s.runner.stop()
