@@ -223,7 +223,8 @@ bool world_check_end(Game *g, const World *w)
     int rows = 0;
     if (state == LOCK_RELEASING) return broken(g, "it ends in the middle of a change of the target");
     if (!w->open) return broken(g, "it ends and the target is shut");
-    if (state == LOCK_OPERATOR && !asked) return broken(g, "somebody is asked, and there is nothing to ask");
+    if (state == LOCK_OPERATOR && !asked && !w->decided)
+        return broken(g, "somebody is asked, and there is nothing to ask");
     for (int i = 0; i < g->n_members; i++)
         may_differ |= may_hold_other_values(g->shards[i].program) && state == LOCK_DATA_DIFFERS;
     if (same_programs(g, w) && state != LOCK_CLOSED && !may_differ && !asked && !w->decided)

@@ -227,7 +227,7 @@ static bool bind_row(Game *g, const World *w, int member, const Event *e, Flight
         }
         bool spooled = e - g->shards[member].events >= w->streams[member].held_from;
         for (uint32_t i = 0; i < map.version->shape->n_columns; i++)
-            if (map.left_out[i] && !spooled && !w->decided && !is_set_later(w, member))
+            if (map.left_out[i] && !spooled && w->decides == g->decides && !is_set_later(w, member))
                 ok = broken(g, "column %.*s of a row that was never held is left out",
                             STR_ARG(map.version->shape->columns[i].name));
     }
@@ -626,9 +626,8 @@ static bool decide(Game *g, World *w, Move m)
     if (m.kind == MOVE_DECIDE) w->decides--;
     w->decided |= m.kind == MOVE_DECIDE && m.of != 'd';
     w->released |= m.of == 'r';
-    if (m.of == 'a')
-        w->streams[m.member].skipped |=
-            (uint16_t)(1 << told.number); /* its rows stay, whatever the shard did */
+    if (m.of == 'a') /* its rows stay, whatever the shard did */
+        w->streams[m.member].skipped |= (uint16_t)((2u << told.number) - 1);
     if (m.of == 's') w->streams[m.member].skipped |= (uint16_t)(1 << told.number);
     return tell(g, w, &told, m.kill_after);
 }
