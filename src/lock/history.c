@@ -274,8 +274,11 @@ static void rebase_target(Lock *l, const Version *common)
         if (at == NO_COLUMN) continue;
         Str lossy = origins[i].lossy, done = common->origins[at].lossy;
         if (done.len && str_starts(lossy, done)) lossy = (Str){lossy.ptr + done.len, lossy.len - done.len};
-        origins[i] =
-            (ColumnOrigin){.kind = ORIGIN_BASE, .base = common->schema->columns[at].name, .lossy = lossy};
+        origins[i] = (ColumnOrigin){.kind = ORIGIN_BASE,
+                                    .base = common->schema->columns[at].name,
+                                    .fill = common->origins[at].fill,
+                                    .fill_text = common->origins[at].fill_text,
+                                    .lossy = lossy};
     }
     t.origins = origins;
     t.rows = (Str){0};

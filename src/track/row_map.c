@@ -121,8 +121,7 @@ static bool feed_column(const RowsOf *rows, const Version *target, uint32_t at, 
     uint32_t own = same_column(rows->version, target, at);
     if (own != NO_COLUMN && feeder(rows->version, own) != NO_COLUMN)
         return from_row(rows, feeder(rows->version, own), t, f, why);
-    const ColumnOrigin *o = &target->origins[at];
-    return fill_feed(t, o->kind == ORIGIN_ADDED ? o : NULL, arena, f) || no_fill(t, why);
+    return fill_feed(t, &target->origins[at], arena, f) || no_fill(t, why);
 }
 
 /* A column of the rows that goes nowhere may do so only when their own table gives it up later, or a decision
