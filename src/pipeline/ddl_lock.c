@@ -508,7 +508,7 @@ bool ddl_is_quiet(Ddl *d)
             quiet &= f->finished || ddl_given_up(f);
     }
     for (const DdlMember *m = d->members; m; m = m->next)
-        quiet &= m->left ? !ddl_step_back(m) : !m->n_steps || m->steps[m->n_steps - 1]->told;
+        quiet &= m->left ? !ddl_step_back(m) : !m->n_steps || m->steps[m->n_steps - 1]->written;
     for (const DdlTarget *t = d->targets; t; t = t->next)
         quiet &= (!t->lock || lock_is_open(t->lock)) && !t->work;
     pthread_mutex_unlock(&d->mutex);
