@@ -100,11 +100,12 @@ $(B)/explore/%.o: tests/explore/%.c
 	$(CC) $(CPPFLAGS) -Itests/explore -Itests/unit $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/explore/explore: $(EXPLORE_OBJS) $(EXPLORE_LIBS)
 	$(CC) $(CFLAGS) $(EXPLORE_OBJS) -Wl,--start-group $(EXPLORE_LIBS) -Wl,--end-group $(LDLIBS) -o $@
-explore: $(B)/explore/explore ## the lock manager in every interleaving of small programs (EXPLORE_ARGS=short|long|"iBi iRi")
+explore: $(B)/explore/explore ## the lock manager in every interleaving of small programs (EXPLORE_ARGS=short|long|"walk 100000"|"iBi iRi")
 	$< $(EXPLORE_ARGS)
-explore-short: $(B)/explore/explore ## the same within seconds, and each rule of the lock broken in turn
+explore-short: $(B)/explore/explore ## the same within seconds, each rule of the lock broken in turn, and random walks
 	$< short
 	$< rules
+	$< walk 1000 1
 
 # Everything that needs servers: they are started by the harness on free ports.
 PYTHON ?= /usr/bin/python3

@@ -582,28 +582,45 @@ bool lock_all_agree(const Lock *l, Agreement least)
     return true;
 }
 
-static bool accepted_agree(const Lock *l)
+/* How far those inside agree on what is accepted of them. */
+static Agreement accepted_agreement(const Lock *l)
 {
     const VersionView *first = NULL;
     VersionView views[2];
+    Agreement least = AGREE_WHOLLY;
     for (uint32_t i = 0; i < l->n_members; i++) {
         if (l->members[i].accepted == LOCK_OUTSIDE) continue;
         views[first != NULL] = lock_view(l, &l->members[i], (uint32_t)l->members[i].accepted);
-        if (first && version_agreement(first, &views[1], NULL) != AGREE_WHOLLY) return false;
+        if (first) least = MIN(least, version_agreement(first, &views[1], NULL));
         first = &views[0];
     }
-    return true;
+    return least;
+}
+
+static bool same_columns(const TableSchema *a, const TableSchema *b)
+{
+    bool same = a->n_columns == b->n_columns;
+    for (uint32_t i = 0; same && i < a->n_columns; i++)
+        same = str_ieq(a->columns[i].name, b->columns[i].name) && column_same(&a->columns[i], &b->columns[i]);
+    return same;
+}
+
+/* Pessimistic: not for an index that some lack. */
+static bool may_follow(const Lock *l, const Version *to)
+{
+    if (l->opts.mode == LOCK_OPTIMISTIC) return true;
+    Agreement least = accepted_agreement(l);
+    return least == AGREE_WHOLLY || (least == AGREE_ROWS && !same_columns(l->target->schema, to->schema));
 }
 
 static bool follow_target(Lock *l, LockActions *out)
 {
-    if (l->opts.mode == LOCK_PESSIMISTIC && !accepted_agree(l)) return false;
     int32_t *accept = mem_alloc((l->n_members + 1) * sizeof *accept);
     const Version *was = l->target, *to;
     bool *replaces;
     present(l, accept);
     if (lock_join(l, accept, &to, &replaces, NULL)) {
-        go_to(l, accept, to, replaces, out);
+        if (may_follow(l, to)) go_to(l, accept, to, replaces, out);
         free(replaces);
     }
     free(accept);

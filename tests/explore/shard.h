@@ -5,7 +5,7 @@
 
 #include "lock/lock.h"
 
-enum { MOST_COLUMNS = 6, MOST_ROWS = 12, MOST_EVENTS = 12, NIL = -1, MOST_MEMBERS = 3 };
+enum { MOST_COLUMNS = 6, MOST_ROWS = 16, MOST_EVENTS = 12, NIL = -1, MOST_MEMBERS = 3 };
 
 /* A row by the columns of some definition; NIL is NULL. */
 typedef struct Row {

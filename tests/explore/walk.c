@@ -26,18 +26,21 @@ static uint32_t roll(Dice *d, uint32_t sides)
 static bool invent(Dice *d, int members, char *out, size_t size)
 {
     static const char letters[] = "BBPbCcaRRrkWNDdXU";
-    char ddl[4] = {0};
-    int n = 2 + (int)roll(d, 2);
+    char ddl[5] = {0};
+    int n = 2 + (int)roll(d, 3),
+        without = roll(d, 4) ? -1 : (int)roll(d, (uint32_t)n); /* the last lacks one */
     for (int i = 0; i < n; i++)
         ddl[i] = letters[roll(d, sizeof letters - 1)];
     size_t at = 0;
     for (int m = 0; m < members; m++) {
         at += (size_t)snprintf(out + at, size - at, "%si", m ? " " : "");
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n; i++) {
+            if (m == members - 1 && i == without) continue;
             at += (size_t)snprintf(out + at, size - at, "%c%s", ddl[i],
                                    roll(d, 3)   ? "i"
                                    : roll(d, 2) ? "u"
                                                 : "");
+        }
     }
     return at < size;
 }
