@@ -95,7 +95,7 @@ struct Pipeline {
     Applier **appliers;
     pthread_t *applier_threads;
     uint32_t n_appliers;
-    struct Remap *remap; /* the appliers' */
+    struct Remap *remap;           /* the appliers' */
     bool (*stop_asked)(void *ctx); /* PipelineOpts' */
     void *stop_ctx;
     pthread_t dispatcher, coordinator;
