@@ -159,30 +159,6 @@ static void join_remember(VersionPool *p, Str key, const Try *t, bool ok)
     map_put(&p->memo, key, f);
 }
 
-bool lock_join(const Lock *l, const int32_t *accept, const Version **out, bool **replaces, Clashes *why)
-{
-    StrBuf key = {0};
-    join_key(l, accept, &key);
-    const Found *f = map_get(&l->pool->memo, sb_view(&key));
-    if (!f || (why && !f->to)) {
-        Try t = {.l = l, .accept = accept};
-        bool ok =
-            heads_join(&t, why) && conversions_followed(&t) && rows_fit(&t, true) && rows_fit(&t, false);
-        join_remember(l->pool, sb_view(&key), &t, ok);
-        free(t.replaces);
-        arena_done(&t.arena);
-        f = map_get(&l->pool->memo, sb_view(&key));
-    }
-    sb_done(&key);
-    if (!f->to) return false;
-    *out = f->to;
-    *replaces = mem_zalloc(f->to->schema->n_columns + 1);
-    memcpy(*replaces, f->replaces, f->to->schema->n_columns);
-    return true;
-}
-
-/* -- what has to be done to the target -- */
-
 /* Where the member's column stood in what it has accepted, by name; empty: it had none. */
 static Str former_name(const LockMember *m, int32_t accept, Str name)
 {
@@ -204,6 +180,46 @@ static uint32_t predecessor(const Lock *l, const int32_t *accept, Str name, bool
     }
     return replaced ? NO_COLUMN : schema_column(l->target->schema, name);
 }
+
+/* Does each column of the target become one column at most? */
+static bool becomes_one(const Try *t)
+{
+    uint32_t n = t->to->schema->n_columns;
+    bool *taken = mem_zalloc(t->l->target ? t->l->target->schema->n_columns + 1 : 1), ok = true;
+    for (uint32_t i = 0; t->l->target && ok && i < n; i++) {
+        bool replaced = i < t->n_joined && t->replaces[i];
+        uint32_t at = predecessor(t->l, t->accept, t->to->schema->columns[i].name, replaced);
+        if (at == NO_COLUMN) continue;
+        ok = !taken[at];
+        taken[at] = true;
+    }
+    free(taken);
+    return ok;
+}
+
+bool lock_join(const Lock *l, const int32_t *accept, const Version **out, bool **replaces, Clashes *why)
+{
+    StrBuf key = {0};
+    join_key(l, accept, &key);
+    const Found *f = map_get(&l->pool->memo, sb_view(&key));
+    if (!f || (why && !f->to)) {
+        Try t = {.l = l, .accept = accept};
+        bool ok = heads_join(&t, why) && conversions_followed(&t) && rows_fit(&t, true) &&
+                  rows_fit(&t, false) && becomes_one(&t);
+        join_remember(l->pool, sb_view(&key), &t, ok);
+        free(t.replaces);
+        arena_done(&t.arena);
+        f = map_get(&l->pool->memo, sb_view(&key));
+    }
+    sb_done(&key);
+    if (!f->to) return false;
+    *out = f->to;
+    *replaces = mem_zalloc(f->to->schema->n_columns + 1);
+    memcpy(*replaces, f->replaces, f->to->schema->n_columns);
+    return true;
+}
+
+/* -- what has to be done to the target -- */
 
 static bool has_key(const TableSchema *in, const TableSchema *of, const KeyDef *k)
 {
@@ -285,14 +301,6 @@ static void job_start(Lock *l, const int32_t *accept, const Version *to, uint32_
     lock_act(out, LOCK_ACT_SHUT)->job = l->job.id;
 }
 
-static bool each_once(const uint32_t *columns, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        for (uint32_t k = 0; columns[i] != NO_COLUMN && k < i; k++)
-            if (columns[k] == columns[i]) return false;
-    return true;
-}
-
 /* Makes accept[] what is accepted, after a job if the target has to change for it. */
 static void go_to(Lock *l, const int32_t *accept, const Version *to, const bool *replaces, LockActions *out)
 {
@@ -300,7 +308,6 @@ static void go_to(Lock *l, const int32_t *accept, const Version *to, const bool 
     uint32_t *columns = mem_zalloc((n + 1) * sizeof *columns);
     for (uint32_t i = 0; i < n; i++)
         columns[i] = predecessor(l, accept, to->schema->columns[i].name, replaces[i]);
-    CHECK(each_once(columns, n), "a column of the target becomes one column");
     if (needs_alter(l->target, to, columns)) {
         job_start(l, accept, to, columns, out);
         return;

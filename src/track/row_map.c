@@ -195,7 +195,8 @@ static void widen_column(Wide *w, const RowsOf *rows, uint32_t at, const ColumnF
 }
 
 /* A column that rows still bring, the former target still has, and no version wants any more. */
-static void carry_columns(Wide *w, const RowsOf *rows, const RowMap *map, const Version *carried)
+static void carry_columns(Wide *w, const RowsOf *rows, const RowMap *map, const Version *was,
+                          const Version *carried)
 {
     const Version *v = rows->version;
     for (uint32_t i = 0; i < v->shape->n_columns; i++) {
@@ -204,8 +205,8 @@ static void carry_columns(Wide *w, const RowsOf *rows, const RowMap *map, const 
         uint32_t old = schema_column(carried->schema, name), at = w->schema.n_columns;
         VersionView a = version_view(v), b = version_view(carried);
         if (old == NO_COLUMN || schema_column(&w->schema, name) != NO_COLUMN ||
-            !version_same_column(&a, v->feeds[i], &b, old))
-            continue;
+            !version_same_column(&a, v->feeds[i], &b, old) || same_column(was, carried, old) != NO_COLUMN)
+            continue; /* the last: it is there under another name */
         ColumnDef *c = &w->schema.columns[at];
         *c = carried->schema->columns[old];
         w->origins[at] = carried->origins[old];
@@ -250,7 +251,7 @@ bool join_widen(VersionPool *p, const Version **t, const RowsOf *rows, const Ver
     bool fits = row_map(rows, was, &w.arena, &map, NULL);
     for (uint32_t i = 0; i < n && !fits; i++)
         widen_column(&w, rows, i, &map.feeds[i]);
-    if (carried) carry_columns(&w, rows, &map, carried);
+    if (carried) carry_columns(&w, rows, &map, was, carried);
     widen_keys(&w, rows->version);
     if (!w.failed) {
         uint32_t *feeds = arena_array(&w.arena, uint32_t, w.schema.n_columns + 1);
