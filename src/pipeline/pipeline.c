@@ -226,6 +226,17 @@ static bool refuse_change(Str before, Str now, Err *err)
     return true;
 }
 
+/* Another configuration than the state was made with: refused, unless nothing has begun under the former one
+ * (a first start that was refused). */
+static bool take_change(Pipeline *p, const StoreTask *st, Str now, Err *err)
+{
+    bool begun = true;
+    if (str_eq(str_of(st->fingerprint), now)) return true;
+    if (!store_task_has_begun(p->store, &begun, err)) return false;
+    return begun ? refuse_change(str_of(st->fingerprint), now, err)
+                 : store_task_renew(p->store, p->task->name, now, err);
+}
+
 static bool open_state(Pipeline *p, StoreTask *st, bool *is_new, Err *err)
 {
     StrBuf now = {0};
@@ -237,7 +248,7 @@ static bool open_state(Pipeline *p, StoreTask *st, bool *is_new, Err *err)
         ok = store_task_create(p->store, p->task->name, sb_view(&now), err) &&
              store_task_read(p->store, st, &found, err);
     else if (ok)
-        ok = refuse_change(str_of(st->fingerprint), sb_view(&now), err);
+        ok = take_change(p, st, sb_view(&now), err);
     sb_done(&now);
     if (!ok) return false;
     p->uuid = str_dup(str_of(st->uuid));

@@ -243,10 +243,44 @@ bool store_task_create(Store *s, Str name, Str fingerprint, Err *err)
                 BIND_S(name), BIND_S(sb_view(&uuid)), BIND_S(fingerprint), BIND_I(clock_wall_ms())));
 }
 
-bool store_task_set_fingerprint(Store *s, Str fingerprint, Err *err)
+static bool has_begun(sqlite3 *db, bool *begun, Err *err)
 {
-    sqlite3 *db = store_enter(s);
-    return store_leave(s, sql_run(db, err, "UPDATE task SET fingerprint = ?", BIND_S(fingerprint)));
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    const Bind none[] = {{.kind = BIND_END}};
+    bool row;
+    if (!sql_begin(db,
+                   "SELECT EXISTS (SELECT 1 FROM source_floor) OR EXISTS (SELECT 1 FROM shard_step) OR "
+                   "EXISTS (SELECT 1 FROM source_start WHERE final) OR "
+                   "EXISTS (SELECT 1 FROM task WHERE checkpoint > 0 OR downstream_checkpoint > 0)",
+                   none, &stmt, err) ||
+        !sql_step(stmt, &row, err))
+        return false;
+    *begun = !row || sqlite3_column_int64(stmt, 0) != 0;
+    return true;
+}
+
+bool store_task_has_begun(Store *s, bool *begun, Err *err)
+{
+    return store_leave(s, has_begun(store_enter(s), begun, err));
+}
+
+static bool renew(sqlite3 *db, Str name, Str fingerprint, Err *err)
+{
+    if (!sql_script(db, "a task anew", "BEGIN IMMEDIATE", err)) return false;
+    bool ok =
+        sql_script(db, "a task anew",
+                   "DELETE FROM source_start; DELETE FROM schema_version; DELETE FROM shard_number; "
+                   "DELETE FROM member",
+                   err) &&
+        sql_run(db, err, "UPDATE task SET name = ?, fingerprint = ?", BIND_S(name), BIND_S(fingerprint)) &&
+        sql_script(db, "a task anew", "COMMIT", err);
+    if (!ok) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return ok;
+}
+
+bool store_task_renew(Store *s, Str name, Str fingerprint, Err *err)
+{
+    return store_leave(s, renew(store_enter(s), name, fingerprint, err));
 }
 
 /* ---- members and schemas

@@ -32,7 +32,11 @@ NODISCARD bool store_task_read(Store *s, StoreTask *out, bool *found, Err *err);
 void store_task_done(StoreTask *t);
 /* Makes the task row with a new random uuid. */
 NODISCARD bool store_task_create(Store *s, Str name, Str fingerprint, Err *err);
-NODISCARD bool store_task_set_fingerprint(Store *s, Str fingerprint, Err *err);
+/* Has a stream of the task begun? Before that nothing of it is written anywhere. */
+NODISCARD bool store_task_has_begun(Store *s, bool *begun, Err *err);
+/* The task anew under another configuration, as nothing of it has begun: members, definitions and starting
+ * points are forgotten; its uuid stays. One transaction. */
+NODISCARD bool store_task_renew(Store *s, Str name, Str fingerprint, Err *err);
 
 /* Durable identity of a shard table: made once, never reused. */
 NODISCARD bool store_member(Store *s, Str source_id, TableName name, TableName target, uint64_t *member_no,

@@ -194,6 +194,30 @@ def test_counters_survive_kills(scenario):
     fresh.stop()
 
 
+@pytest.mark.parametrize("mode", ["all", "incremental"])
+def test_a_first_start_that_was_refused_binds_nobody(scenario, mode):
+    """A wrong rule is told at the first start; corrected, the task begins, and only from then on it is bound to its file."""
+    s = scenario.make_plain({"t": "(id BIGINT PRIMARY KEY, v INT)"}, ("mariadb", "mysql"), task={"task-mode": mode, "create-tables": False})
+    for n in (1, 2):
+        s.shard_run(n, f"INSERT INTO {{s}}.t VALUES ({n}, {n})")
+    good, route = s.target, s.task["routes"]["r-t"]
+    route["target-table"] = "wrong"
+    s.save()
+    s.start()
+    assert s.runner.wait_exit(30) == 3, s.runner.log_tail()
+    assert has_code(s.runner.log(), "TRACK_TARGET"), s.runner.log_tail()
+    route["target-table"] = "t"
+    s.save()
+    s.start()
+    s.runner.wait_caught_up()
+    assert list(s.rows("t")) == [(1, 1), (2, 2)]
+    s.runner.stop()
+    route["target-schema"] = good + "_2"
+    s.save()
+    s.start()
+    assert s.runner.wait_exit(30) == 2 and has_code(s.runner.log(), "STATE_TASK_CHANGED"), s.runner.log_tail()
+
+
 @pytest.mark.parametrize("key,value", [("routes", "target"), ("meta-schema", "other"), ("case-sensitive", True)])
 def test_a_changed_task_file_is_refused(scenario, key, value):
     s = scenario.make(tables=("kv",), transactions=0)

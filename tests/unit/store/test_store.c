@@ -132,13 +132,26 @@ START_TEST(task_identity_is_made_once)
     ck_assert(!store_task_create(s, STR("other"), STR(""), &bad));
     ck_assert_int_eq(bad.code, ERR_STORE_SQL);
     err_clear(&bad);
-    OK(store_task_set_fingerprint(s, STR("name: orders\nmore: 1\n"), &err));
+    uint64_t no, other;
+    bool begun;
+    OK(store_member(s, STR("s1"), (TableName){STR("a"), STR("t")}, (TableName){STR("m"), STR("t")}, &no,
+                    &err));
+    OK(store_task_has_begun(s, &begun, &err));
+    ck_assert(!begun);
+    OK(store_task_renew(s, STR("bills"), STR("name: bills\nmore: 1\n"), &err));
     store_close(s);
-    s = open_ok(true);
+    s = open_ok(false);
     StoreTask again;
     OK(store_task_read(s, &again, &found, &err));
     ck_assert_str_eq(again.uuid, t.uuid);
-    ck_assert_str_eq(again.fingerprint, "name: orders\nmore: 1\n");
+    ck_assert_str_eq(again.name, "bills");
+    ck_assert_str_eq(again.fingerprint, "name: bills\nmore: 1\n");
+    OK(store_member(s, STR("s1"), (TableName){STR("a"), STR("t")}, (TableName){STR("m2"), STR("t")}, &other,
+                    &err));
+    ck_assert_uint_ne(no, other); /* never given twice */
+    OK(store_checkpoint(s, 1, 1, NULL, 0, &err));
+    OK(store_task_has_begun(s, &begun, &err));
+    ck_assert(begun);
     store_task_done(&t);
     store_task_done(&again);
     store_close(s);
