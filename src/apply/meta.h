@@ -6,10 +6,12 @@
  *   sm_chunk     one row a chunk of copied rows: its range, and the point its rows are true to
  *   sm_ddl       one row a statement that changes a target: the journal of target_ddl.h
  *   sm_parked    one row a target with another on-collision than stop: where its parked rows stand
+ *   sm_parked_number  the last number given to a parked row
  *   sm_decision  one row a decision of an operator about a parked row: what, by whom, when
  *   sm_remap     one row a target with new ids: where its map stands, and the next id (remap.h)
  *   sm_remap_member  the shard tables by their numbers in the maps
  *   sm_missed    UPDATEs and DELETEs that met no row (on-missing-row: record), with both images
+ * Beside a target, as these name them: sm_parked_…, sm_decided_… (rows), sm_remap_… (the map).
  * Functions take a session from session_open; one thread each. */
 #ifndef SM_APPLY_META_H
 #define SM_APPLY_META_H

@@ -263,7 +263,7 @@ NODISCARD bool lock_row_map(const Lock *l, uint32_t member, uint64_t number, Are
 NODISCARD bool lock_fills(const Lock *l, uint32_t member, Arena *arena, BindFill **out, uint32_t *n,
                           Err *err);
 /* {"state","since","ddl":[…],"target":…,"members":[{"source","table","state":"agreed|held|behind","difference",
- * "step","point","waits_for"}],"choices":[…]}: for status and `locks show`. */
+ * "step","point","waits_for"}],"choices":[…]}: for status and `locks`. */
 void lock_explain(const Lock *l, StrBuf *json);
 /* What an event (a decision) would do, one line per action, without doing it. */
 NODISCARD bool lock_preview(const Lock *l, const LockEvent *e, StrBuf *words, Err *err);

@@ -81,7 +81,7 @@ static bool is_offline(const CliOpts *opts)
     case VERB_CONFLICTS:
     case VERB_FINISH:
     case VERB_EVENTS: return false;
-    case VERB_DDL: return false;
+    case VERB_DDL: return opts->decision != NULL;
     case VERB_ROUTE: return opts->tables != NULL;
     case VERB_SCHEMA: return !opts->set_file;
     default: return true; /* they talk to the running task, or to its folder */

@@ -113,8 +113,8 @@ int ddl_verb(const Task *task, const CliOpts *opts, StrBuf *out, Err *err)
     if (ok && !opts->json && failed)
         sb_c(
             out,
-            "when the cause is gone: shardmerge ddl TASK.yaml --decide retry --yes; to take the target as it "
-            "is: --decide skip\n");
+            "when the cause is gone: shardmerge ddl TASK.yaml --target SCHEMA.TABLE --decide retry --yes; to "
+            "take the target as it is: --decide skip\n");
     json_decref(list);
     conn_close(conn);
     arena_done(&arena);

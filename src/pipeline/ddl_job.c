@@ -10,7 +10,7 @@
 #include "track/schema_onto.h"
 #include "base/poison.h"
 
-enum { GIVE_UP_WAIT_S = 5, READ_RETRY_MS = 1000 };
+enum { GIVE_UP_WAIT_S = 5, READ_RETRY_MS = 1000, TELL_EVERY = 60 };
 
 void ddl_job_done(DdlJob *j)
 {
@@ -45,11 +45,11 @@ static bool give_up_statements(DdlTarget *t, Conn *conn, const Dialect *dialect,
            (!FAULT("ddl.given_up") || err_set(err, ERR_DB_LOST, "fault ddl.given_up"));
 }
 
-/* The target as it is now; *after NULL: there is none. What passes is waited for. */
+/* The target as it is now; *after NULL: there is none. What passes is waited for, and told once a minute. */
 static bool read_target(DdlTarget *t, Err *err)
 {
     DdlJob *j = &t->job;
-    for (;;) {
+    for (unsigned tries = 0;; tries++) {
         Conn *conn = NULL;
         Dialect dialect;
         bool ok = session_open(&j->job.session, &conn, &dialect, err) &&
@@ -57,6 +57,7 @@ static bool read_target(DdlTarget *t, Err *err)
                   schema_read(conn, t->name, &j->after, err);
         conn_close(conn);
         if (ok || err->code == ERR_CANCELLED || err_class(err) != ERR_CLASS_RETRY) return ok;
+        if (tries % TELL_EVERY == 0) log_error(LOGEV_CHECK_WARNING, err, LOG_STR("target", t->label));
         if (conn_cancel_fired(j->job.session.conn.cancel) || waker_sleep(&j->wake, READ_RETRY_MS)) {
             err_clear(err);
             return err_set(err, ERR_CANCELLED, "stopped on request");

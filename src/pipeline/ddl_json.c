@@ -96,17 +96,42 @@ static bool decision_of(Str name, LockDecision *out, Err *err)
                    STR_ARG(name));
 }
 
-static DdlMember *named_member(Ddl *d, const DdlTarget *t, const DdlDecision *w)
+/* The shard table that is meant; more than one may be: *n, and their names in words. */
+static DdlMember *named_member(Ddl *d, const DdlTarget *t, const DdlDecision *w, size_t *n, StrBuf *words)
 {
+    DdlMember *found = NULL;
+    *n = 0;
     for (DdlMember *m = d->members; m; m = m->next) {
         StrBuf name = {0};
         table_name_plain(m->m->name, &name);
-        bool same = m->target == t && str_eq(d->p->task->sources[m->source].id, w->source) &&
+        bool same = m->target == t && !m->left && str_eq(d->p->task->sources[m->source].id, w->source) &&
                     (!w->table.len || str_eq(sb_view(&name), w->table));
+        if (same && words) sb_printf(words, "%s" STR_FMT, *n ? ", " : "", STR_ARG(sb_view(&name)));
         sb_done(&name);
-        if (same) return m;
+        if (!same) continue;
+        found = m;
+        ++*n;
     }
-    return NULL;
+    return found;
+}
+
+/* The one shard table that is meant, or NULL: none is named, and none need be. */
+static bool find_member(Ddl *d, const DdlTarget *t, const DdlDecision *w, bool needed, const DdlMember **out,
+                        Err *err)
+{
+    StrBuf names CLEANUP(sb_done) = {0};
+    size_t n = 0;
+    *out = w->source.len ? named_member(d, t, w, &n, &names) : NULL;
+    if (n > 1)
+        return err_set(err, ERR_USAGE,
+                       "source " STR_FMT " has several shard tables of " STR_FMT
+                       ": name one by --table: " STR_FMT,
+                       STR_ARG(w->source), STR_ARG(t->label), STR_ARG(sb_view(&names)));
+    return *out || !needed ||
+           err_set(err, ERR_USAGE,
+                   "name the shard by --source (and --table where it has several): no such "
+                   "shard table goes to " STR_FMT,
+                   STR_ARG(t->label));
 }
 
 /* Release and what is like it speak of the member's last step, skip and replace of the first one that is not
@@ -166,12 +191,8 @@ static bool decide(Ddl *d, DdlTarget *t, const DdlDecision *w, StrBuf *words, Er
     if (!decision_of(w->decision, &what, err)) return false;
     if (w->n_sql && what != LOCK_REPLACE)
         return err_set(err, ERR_USAGE, "--sql goes with --decide replace alone");
-    const DdlMember *m = w->source.len ? named_member(d, t, w) : NULL;
-    if (!m && what != LOCK_RETRY && what != LOCK_GIVE_UP)
-        return err_set(err, ERR_USAGE,
-                       "name the shard by --source (and --table where it has several): no such "
-                       "shard table goes to " STR_FMT "." STR_FMT,
-                       STR_ARG(t->name.schema), STR_ARG(t->name.table));
+    const DdlMember *m;
+    if (!find_member(d, t, w, what != LOCK_RETRY && what != LOCK_GIVE_UP, &m, err)) return false;
     LockEvent e = {.kind = LOCK_EV_DECIDE,
                    .member = m ? (uint32_t)m->no : 0,
                    .number = m ? step_meant(t, m, what) : 0,
@@ -182,12 +203,13 @@ static bool decide(Ddl *d, DdlTarget *t, const DdlDecision *w, StrBuf *words, Er
     return follow(d, t, w, &e, words, err);
 }
 
-/* Without a target: the first lock that waits for such a decision. */
+/* Without a target: a lock that waits for such a decision. */
 static bool is_meant(Ddl *d, const DdlTarget *t, const DdlDecision *w)
 {
+    size_t n;
     if (!t->lock || !is_named(t, w->target)) return false;
     if (w->target.len) return true;
-    if (w->source.len) return lock_state(t->lock) != LOCK_CLOSED && named_member(d, t, w);
+    if (w->source.len) return lock_state(t->lock) != LOCK_CLOSED && named_member(d, t, w, &n, NULL);
     bool of_job = str_eqc(w->decision, "retry") || str_eqc(w->decision, "give-up");
     return of_job ? lock_state(t->lock) == LOCK_OPERATOR && t->failed_job
                   : lock_state(t->lock) != LOCK_CLOSED;
@@ -195,15 +217,25 @@ static bool is_meant(Ddl *d, const DdlTarget *t, const DdlDecision *w)
 
 bool ddl_decide(Ddl *d, const DdlDecision *w, StrBuf *words, Err *err)
 {
-    bool found = false, ok = false;
+    StrBuf names CLEANUP(sb_done) = {0};
+    DdlTarget *meant = NULL;
+    size_t n = 0;
+    bool ok = false;
     pthread_mutex_lock(&d->mutex);
-    for (DdlTarget *t = d->targets; t && !found; t = t->next) {
+    for (DdlTarget *t = d->targets; t; t = t->next) {
         if (!is_meant(d, t, w)) continue;
-        found = true;
-        ok = decide(d, t, w, words, err);
+        sb_printf(&names, "%s" STR_FMT, n++ ? ", " : "", STR_ARG(t->label));
+        meant = t;
+    }
+    if (n == 1) {
+        sb_printf(words, "target " STR_FMT "\n", STR_ARG(meant->label));
+        ok = decide(d, meant, w, words, err);
     }
     pthread_mutex_unlock(&d->mutex);
-    if (found) return ok;
+    if (n == 1) return ok;
+    if (n)
+        return err_set(err, ERR_USAGE, "%zu locks wait for a decision: name one by --target: " STR_FMT, n,
+                       STR_ARG(sb_view(&names)));
     if (w->target.len)
         return err_set(err, ERR_LOCK_DECISION, "no lock of target '" STR_FMT "'", STR_ARG(w->target));
     return err_set(err, ERR_LOCK_DECISION, "no lock waits for the decision " STR_FMT "%s" STR_FMT,

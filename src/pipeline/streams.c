@@ -7,7 +7,7 @@
 #include "pipeline/pipeline_impl.h"
 #include "base/poison.h"
 
-enum { UNBORN_RETRY_MS = 2000, GRACE_RETRY_MS = 250, BEHIND_RETRY_MS = 5000 };
+enum { UNBORN_RETRY_MS = 2000, GRACE_RETRY_MS = 250, BEHIND_RETRY_MS = 5000, BEHIND_MOST = 12 };
 
 void stream_set_state(StreamCtl *c, CtlState state)
 {
@@ -190,7 +190,7 @@ static void try_begin(Pipeline *p, StreamCtl *c)
     bool ok = (c->has_floor || catch_up || write_first_floor(p, c, &err)) && begin_run(p, c, &err);
     if (ok) {
         c->trouble_since_ms = 0;
-        log_write(LOGEV_SOURCE_RESUMED, LOG_S("source", c->id));
+        if (!c->behind) log_write(LOGEV_SOURCE_RESUMED, LOG_S("source", c->id));
         return;
     }
     if (err.code == ERR_DB_LOST) checkpoint_disconnect(p);
@@ -380,7 +380,8 @@ static bool name_other_side(Pipeline *p, StreamCtl *c)
 }
 
 /* The row in the target is old, and what frees its key is among rows that are held: the stream waits for
- * them, and tries again. It is told once. */
+ * them, and tries again when some are written, else ever more rarely, as each try asks all shards. It is told
+ * once. */
 static bool waits_for_held(Pipeline *p, StreamCtl *c)
 {
     StrBuf who = {0};
@@ -391,9 +392,11 @@ static bool waits_for_held(Pipeline *p, StreamCtl *c)
                 c->error.message, STR_ARG(sb_view(&who)));
         pthread_mutex_lock(&p->mutex);
         bool told = c->behind != 0;
+        if (c->behind != behind) c->behind_tries = 0;
+        if (c->behind_tries < BEHIND_MOST) c->behind_tries++;
         c->behind = behind;
         c->pinned = true;
-        c->retry_at_ms = clock_mono_ms() + BEHIND_RETRY_MS;
+        c->retry_at_ms = clock_mono_ms() + c->behind_tries * BEHIND_RETRY_MS;
         err_clear(&c->error);
         err_copy(&c->error, &err);
         stream_set_state(c, CTL_GRACE);

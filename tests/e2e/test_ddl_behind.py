@@ -144,8 +144,9 @@ def test_killed_twice_while_held_rows_are_written(scenario, flavor):
     def rounds_floor():
         return s.downstream.value(f"SELECT point FROM `{s.meta}`.sm_floor WHERE stream = 's1#1'")
 
+    s.task["syncers"]["global"]["batch"] = 10
     interval(600)
-    s.start("apply.before_commit=delay:20@*")
+    s.start("apply.before_commit=delay:200@*")
     s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7")
     end = time.monotonic() + 60
     while s.downstream.value(f"SELECT COUNT(*) FROM `{s.target}`.t") < 200:
@@ -156,7 +157,7 @@ def test_killed_twice_while_held_rows_are_written(scenario, flavor):
     written = s.downstream.value(f"SELECT COUNT(*) FROM `{s.meta}`.sm_applied")
     assert written > 0 and rounds_floor() == floor, "the round's floor has moved: nothing is above it"
     interval(1)
-    s.start("apply.before_commit=delay:5000@*")
+    s.start("apply.before_commit=delay:60000@*")
     s.runner.wait_for("the round to go on", lambda st: "source.resumed" in s.runner.log() and "s1#1" in s.runner.log())
     checkpoint = s.downstream.value(f"SELECT point FROM `{s.meta}`.sm_floor WHERE stream = 's1'")
     s.shard_run(1, "CREATE TABLE {s}.not_ours (id INT)")

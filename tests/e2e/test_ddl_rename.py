@@ -194,7 +194,7 @@ def test_a_round_is_ahead_of_the_names(scenario, times, gtid):
                 "RENAME TABLE {s}.t_4 TO {s}.t_1", "UPDATE {s}.t_1 SET v = v + 10", "CREATE TABLE {s}.t_4 (id BIGINT PRIMARY KEY, v INT)",
                 "INSERT INTO {s}.t_4 VALUES (60, 7)", "UPDATE {s}.t_3 SET v = v + 100")
     s.runner.wait_exit()
-    start(s, "source.event=delay:100@*")
+    start(s, "source.event=delay:30@*")
     caught_up(s)
     assert rows(s, cols="id, v") == [(i, 101) for i in range(1, 11)] + [(50, 12), (60, 7)]
     s.runner.stop()

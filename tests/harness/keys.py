@@ -116,7 +116,7 @@ def copied(s, table: str = "t") -> int:
 
 def kill_while_copying(s, before: int = 0) -> int:
     """Kill -9 when more rows than that have been copied, or all of them; returns how many are there then."""
-    s.runner.wait_for("rows that are copied", lambda status: copied(s) > before or (before and status["load"]["state"] == "done"), 60)
+    s.runner.wait_for("rows that are copied", lambda status: copied(s) > before or (before and (status["load"] or {}).get("state") == "done"), 60)
     s.runner.kill9()
     return copied(s)
 
