@@ -211,15 +211,24 @@ bool ddl_round_may_go_on(Ddl *d, uint32_t source)
     return may;
 }
 
+/* Would the main stream write rows of a target that is being changed? Those before the member's fork are its
+ * own, until its floor has come there. */
 bool ddl_may_begin(Ddl *d, uint32_t stream)
 {
     if (ddl_kind(d, stream) == DDL_CATCH_UP) return ddl_round_may_go_on(d, ddl_source(d, stream));
     bool may = true;
+    StreamPoint floor;
+    pthread_mutex_lock(&d->p->mutex);
+    point_copy(&floor, &d->p->streams[stream].written_floor);
+    pthread_mutex_unlock(&d->p->mutex);
     pthread_mutex_lock(&d->mutex);
-    for (const DdlMember *m = d->members; m; m = m->next)
-        if (m->source == ddl_source(d, stream) && m->target->altering && !m->left && !ddl_open_fork(d, m))
-            may = false;
+    for (const DdlMember *m = d->members; m; m = m->next) {
+        if (m->source != stream || !m->target->altering || m->left) continue;
+        const DdlFork *f = ddl_open_fork(d, m);
+        may &= f && point_reaches(&floor, &f->from);
+    }
     pthread_mutex_unlock(&d->mutex);
+    point_done(&floor);
     return may;
 }
 

@@ -347,6 +347,17 @@ static bool load_parked(Pipeline *p, Err *err)
 }
 
 /* Fences whoever ran this task before and reads where it stands. */
+/* How far a stream is, before it runs. */
+static bool take_floor(Pipeline *p, StreamCtl *c, const MetaFloor *floor, Err *err)
+{
+    StreamPoint at = {0};
+    c->has_floor = true;
+    bool ok = point_parse(floor->point_json, &at, err);
+    if (ok) stream_floor_written(p, c, &at);
+    point_done(&at);
+    return ok;
+}
+
 static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
 {
     Arena arena = {0};
@@ -366,8 +377,9 @@ static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
         p->checkpoint = start.checkpoint;
         for (size_t i = 0; i < start.n_floors; i++)
             for (uint32_t k = 0; k < p->n_streams; k++)
-                if (str_eq(p->stream_ids[k], start.floors[i].stream)) p->streams[k].has_floor = true;
-        ok = keep_old_rows(p, &start, err) && drop_old_floors(p, &start, err) && load_parked(p, err) &&
+                if (str_eq(p->stream_ids[k], start.floors[i].stream))
+                    ok = ok && take_floor(p, &p->streams[k], &start.floors[i], err);
+        ok = ok && keep_old_rows(p, &start, err) && drop_old_floors(p, &start, err) && load_parked(p, err) &&
              store_run_begin(p->store, p->epoch, str_of(SHARDMERGE_VERSION), &p->run_no, err);
     }
     if (ok) make_appliers(p, start.commit_seqs);

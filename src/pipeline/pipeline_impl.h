@@ -66,6 +66,7 @@ typedef struct StreamCtl {
     int64_t retry_at_ms;
     int64_t grace_since_ms;     /* first collision of the culprit; 0 none */
     uint64_t behind;            /* GRACE: it waits for rows that are held (ddl_held_beside); 0: no */
+    uint64_t behind_seen;       /* the coordinator's: ddl_held_beside as asked last */
     unsigned behind_tries;      /* without any of them written */
     TxnId culprit;              /* the transaction that was ejected last; file is heap */
     const Member *culprit_copy; /* it was a chunk of this member's rows; NULL: a transaction */

@@ -386,13 +386,14 @@ static bool waits_for_held(Pipeline *p, StreamCtl *c)
 {
     StrBuf who = {0};
     Err err = {0};
-    uint64_t behind = p->ddl ? ddl_held_beside(p->ddl, c->collision_binding->member, &who) : 0;
+    uint64_t behind = p->ddl ? ddl_held_beside(p->ddl, c->index, c->collision_binding->member, &who) : 0;
     if (behind) {
         err_set(&err, ERR_LOCK_KEY, "%s; rows of " STR_FMT " are held and may free it: waiting for them",
                 c->error.message, STR_ARG(sb_view(&who)));
         pthread_mutex_lock(&p->mutex);
         bool told = c->behind != 0;
         if (c->behind != behind) c->behind_tries = 0;
+        c->behind_seen = behind;
         if (c->behind_tries < BEHIND_MOST) c->behind_tries++;
         c->behind = behind;
         c->pinned = true;
@@ -522,10 +523,14 @@ static void tick_draining(Pipeline *p, StreamCtl *c)
     tell_failed(p, c);
 }
 
-/* Has anything been written of the rows that it waits for? */
-static bool is_freed(Pipeline *p, const StreamCtl *c)
+/* Has anything been written of the rows that it waits for, since it was asked last? */
+static bool is_freed(Pipeline *p, StreamCtl *c)
 {
-    return c->behind && ddl_held_beside(p->ddl, c->collision_binding->member, NULL) != c->behind;
+    if (!c->behind) return false;
+    uint64_t now = ddl_held_beside(p->ddl, c->index, c->collision_binding->member, NULL);
+    bool freed = now != c->behind_seen;
+    c->behind_seen = now;
+    return freed;
 }
 
 static void tick_resting(Pipeline *p, StreamCtl *c)
@@ -533,8 +538,8 @@ static void tick_resting(Pipeline *p, StreamCtl *c)
     int64_t now = clock_mono_ms();
     bool may = !p->ddl || ddl_may_begin(p->ddl, c->index), freed = is_freed(p, c);
     pthread_mutex_lock(&p->mutex);
-    bool go = c->state == CTL_UNBORN || (c->state == CTL_GRACE && (now >= c->retry_at_ms || freed)) ||
-              c->ask_resume;
+    if (freed && c->state == CTL_GRACE) c->retry_at_ms = now;
+    bool go = c->state == CTL_UNBORN || (c->state == CTL_GRACE && now >= c->retry_at_ms) || c->ask_resume;
     if (c->ask_resume) {
         c->grace_since_ms = 0;
         c->pinned = c->collision_binding != NULL;

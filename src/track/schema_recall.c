@@ -47,10 +47,20 @@ static bool put_blob(const MapColumn *m, Flavor flavor, StrBuf *out)
     return true;
 }
 
+/* Members are in the column's charset; definitions have them in UTF-8. */
+static bool members_are_utf8(const MapColumn *m, const Collation *c)
+{
+    if (c->charset->form == CHARSET_UTF8) return true;
+    for (uint32_t i = 0; i < m->n_members; i++)
+        for (size_t k = 0; k < m->members[i].len; k++)
+            if ((uint8_t)m->members[i].ptr[k] >= 0x80) return false;
+    return c->charset->ascii_superset;
+}
+
 static bool put_members(const MapColumn *m, Flavor flavor, StrBuf *out)
 {
     const Collation *c = collation_of(m, flavor);
-    if (!m->n_members || !c) return false;
+    if (!m->n_members || !c || !members_are_utf8(m, c)) return false;
     sb_c(out, m->type == COLTYPE_ENUM ? "enum(" : "set(");
     for (uint32_t i = 0; i < m->n_members; i++) {
         if (i) sb_c(out, ",");
@@ -185,8 +195,22 @@ static void keys_back(TableSchema *s, const DdlStmt *stmt)
 
 /* -- the definition -- */
 
+/* What types alone do not tell: the list of members, the charset, MariaDB's types that look like BINARY. */
+static bool same_values(const ColumnDef *c, const MapColumn *m, Flavor flavor)
+{
+    TypeFamily family = family_of(c);
+    if (family == FAMILY_UUID || family == FAMILY_INET4 || family == FAMILY_INET6) return false;
+    if (family == FAMILY_ENUM || family == FAMILY_SET) {
+        if (m->n_members != c->n_members) return false;
+        for (uint32_t i = 0; i < m->n_members; i++)
+            if (!str_eq(m->members[i], c->members[i])) return false;
+    }
+    const Collation *of = collation_of(m, flavor);
+    return !c->charset.len || (of && of->charset == charset_by_name(c->charset));
+}
+
 /* One that differs in NULL alone keeps the rest. */
-static bool take_column(const ColumnDef *now, const MapColumn *m, ColumnDef *out)
+static bool take_column(const ColumnDef *now, const MapColumn *m, Flavor flavor, ColumnDef *out)
 {
     ColumnDef c = *now;
     if (c.not_null == m->nullable) {
@@ -195,7 +219,7 @@ static bool take_column(const ColumnDef *now, const MapColumn *m, ColumnDef *out
             c.default_kind = c.not_null ? DEFAULT_NONE : DEFAULT_NULL;
     }
     *out = c;
-    return !family_wire_mismatch(&c, m);
+    return !family_wire_mismatch(&c, m) && same_values(&c, m, flavor);
 }
 
 /* *own: what the column refers to, or NULL. */
@@ -205,7 +229,7 @@ static bool recall_column(TableSchema *s, const TableSchema *now, const MapColum
     uint32_t at = schema_column(now, m->name);
     ColumnDef *out = &s->columns[s->n_columns++];
     *own = NULL;
-    if (at != UINT32_MAX && take_column(&now->columns[at], m, out)) return true;
+    if (at != UINT32_MAX && take_column(&now->columns[at], m, ctx->flavor, out)) return true;
     *own = table_of(m, ctx);
     if (*own) *out = (*own)->columns[0];
     return *own;

@@ -93,7 +93,7 @@ def test_journal_and_locks_tell_what_happened(scenario, flavor):
     s.runner.wait_for("the refusal", lambda st: any(t["lock"] and t["lock"]["state"] == "operator" for t in st["targets"]), 60)
     failed = answer(s, "ddl", "--target", f"{s.target}.u", status=1)
     assert failed[0]["state"] == "failed" and "uv" in failed[0]["error"], failed
-    words = s.runner.verb("ddl", "--limit", "1")
+    words = s.runner.verb("ddl", "--target", f"{s.target}.u", "--limit", "1")
     assert words.returncode == 1 and "--decide retry" in words.stdout and "failed" in words.stdout, words.stdout
     s.shard_run(2, "UPDATE {s}.u SET v = 6 WHERE id = 2")
     s.downstream.run(f"UPDATE `{s.target}`.u SET v = 6 WHERE id = 2")

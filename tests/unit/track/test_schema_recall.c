@@ -98,6 +98,10 @@ static const Case known[] = {
      "k ENUM('a','b''c'), l BIT(11), m DOUBLE, n TINYINT UNSIGNED, o BINARY(7), p SET('x','y'), q TINYBLOB)",
      {"ALTER TABLE t DROP a, DROP b, DROP c, DROP d", "ALTER TABLE t DROP e, DROP f, DROP g, DROP h, DROP i",
       "ALTER TABLE t DROP j, DROP k, DROP l, DROP m, DROP n, DROP o", "ALTER TABLE t DROP p, DROP q"}},
+    {"CREATE TABLE t (id BIGINT PRIMARY KEY, e ENUM('a','b'), s SET('x','y'))",
+     {"ALTER TABLE t MODIFY e ENUM('b','a')", "ALTER TABLE t MODIFY s SET('y','x')"}},
+    {"CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT CHARACTER SET latin1)",
+     {"ALTER TABLE t MODIFY a TEXT CHARACTER SET utf8mb4"}},
     {"CREATE TABLE t (id BIGINT, a INT, PRIMARY KEY (id, a))",
      {"ALTER TABLE t ADD b INT AFTER id", "ALTER TABLE t ALTER b SET DEFAULT 5"}},
 };
