@@ -312,8 +312,17 @@ static void floors_of(Ddl *d, uint32_t source, StreamPoint *main, StreamPoint *r
     pthread_mutex_unlock(&d->p->mutex);
 }
 
+static bool tell_one(Ddl *d, DdlMember *m, const DdlStep *s, LockEventKind kind, Err *err)
+{
+    LockEvent e = {.kind = kind, .member = (uint32_t)m->no, .number = s->number, .at_ms = clock_wall_ms()};
+    return ddl_lock_event(d, m->target, &e, err);
+}
+
+/* What is said of a step holds for those before it: the last that is written and the last that is passed are
+ * told. A start tells all that is on record. */
 static bool tell_progress(Ddl *d, DdlMember *m, const StreamPoint *main, const StreamPoint *round, Err *err)
 {
+    const DdlStep *written = NULL, *passed = NULL;
     for (size_t i = 0; i < m->n_steps; i++) {
         DdlStep *s = m->steps[i];
         if (s->written || !s->told) continue;
@@ -325,16 +334,12 @@ static bool tell_progress(Ddl *d, DdlMember *m, const StreamPoint *main, const S
         DdlNews news = ddl_news(&p);
         if (news == DDL_NEWS_WAIT) break;
         if (news == DDL_NEWS_NONE) continue;
-        bool written = news == DDL_NEWS_WRITTEN;
-        LockEvent e = {.kind = written ? LOCK_EV_WRITTEN : LOCK_EV_PASSED,
-                       .member = (uint32_t)m->no,
-                       .number = s->number,
-                       .at_ms = clock_wall_ms()};
         s->passed = true;
-        s->written = written;
-        if (!ddl_lock_event(d, m->target, &e, err)) return false;
+        s->written = news == DDL_NEWS_WRITTEN;
+        *(s->written ? &written : &passed) = s;
     }
-    return true;
+    return (!written || tell_one(d, m, written, LOCK_EV_WRITTEN, err)) &&
+           (!passed || tell_one(d, m, passed, LOCK_EV_PASSED, err));
 }
 
 /* -- draining a target -- */
