@@ -248,8 +248,8 @@ static void cut_history(Lock *l, LockMember *m, uint32_t at)
 
 static bool same_root(const ColumnOrigin *a, const ColumnOrigin *b)
 {
-    return a->kind == b->kind && a->kind != ORIGIN_ANY && str_ieq(a->base, b->base) && a->fill == b->fill &&
-           str_eq(a->fill_text, b->fill_text);
+    if (a->kind != b->kind || a->kind == ORIGIN_ANY || !str_ieq(a->base, b->base)) return false;
+    return a->kind == ORIGIN_BASE || (a->fill == b->fill && str_eq(a->fill_text, b->fill_text));
 }
 
 /* The column of common that the target's column is, whatever the two call it. */
@@ -276,8 +276,8 @@ static void rebase_target(Lock *l, const Version *common)
         if (done.len && str_starts(lossy, done)) lossy = (Str){lossy.ptr + done.len, lossy.len - done.len};
         origins[i] = (ColumnOrigin){.kind = ORIGIN_BASE,
                                     .base = common->schema->columns[at].name,
-                                    .fill = common->origins[at].fill,
-                                    .fill_text = common->origins[at].fill_text,
+                                    .fill = origins[i].fill, /* what rows without it get */
+                                    .fill_text = origins[i].fill_text,
                                     .lossy = lossy};
     }
     t.origins = origins;

@@ -439,12 +439,20 @@ const VersionStep *version_replace(VersionPool *p, const Version *v, const Versi
     return adopt(p, v, model, true);
 }
 
+static bool is_fed(const Version *v, uint32_t column)
+{
+    for (uint32_t i = 0; i < v->shape->n_columns; i++)
+        if (v->feeds[i] == column) return true;
+    return false;
+}
+
 const Version *version_rebase(VersionPool *p, const Version *v)
 {
     Arena arena = {0};
     ColumnOrigin *origins = arena_array(&arena, ColumnOrigin, v->schema->n_columns + 1);
     for (uint32_t i = 0; i < v->schema->n_columns; i++) {
         origins[i] = (ColumnOrigin){.kind = ORIGIN_BASE, .base = v->schema->columns[i].name};
+        if (is_fed(v, i)) continue;
         origins[i].fill = v->origins[i].fill; /* what rows without it get stays on record */
         origins[i].fill_text = v->origins[i].fill_text;
     }
