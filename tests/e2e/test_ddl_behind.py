@@ -188,7 +188,7 @@ def test_a_fork_is_not_begun_among_rows_that_are_read_again(scenario, flavor):
     with blocker.cursor() as c:
         c.execute(f"SELECT v FROM `{s.target}`.other WHERE id = 1 FOR UPDATE")
         s.shard_run(1, "UPDATE {s}.other SET v = 2 WHERE id = 1")
-        wait_value(s, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'", 1)
+        s.runner.wait_for("the row's wait", lambda st: any(x["in_flight"] for x in st["sources"]))
         for first in (1000, 2000):  # many rows wait behind it; then another applier gets what comes
             s.shard_run(1, "INSERT INTO {s}.other VALUES " + ", ".join(f"({i}, {i})" for i in range(first, first + 400)))
         s.shard_run(1, *(f"INSERT INTO {{s}}.t VALUES ({i}, {i})" for i in range(40)))
@@ -228,4 +228,28 @@ def test_taken_back_before_a_step_that_is_on_record(scenario, flavor):
     s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN m INT NOT NULL DEFAULT 8", "INSERT INTO {s}.t VALUES (1000, 1, 'w', 2, 3)")
     s.runner.wait_caught_up()
     assert list(s.rows("t")) == sorted(r for shard in s.shards for r in shard.server.query(f"SELECT * FROM `{shard.schema}`.t"))
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("fault", ["ddl.done=kill@1", "ddl.intent=kill@2", "ddl.sent=kill@2"])
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
+def test_killed_between_two_statements_of_one_change(scenario, flavor, fault):
+    """What rows get in a new column is not its default by now: the target takes two statements. A plan made anew between them would
+    take the column for one that the target always had."""
+    s = make(scenario, "pessimistic", flavor)
+    for n, fill in ((1, 3), (2, 4)):
+        s.shard_run(n, f"INSERT INTO {{s}}.t VALUES ({n}, 1, 'w')", f"ALTER TABLE {{s}}.t ADD COLUMN n INT DEFAULT {fill}",
+                    "ALTER TABLE {s}.t ALTER COLUMN n SET DEFAULT 1", f"INSERT INTO {{s}}.t (id, v) VALUES ({n}2, 2)")
+    s.runner.wait_for("the difference", lambda st: any(x["lock"] and x["lock"]["state"] == "data-differs" for x in st["targets"]))
+    s.runner.stop()
+    s.start(fault)
+    s.runner.wait_for("the difference again", lambda st: any(x["lock"] and x["lock"]["state"] == "data-differs" for x in st["targets"]))
+    s.runner.verb("locks", "--decide", "accept", "--source", "s1", "--yes")
+    s.runner.wait_exit(60)
+    assert "SET DEFAULT" in s.runner.log() or "MODIFY COLUMN" in s.runner.log(), "the target takes one statement"
+    s.start()
+    s.runner.wait_caught_up()
+    rows = dict(s.downstream.query(f"SELECT id, n FROM `{s.target}`.t"))
+    assert rows[12] == rows[22] == 1 and rows[1] == rows[2] and rows[1] in (3, 4), rows
+    assert s.downstream.value("SELECT COLUMN_DEFAULT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '%s' AND TABLE_NAME = 't' AND COLUMN_NAME = 'n'" % s.target) == "1"
     s.runner.stop()
