@@ -54,6 +54,8 @@ typedef struct TargetDdlJob {
     TableName target;
     const TableSchema *before; /* what the plan starts from; NULL: there is no table */
     const EmitPlan *plan;
+    bool by_number; /* the job's number says what it leads to: a plan that sets out in the middle of the
+                       journal's is not compared */
     /* Sleeps between tries; waking it ends the run (fire the cancel too). NULL: an error in passing is
      * returned instead of tried again. */
     Waker *wake;

@@ -177,7 +177,7 @@ static bool same_end(const TargetDdlJob *j, const TargetDdlRow *rows, size_t n, 
                        "." STR_FMT,
                        (unsigned long long)j->job, STR_ARG(rows[0].target.schema),
                        STR_ARG(rows[0].target.table), STR_ARG(j->target.schema), STR_ARG(j->target.table));
-    if (ddl_same_print(rows[n - 1].after, want) || is_on_way(j, rows, n)) return true;
+    if (ddl_same_print(rows[n - 1].after, want) || (j->by_number && is_on_way(j, rows, n))) return true;
     ddl_difference(rows[n - 1].after, want, &words);
     return err_set(err, ERR_DDL_JOURNAL,
                    STR_FMT "." STR_FMT ", schema change %llu: the journal's plan leads elsewhere: %s",

@@ -174,6 +174,7 @@ bool ddl_job_start(Ddl *d, DdlTarget *t, Err *err)
                             .target = t->name,
                             .before = j->before,
                             .plan = &j->plan,
+                            .by_number = true,
                             .wake = &j->wake};
     for (uint32_t i = 0; i < j->plan.n; i++)
         log_write(LOGEV_TARGET_CHANGES, LOG_STR("schema", t->name.schema), LOG_STR("table", t->name.table),
