@@ -197,8 +197,7 @@ static void hook_fail(void *ctx, Err *err)
 void pipeline_fail(Pipeline *p, Err *err)
 {
     pthread_mutex_lock(&p->mutex);
-    /* Being fenced is told even while stopping: what was read of the progress since may be another process's.
-     */
+    /* Being fenced is told even while stopping: progress read since may be another process's. */
     if ((!p->stopping || err->code == ERR_APPLY_FENCED) && !err_is_set(&p->fatal)) err_move(&p->fatal, err);
     p->stopping = true;
     pthread_cond_broadcast(&p->changed);
@@ -226,8 +225,7 @@ static bool refuse_change(Str before, Str now, Err *err)
     return true;
 }
 
-/* Another configuration than the state was made with: refused, unless nothing has begun under the former one
- * (a first start that was refused). */
+/* Another configuration than the state's: refused, unless nothing has begun (a refused first start). */
 static bool take_change(Pipeline *p, const StoreTask *st, Str now, Err *err)
 {
     bool begun = true;
