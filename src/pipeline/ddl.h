@@ -59,9 +59,10 @@ NODISCARD bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *er
 bool ddl_held(Ddl *d, uint32_t stream, const TableMap *map, const StreamPoint *at);
 uint64_t ddl_generation(Ddl *d, uint32_t stream);
 /* Have other shard tables of this one's target rows that are held, and that can be written while this stream
- * waits? They may give up a key that is taken. 0: none; else a number that is another one when something of
- * them was written. who: their names, may be NULL. Any thread. */
-uint64_t ddl_held_beside(Ddl *d, uint32_t stream, const Member *m, StrBuf *who);
+ * waits with that transaction (NULL: a copied row)? They may give up a key that is taken. 0: none; else a
+ * number that is another one when something of them was written. who: their names, may be NULL. Any thread.
+ */
+uint64_t ddl_held_beside(Ddl *d, uint32_t stream, const Member *m, const TxnId *waits, StrBuf *who);
 /* Takes rows that are not this stream's out of the transaction, and waits for a round that has to be through
  * first. False: the stream is being stopped. */
 NODISCARD bool ddl_filter(Ddl *d, Txn *t);

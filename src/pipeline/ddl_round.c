@@ -85,28 +85,26 @@ bool ddl_rejoin(Ddl *d, uint32_t source, const StreamPoint *at, Err *err)
     return ok;
 }
 
-/* Can the fork's rows be written while this stream waits? A round takes it when its own main stream has
- * written everything before it; a round that waits itself takes no other. */
-static bool goes_on_without(const Ddl *d, uint32_t stream, const DdlFork *f, const StreamPoint *floor)
+/* Can the fork's rows be written while this stream waits with that transaction? A fork of its own source that
+ * begins behind it cannot; a round that waits itself takes no other. */
+static bool goes_on_without(const Ddl *d, uint32_t stream, const DdlFork *f, const TxnId *waits)
 {
     if (f->member->source != ddl_source(d, stream)) return true;
-    return ddl_kind(d, stream) == DDL_MAIN && point_reaches(floor, &f->from);
+    return ddl_kind(d, stream) == DDL_MAIN && !(waits && point_covers(&f->from, waits));
 }
 
-uint64_t ddl_held_beside(Ddl *d, uint32_t stream, const Member *member, StrBuf *who)
+uint64_t ddl_held_beside(Ddl *d, uint32_t stream, const Member *member, const TxnId *waits, StrBuf *who)
 {
     enum { SHOWN = 5 };
     uint64_t sum = 0;
     size_t n = 0;
-    WindowView view;
-    window_snapshot(merge_window(d->p->merge, ddl_source(d, stream)), &view);
     pthread_mutex_lock(&d->mutex);
     const DdlMember *own = ddl_member(d, member), *last = NULL;
     for (const DdlMember *m = own ? d->members : NULL; m; m = m->next) {
         if (m == own || m->target != own->target) continue;
         for (const DdlFork *f = d->sources[m->source].forks; f; f = f->next) {
             if (f->member != m || f->finished || ddl_given_up(f)) continue;
-            if (!goes_on_without(d, stream, f, &view.floor)) continue;
+            if (!goes_on_without(d, stream, f, waits)) continue;
             sum = sum * 31 + f->no * 2 + f->has_to;
             if (!who || m == last || n++ >= SHOWN) continue;
             last = m;
@@ -114,7 +112,6 @@ uint64_t ddl_held_beside(Ddl *d, uint32_t stream, const Member *member, StrBuf *
         }
     }
     pthread_mutex_unlock(&d->mutex);
-    point_done(&view.floor);
     return sum;
 }
 

@@ -379,6 +379,11 @@ static bool name_other_side(Pipeline *p, StreamCtl *c)
     return nobody;
 }
 
+static const TxnId *waits_with(const StreamCtl *c)
+{
+    return c->culprit_copy ? NULL : &c->culprit;
+}
+
 /* The row in the target is old, and what frees its key is among rows that are held: the stream waits for
  * them, and tries again when some are written, else ever more rarely, as each try asks all shards. It is told
  * once. */
@@ -386,7 +391,8 @@ static bool waits_for_held(Pipeline *p, StreamCtl *c)
 {
     StrBuf who = {0};
     Err err = {0};
-    uint64_t behind = p->ddl ? ddl_held_beside(p->ddl, c->index, c->collision_binding->member, &who) : 0;
+    uint64_t behind =
+        p->ddl ? ddl_held_beside(p->ddl, c->index, c->collision_binding->member, waits_with(c), &who) : 0;
     if (behind) {
         err_set(&err, ERR_LOCK_KEY, "%s; rows of " STR_FMT " are held and may free it: waiting for them",
                 c->error.message, STR_ARG(sb_view(&who)));
@@ -527,7 +533,7 @@ static void tick_draining(Pipeline *p, StreamCtl *c)
 static bool is_freed(Pipeline *p, StreamCtl *c)
 {
     if (!c->behind) return false;
-    uint64_t now = ddl_held_beside(p->ddl, c->index, c->collision_binding->member, NULL);
+    uint64_t now = ddl_held_beside(p->ddl, c->index, c->collision_binding->member, waits_with(c), NULL);
     bool freed = now != c->behind_seen;
     c->behind_seen = now;
     return freed;
