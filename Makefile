@@ -109,7 +109,7 @@ explore-short: $(B)/explore/explore ## the same within seconds, each rule of the
 
 # Everything that needs servers: they are started by the harness on free ports.
 PYTHON ?= /usr/bin/python3
-E2E_JOBS ?= 3
+E2E_JOBS ?= 4
 JOBS ?= $(shell nproc)
 PYTEST_ARGS ?=
 .PHONY: e2e demo bench bench-stream bench-load

@@ -126,6 +126,24 @@ void meta_where_task(StrBuf *sql, const MetaTask *m)
     sb_quoted(sql, m->task);
 }
 
+void meta_where_target(StrBuf *sql, const MetaTask *m, TableName target)
+{
+    meta_where_task(sql, m);
+    sb_c(sql, " AND target_schema = ");
+    sb_quoted(sql, target.schema);
+    sb_c(sql, " AND target_table = ");
+    sb_quoted(sql, target.table);
+}
+
+void meta_target_values(StrBuf *sql, const MetaTask *m, TableName target)
+{
+    sb_quoted(sql, m->task);
+    sb_ch(sql, ',');
+    sb_quoted(sql, target.schema);
+    sb_ch(sql, ',');
+    sb_quoted(sql, target.table);
+}
+
 void meta_rollback(Conn *c)
 {
     Err ignored = {0}; /* the connection may be gone: then the server rolls back by itself */

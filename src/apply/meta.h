@@ -119,6 +119,9 @@ typedef struct MetaChunk {
  * meta_read_stream. */
 NODISCARD bool meta_read_chunks(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch, Str stream,
                                 Arena *arena, MetaChunk **out, size_t *n, Err *err);
+/* None of them is of that table any more. Its own transaction; idempotent. ERR_APPLY_FENCED, ERR_DB_*. */
+NODISCARD bool meta_forget_chunks(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch, Str stream,
+                                  TableName table, Err *err);
 
 /* The outcome of a commit whose answer was lost: locks the applier's progress row (waits for the old session)
  * and compares. *committed tells; ERR_APPLY_FENCED when neither number fits. Leaves no transaction open. */

@@ -19,9 +19,10 @@ void meta_chunk_sql(const MetaTask *m, Str stream, const TxnChunk *chunk, StrBuf
     sb_ch(out, ',');
     sb_quoted(out, stream);
     sb_printf(out, ",%llu,", (unsigned long long)chunk->id);
-    sb_quoted(out, chunk->member->name.schema);
+    TableName name = member_copied_as(chunk->member);
+    sb_quoted(out, name.schema);
     sb_ch(out, ',');
-    sb_quoted(out, chunk->member->name.table);
+    sb_quoted(out, name.table);
     sb_printf(out, ",%llu,", (unsigned long long)chunk->piece);
     hex_text(out, chunk->lo);
     sb_ch(out, ',');
@@ -101,6 +102,24 @@ static bool delete_gone(Conn *c, const MetaTask *m, const MetaChunkMerge *merge,
     }
     sb_done(&sql);
     return ok;
+}
+
+bool meta_forget_chunks(Conn *c, const Dialect *d, const MetaTask *m, uint64_t epoch, Str stream,
+                        TableName table, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    sb_c(&sql, "DELETE FROM ");
+    meta_table(&sql, m, "sm_chunk");
+    where_stream(&sql, m, stream);
+    sb_c(&sql, " AND source_schema = ");
+    sb_quoted(&sql, table.schema);
+    sb_c(&sql, " AND source_table = ");
+    sb_quoted(&sql, table.table);
+    if (conn_exec(c, str_of(session_begin_sql(d)), NULL, err) && meta_lock_epoch(c, m, epoch, err) &&
+        conn_exec(c, sb_view(&sql), NULL, err) && conn_exec(c, STR("COMMIT"), NULL, err))
+        return true;
+    meta_rollback(c);
+    return false;
 }
 
 bool meta_merge_chunks(Conn *c, const MetaTask *m, const MetaChunkMerge *merge, Err *err)

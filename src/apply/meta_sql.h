@@ -8,6 +8,10 @@
 void meta_table(StrBuf *out, const MetaTask *m, const char *name);
 /* Appends " WHERE task = '…'". */
 void meta_where_task(StrBuf *sql, const MetaTask *m);
+/* Appends " WHERE task = '…' AND target_schema = '…' AND target_table = '…'". */
+void meta_where_target(StrBuf *sql, const MetaTask *m, TableName target);
+/* Appends "'task','schema','table'". */
+void meta_target_values(StrBuf *sql, const MetaTask *m, TableName target);
 /* A connection that is gone is no error: its server rolls back by itself. */
 void meta_rollback(Conn *c);
 NODISCARD bool meta_u64(Str s, uint64_t *out, Err *err);

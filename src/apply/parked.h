@@ -34,6 +34,7 @@
 #ifndef SM_APPLY_PARKED_H
 #define SM_APPLY_PARKED_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include "apply/meta.h"
 #include "model/binding.h"
@@ -51,17 +52,18 @@ typedef struct ParkedWorld {
 /* The bookkeeping columns of a parked row. */
 #define PARKED_BOOKKEEPING "sm_id,sm_source,sm_schema,sm_table,sm_since,sm_decided,sm_pinned,sm_renamed"
 
-/* Lives as long as its target. Immutable but for the last four. */
+/* Lives as long as its target. Immutable but for the last ones; gate guards inside and shut. */
 typedef struct ParkedTarget ParkedTarget;
 struct ParkedTarget {
     Arena arena;
     const Target *target;
     ParkedWorld world;
-    Str table;            /* `meta`.`sm_parked_…` */
-    Str decided_table;    /* `meta`.`sm_decided_…` */
-    Str columns;          /* `a`,`b`: all columns of the target that are written */
-    Str prefixed;         /* t.`a`,t.`b` */
-    uint32_t *provenance; /* columns of the target */
+    Str name, decided_name; /* plain, in the meta schema */
+    Str table;              /* `meta`.`sm_parked_…` */
+    Str decided_table;      /* `meta`.`sm_decided_…` */
+    Str columns;            /* `a`,`b`: all columns of the target that are written */
+    Str prefixed;           /* t.`a`,t.`b` */
+    uint32_t *provenance;   /* columns of the target */
     uint32_t n_provenance;
     Str provenance_list; /* t.`shard` */
     uint32_t
@@ -74,6 +76,13 @@ struct ParkedTarget {
     _Atomic bool ever;      /* there is, or was in this run, a parked row; set before the first one is */
     _Atomic uint64_t next_id;
     _Atomic int64_t n_rows; /* parked now, as committed */
+    Err apart; /* set: the tables beside the target have not its columns, nothing may be written there */
+    pthread_mutex_t gate;
+    pthread_cond_t left;
+    bool inside;     /* a decision is under way */
+    bool shut;       /* none may be: the target's definition changes, or it is apart */
+    bool missing;    /* the target has gone, and what stood beside it: both are made again together */
+    bool registered; /* sm_parked said that both tables stand beside the target */
 };
 
 typedef struct ParkedOpts {
@@ -83,14 +92,30 @@ typedef struct ParkedOpts {
     uint32_t n_provenance;
     Str order_column; /* name; empty: the shards' order alone */
     bool newest_wins;
+    bool may_differ; /* a change of the target was interrupted: the tables beside it may have other columns */
+    bool gone;       /* the target was dropped and is not made again yet: nothing is made beside it */
     ParkedWorld world;
 } ParkedOpts;
 
-/* Makes the table beside the target when it is not there, else compares it with the target.
+/* Makes the tables beside the target when they are not there, else compares them with the target. sm_parked
+ * names them once both stand. ERR_STATE_BEHIND: it does, and one is not there: what was parked is lost.
  * ERR_NOT_SUPPORTED: the target has what parking cannot do (no key, keys on prefixes or expressions, a column
- * that counts by itself), or was altered since. Creates the meta schema when it is missing. Blocks. */
+ * that counts by itself); ERR_TRACK_TARGET: it was altered since (may_differ: then it is apart). Creates the
+ * meta schema when it is missing. gone: what is not there is not made, and not missed. Blocks. */
 NODISCARD bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *opts, ParkedTarget **out, Err *err);
 void parked_free(ParkedTarget *p);
+/* The tables beside a target that was dropped go, or are made anew with it: nobody misses them. */
+NODISCARD bool parked_forget(Conn *c, const MetaTask *m, TableName target, Err *err);
+static inline bool parked_is_apart(const ParkedTarget *p)
+{
+    return err_is_set(&p->apart);
+}
+/* A decision begins; false: none may be made now. parked_leave ends it. Any thread. */
+bool parked_enter(ParkedTarget *p);
+void parked_leave(ParkedTarget *p);
+/* From here on no decision is under way, nor begins until parked_reopen. Blocks as long as one takes. */
+void parked_shut(ParkedTarget *p);
+void parked_reopen(ParkedTarget *p); /* but for one that is apart */
 /* Reads what is parked: once this process alone writes there. */
 NODISCARD bool parked_load(Conn *c, const Dialect *d, const MetaTask *m, ParkedTarget *p, Err *err);
 

@@ -53,6 +53,10 @@ static inline bool settle_decides(const Settle *s)
     return s->deciding || atomic_load(&s->p->decisions);
 }
 
+/* -- parked_target.c -- */
+/* Is it a name of the bookkeeping columns of either table beside a target? */
+bool parked_is_own_column(Str name);
+
 /* -- parked_settle.c -- */
 void settle_done(Settle *s);
 /* s->sql, which changes exactly so many rows, without a warning. ERR_APPLY_MISSED, ERR_APPLY_TARGET. */
@@ -67,7 +71,8 @@ void settle_bookkeeping(StrBuf *out, const ParkedMark *m);
 /* Appends " AND x.`a`=y.`a`…" over row key and provenance: the same row. */
 void settle_same_row(const Settle *s, StrBuf *out, const char *x, const char *y);
 NODISCARD bool settle_drop_parked(Settle *s, uint64_t id, Err *err);
-/* The rank of a parked row, as it stands. */
+/* The rank of a parked row, as it stands; settle_rank: it is there, or ERR_APPLY_MISSED. */
+NODISCARD bool settle_find_rank(Settle *s, uint64_t id, ParkedRank *out, bool *found, Err *err);
 NODISCARD bool settle_rank(Settle *s, uint64_t id, ParkedRank *out, Err *err);
 void settle_add(Settle *s, uint64_t id, const ParkedRank *rank);
 /* Parked rows that share a key with the parked row `id`, which was in the target until now with the rank

@@ -133,7 +133,7 @@ static bool rank_from(Settle *s, const Str *v, ParkedRank *out, Err *err)
     return meta_u64(v[3], &out->decided, err) && order_of(s, v[6], out, err);
 }
 
-bool settle_rank(Settle *s, uint64_t id, ParkedRank *out, Err *err)
+bool settle_find_rank(Settle *s, uint64_t id, ParkedRank *out, bool *found, Err *err)
 {
     Rows rows = {0};
     Str v[RANK_COLUMNS];
@@ -141,10 +141,17 @@ bool settle_rank(Settle *s, uint64_t id, ParkedRank *out, Err *err)
     sb_printf(&s->sql, "SELECT %s" STR_FMT " FROM " STR_FMT " t WHERE t.sm_id=%llu FOR UPDATE", rank_columns,
               STR_ARG(s->p->order_value), STR_ARG(s->p->table), (unsigned long long)id);
     if (!conn_query(s->conn, sb_view(&s->sql), &rows, err)) return false;
-    bool ok = rows_next(&rows, v) ? rank_from(s, v, out, err)
-                                  : err_set(err, ERR_APPLY_MISSED, "a parked row is gone");
+    *found = rows_next(&rows, v);
+    bool ok = !*found || rank_from(s, v, out, err);
     rows_done(&rows);
     return ok;
+}
+
+bool settle_rank(Settle *s, uint64_t id, ParkedRank *out, Err *err)
+{
+    bool found = false;
+    return settle_find_rank(s, id, out, &found, err) &&
+           (found || err_set(err, ERR_APPLY_MISSED, "a parked row is gone"));
 }
 
 /* -- candidates -- */
@@ -298,16 +305,17 @@ static bool check_apart(const ParkedRank *a, const ParkedRank *b, Err *err)
     return err_set(err, ERR_DB_DUPLICATE_KEY, "two rows of one shard table have one key");
 }
 
-/* Does a row of lower rank keep this one out? */
-static bool is_kept_out(Settle *s, const Candidate *c, bool *kept_out, Err *err)
+/* Does a row of lower rank keep this one out? *any: a row of the target shares a key with it. */
+static bool is_kept_out(Settle *s, const Candidate *c, bool *kept_out, bool *any, Err *err)
 {
-    *kept_out = false;
+    *kept_out = *any = false;
     for (uint32_t k = 0; !*kept_out && k < s->t->n_keys; k++) {
         Holder h;
         bool found = false;
         if (!parked_counts_key(&s->t->keys[k])) continue;
         if (!settle_holder(s, c->id, k, &h, &found, err)) return false;
         if (!found) continue;
+        *any = true;
         if (!check_apart(&h.rank, &c->rank, err)) return false;
         *kept_out = parked_rank_cmp(&h.rank, &c->rank) < 0;
     }
@@ -333,14 +341,14 @@ static bool decide(Settle *s, size_t at, Err *err)
 {
     for (unsigned tries = TRIES; tries > 0; tries--) {
         Candidate c = s->all[at];
-        bool kept_out = false;
+        bool kept_out = false, any = false;
         err_clear(err);
-        if (!is_kept_out(s, &c, &kept_out, err)) return false;
+        if (!is_kept_out(s, &c, &kept_out, &any, err)) return false;
         if (kept_out) {
             s->all[at].decided = s->all[at].parked = true;
             return true;
         }
-        if (!put_all_out(s, &c, err)) return false;
+        if (any && !put_all_out(s, &c, err)) return false;
         if (let_in(s, &c, err)) {
             s->all[at].decided = true;
             return true;

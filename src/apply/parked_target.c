@@ -3,7 +3,9 @@
 #include "apply/meta_sql.h"
 #include "apply/parked_impl.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "db/schema_read.h"
+#include "track/schema_beside.h"
 #include "track/schema_json.h"
 #include "base/poison.h"
 
@@ -13,26 +15,31 @@
 /* How many numbers a start takes for itself: more than a run can park, and 2^28 starts have some. */
 #define NUMBERS_OF_A_RUN (UINT64_C(1) << 36)
 
-/* " WHERE task = '…' AND target_schema = '…' AND target_table = '…'" */
-static void where_target(StrBuf *sql, const MetaTask *m, TableName target)
-{
-    meta_where_task(sql, m);
-    sb_c(sql, " AND target_schema = ");
-    sb_quoted(sql, target.schema);
-    sb_c(sql, " AND target_table = ");
-    sb_quoted(sql, target.table);
-}
-
 static bool refuse(const Target *t, const char *why, const char *remedy, Err *err)
 {
     return err_set_remedy(err, ERR_NOT_SUPPORTED, remedy,
                           "target " STR_FMT ": on-collision other than stop: %s", STR_ARG(t->sql_name), why);
 }
 
+bool parked_is_own_column(Str name)
+{
+    static const char *const own[] = {"sm_id",      "sm_source", "sm_schema",  "sm_table", "sm_since",
+                                      "sm_decided", "sm_pinned", "sm_renamed", "sm_side"};
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        if (str_ieq(name, str_of(own[i]))) return true;
+    return false;
+}
+
 /* Rows are compared by the server's own equality of columns, and wait for keys of whole columns. */
 static bool can_park(const Target *t, Err *err)
 {
     const char *key_remedy = "give it a key of whole columns, or leave on-collision at stop";
+    for (uint32_t c = 0; c < t->schema->n_columns; c++)
+        if (parked_is_own_column(t->schema->columns[c].name))
+            return refuse(t, "a column has a name of the bookkeeping beside it",
+                          "give the column another name than sm_id, sm_source and the like, or leave "
+                          "on-collision at stop",
+                          err);
     if (t->row_key == NO_COLUMN) return refuse(t, "the table has no key", key_remedy, err);
     for (uint32_t k = 0; k < t->schema->n_keys; k++) {
         const KeyDef *key = &t->schema->keys[k];
@@ -111,29 +118,16 @@ static bool create_table(Conn *c, const Dialect *d, const Target *t, const Besid
     return ok;
 }
 
-static bool same_columns(const Target *t, const TableSchema *parked, Err *err)
+static bool is_of_this_version(const TableSchema *parked, Err *err)
 {
-    if (schema_column(parked, STR("sm_decided")) == UINT32_MAX &&
-        schema_column(parked, STR("sm_side")) == UINT32_MAX)
-        return err_set_remedy(err, ERR_NOT_SUPPORTED, "drop it when it is empty; it is made anew",
-                              "table " STR_FMT "." STR_FMT
-                              ", where losers of collisions are parked, was made by an earlier version",
-                              STR_ARG(parked->name.schema), STR_ARG(parked->name.table));
-    for (uint32_t i = 0; i < t->schema->n_columns; i++) {
-        const ColumnDef *a = &t->schema->columns[i];
-        uint32_t at = schema_column(parked, a->name);
-        const ColumnDef *b = at == UINT32_MAX ? NULL : &parked->columns[at];
-        if (b && str_eq(a->column_type, b->column_type) && str_eq(a->collation, b->collation) &&
-            a->generated == b->generated)
-            continue;
-        return err_set_remedy(err, ERR_NOT_SUPPORTED,
-                              "let the parked rows in or settle them, then drop the table; it is made anew",
-                              "target " STR_FMT ": column " STR_FMT " is not as in " STR_FMT "." STR_FMT
-                              ", where its rows are parked: the target was altered",
-                              STR_ARG(t->sql_name), STR_ARG(a->name), STR_ARG(parked->name.schema),
-                              STR_ARG(parked->name.table));
-    }
-    return true;
+    if (schema_column(parked, STR("sm_decided")) != UINT32_MAX ||
+        schema_column(parked, STR("sm_side")) != UINT32_MAX)
+        return true;
+    return err_set_remedy(err, ERR_NOT_SUPPORTED,
+                          "when it is empty, drop it, and delete its row of sm_parked: it is made anew",
+                          "table " STR_FMT "." STR_FMT
+                          ", where losers of collisions are parked, was made by an earlier version",
+                          STR_ARG(parked->name.schema), STR_ARG(parked->name.table));
 }
 
 /* *out: heap; NULL where none is registered. */
@@ -142,7 +136,7 @@ static bool registered_table(Conn *c, const MetaTask *m, TableName target, char 
     CLEANUP(sb_done) StrBuf sql = {0};
     sb_c(&sql, "SELECT parked_table FROM ");
     meta_table(&sql, m, "sm_parked");
-    where_target(&sql, m, target);
+    meta_where_target(&sql, m, target);
     return conn_scalar(c, sb_view(&sql), out, err);
 }
 
@@ -239,13 +233,36 @@ bool parked_highest(Conn *c, const MetaTask *m, TableName target, Str column, ui
     return ok;
 }
 
-static bool register_table(Conn *c, const MetaTask *m, const Target *t, TableName name, Err *err)
+static void unregister_sql(const MetaTask *m, TableName target, StrBuf *sql)
+{
+    sb_c(sql, "DELETE FROM ");
+    meta_table(sql, m, "sm_parked");
+    meta_where_target(sql, m, target);
+}
+
+bool parked_forget(Conn *c, const MetaTask *m, TableName target, Err *err)
 {
     CLEANUP(sb_done) StrBuf sql = {0};
+    unregister_sql(m, target, &sql);
+    return conn_exec(c, sb_view(&sql), NULL, err);
+}
+
+static bool is_registered(Conn *c, const MetaTask *m, TableName target, bool *yes, Err *err)
+{
     char *there = NULL;
-    if (!registered_table(c, m, t->name, &there, err)) return false;
-    bool known = there != NULL;
+    bool ok = registered_table(c, m, target, &there, err);
+    *yes = there != NULL;
     free(there);
+    return ok;
+}
+
+/* Both stand: from here on no start does without one of them. */
+static bool register_table(Conn *c, const MetaTask *m, const Target *t, Str name, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    bool known = false;
+    (void)FAULT("parked.made");
+    if (!is_registered(c, m, t->name, &known, err)) return false;
     if (known) return true;
     sb_c(&sql, "INSERT INTO ");
     meta_table(&sql, m, "sm_parked");
@@ -256,7 +273,7 @@ static bool register_table(Conn *c, const MetaTask *m, const Target *t, TableNam
     sb_ch(&sql, ',');
     sb_quoted(&sql, t->name.table);
     sb_ch(&sql, ',');
-    sb_quoted(&sql, name.table);
+    sb_quoted(&sql, name);
     sb_ch(&sql, ')');
     return conn_exec(c, sb_view(&sql), NULL, err);
 }
@@ -327,16 +344,37 @@ static bool order_column(ParkedTarget *p, const ParkedOpts *o, Err *err)
     return true;
 }
 
-/* One of the tables beside the target, made when it is not there. */
-static bool open_beside(Conn *c, const Dialect *d, const Target *t, const Beside *b, TableName name, Err *err)
+/* An empty one in its place would keep silent about the rows. */
+static bool refuse_lost(const ParkedOpts *o, TableName name, Err *err)
+{
+    CLEANUP(sb_done) StrBuf remedy = {0};
+    sb_c(&remedy, "restore it as it was; or go on without what stood there, and set the rows of the target "
+                  "right by hand: ");
+    unregister_sql(o->meta, o->target->name, &remedy);
+    sb_c(&remedy, "; then the next start makes it anew, empty");
+    return err_set_remedy(
+        err, ERR_STATE_BEHIND, remedy.ptr,
+        "table " STR_FMT "." STR_FMT
+        " is not there: somebody dropped it, or restored a backup. The rows of target " STR_FMT
+        " that were parked there, or the decisions about them, are lost to the task",
+        STR_ARG(name.schema), STR_ARG(name.table), STR_ARG(o->target->sql_name));
+}
+
+/* One of the tables beside the target, made when it is not there, and never was. */
+static bool open_beside(Conn *c, const Dialect *d, const ParkedOpts *o, const Beside *b, TableName name,
+                        ParkedTarget *p, Err *err)
 {
     TableSchema *there = NULL;
+    const Target *t = o->target;
     bool ok = schema_read(c, name, &there, err);
+    if (ok && !there && o->gone) return p->missing = true;
+    if (ok && !there && p->registered) return refuse_lost(o, name, err);
     if (ok && !there) ok = create_table(c, d, t, b, name, err) && schema_read(c, name, &there, err);
     if (ok && !there)
         ok = err_set(err, ERR_APPLY_META, "table " STR_FMT "." STR_FMT " cannot be read",
                      STR_ARG(name.schema), STR_ARG(name.table));
-    ok = ok && same_columns(t, there, err);
+    ok = ok && is_of_this_version(there, err);
+    if (ok && !err_is_set(&p->apart)) (void)!schema_beside_fits(t->schema, there, &p->apart);
     schema_free(there);
     return ok;
 }
@@ -360,6 +398,7 @@ static bool open_tables(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTa
     const Beside beside[] = {{parked, ARRAY_LEN(parked), 1, 5}, {decided, ARRAY_LEN(decided), 2, NO_COLUMN}};
     const char *const prefixes[] = {PARKED_PREFIX, DECIDED_PREFIX};
     Str *const names[] = {&p->table, &p->decided_table};
+    if (!is_registered(c, o->meta, o->target->name, &p->registered, err)) return false;
     sb_str(&id, o->meta->task);
     sb_ch(&id, '\n');
     table_name_sql(o->target->name, &id);
@@ -369,10 +408,12 @@ static bool open_tables(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTa
         sb_clear(&text);
         table_name_sql(name, &text);
         *names[i] = arena_str(&p->arena, sb_view(&text));
-        if (!open_beside(c, d, o->target, &beside[i], name, err)) return false;
-        if (i == 0 && !register_table(c, o->meta, o->target, name, err)) return false;
+        *(i ? &p->decided_name : &p->name) = name.table;
+        if (!open_beside(c, d, o, &beside[i], name, p, err)) return false;
     }
-    return true;
+    /* those that go with the target are made again with it, or go at last */
+    return p->missing ? parked_forget(c, o->meta, o->target->name, err)
+                      : register_table(c, o->meta, o->target, p->name, err);
 }
 
 bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTarget **out, Err *err)
@@ -384,11 +425,18 @@ bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTarget **
         if (schema_column(t->schema, o->provenance[i]) == UINT32_MAX)
             return refuse(t, "a provenance column is not there", "see shardmerge route --ddl", err);
     ParkedTarget *p = mem_zalloc(sizeof *p);
+    pthread_mutex_init(&p->gate, NULL);
+    pthread_cond_init(&p->left, NULL);
     p->target = t;
     p->world = o->world;
     column_lists(p, o);
     bool ok = order_column(p, o, err) && meta_create(c, o->meta, err) && open_tables(c, d, o, p, err) &&
               parked_load(c, d, o->meta, p, err);
+    p->shut = parked_is_apart(p) || p->missing;
+    if (ok && parked_is_apart(p) && !o->may_differ) {
+        err_move(err, &p->apart);
+        ok = false;
+    }
     if (ok)
         *out = p;
     else
@@ -399,9 +447,49 @@ bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTarget **
 void parked_free(ParkedTarget *p)
 {
     if (!p) return;
+    pthread_mutex_destroy(&p->gate);
+    pthread_cond_destroy(&p->left);
+    err_clear(&p->apart);
     arena_done(&p->arena);
     free(p);
 }
+
+/* -- the gate -- */
+
+bool parked_enter(ParkedTarget *p)
+{
+    pthread_mutex_lock(&p->gate);
+    bool may = !p->shut && !p->inside;
+    p->inside |= may;
+    pthread_mutex_unlock(&p->gate);
+    return may;
+}
+
+void parked_leave(ParkedTarget *p)
+{
+    pthread_mutex_lock(&p->gate);
+    p->inside = false;
+    pthread_cond_broadcast(&p->left);
+    pthread_mutex_unlock(&p->gate);
+}
+
+void parked_shut(ParkedTarget *p)
+{
+    pthread_mutex_lock(&p->gate);
+    p->shut = true;
+    while (p->inside)
+        pthread_cond_wait(&p->left, &p->gate);
+    pthread_mutex_unlock(&p->gate);
+}
+
+void parked_reopen(ParkedTarget *p)
+{
+    pthread_mutex_lock(&p->gate);
+    p->shut = parked_is_apart(p) || p->missing;
+    pthread_mutex_unlock(&p->gate);
+}
+
+/* -- numbers -- */
 
 /* In a transaction: the target's row in sm_parked_number is locked, or made. */
 static bool lock_number(Conn *c, const MetaTask *m, TableName target, uint64_t *next, Err *err)
@@ -410,17 +498,13 @@ static bool lock_number(Conn *c, const MetaTask *m, TableName target, uint64_t *
     sb_c(&sql, "INSERT INTO ");
     meta_table(&sql, m, "sm_parked_number");
     sb_c(&sql, " (task, target_schema, target_table, next_number) VALUES (");
-    sb_quoted(&sql, m->task);
-    sb_ch(&sql, ',');
-    sb_quoted(&sql, target.schema);
-    sb_ch(&sql, ',');
-    sb_quoted(&sql, target.table);
+    meta_target_values(&sql, m, target);
     sb_c(&sql, ",0) ON DUPLICATE KEY UPDATE next_number = next_number");
     if (!conn_exec(c, sb_view(&sql), NULL, err)) return false;
     sb_clear(&sql);
     sb_c(&sql, "SELECT next_number FROM ");
     meta_table(&sql, m, "sm_parked_number");
-    where_target(&sql, m, target);
+    meta_where_target(&sql, m, target);
     sb_c(&sql, " FOR UPDATE");
     return ask_number(c, &sql, next, err);
 }
@@ -431,7 +515,7 @@ static bool keep_number(Conn *c, const MetaTask *m, TableName target, uint64_t n
     sb_c(&sql, "UPDATE ");
     meta_table(&sql, m, "sm_parked_number");
     sb_printf(&sql, " SET next_number = %llu", (unsigned long long)next);
-    where_target(&sql, m, target);
+    meta_where_target(&sql, m, target);
     return conn_exec(c, sb_view(&sql), NULL, err) && conn_exec(c, STR("COMMIT"), NULL, err);
 }
 
@@ -456,6 +540,7 @@ bool parked_load(Conn *c, const Dialect *d, const MetaTask *m, ParkedTarget *p, 
     Rows rows = {0};
     Str v[3];
     uint64_t n = 0, last = 0, decided = 0;
+    if (p->missing) return true;
     bool ok = conn_queryf(c, &rows, err,
                           "SELECT COUNT(*), COALESCE(MAX(sm_id), 0), (SELECT COUNT(*) FROM " STR_FMT
                           ") FROM " STR_FMT,

@@ -59,26 +59,6 @@ void remap_free(Remap *r)
     free(r);
 }
 
-/* " WHERE task = '…' AND target_schema = '…' AND target_table = '…'" */
-static void where_target(StrBuf *sql, const MetaTask *m, TableName target)
-{
-    meta_where_task(sql, m);
-    sb_c(sql, " AND target_schema = ");
-    sb_quoted(sql, target.schema);
-    sb_c(sql, " AND target_table = ");
-    sb_quoted(sql, target.table);
-}
-
-/* "'task','schema','table'" */
-static void target_values(StrBuf *sql, const MetaTask *m, TableName target)
-{
-    sb_quoted(sql, m->task);
-    sb_ch(sql, ',');
-    sb_quoted(sql, target.schema);
-    sb_ch(sql, ',');
-    sb_quoted(sql, target.table);
-}
-
 static bool scalar_u64(Conn *c, const StrBuf *sql, uint64_t *out, bool *found, Err *err)
 {
     char *text = NULL;
@@ -99,7 +79,7 @@ static bool lock_map(const Remap *r, Conn *c, const Dialect *d, TableName target
     uint64_t epoch = 0;
     sb_c(&sql, "SELECT next_id, epoch FROM ");
     meta_table(&sql, r->meta, "sm_remap");
-    where_target(&sql, r->meta, target);
+    meta_where_target(&sql, r->meta, target);
     sb_c(&sql, " FOR UPDATE");
     if (!conn_exec(c, str_of(session_begin_sql(d)), NULL, err) || !conn_query(c, sb_view(&sql), &rows, err))
         return false;
@@ -122,7 +102,7 @@ static bool commit_map(const Remap *r, Conn *c, TableName target, uint64_t next,
     meta_table(&sql, r->meta, "sm_remap");
     sb_printf(&sql, " SET next_id = %llu, epoch = %llu", (unsigned long long)next,
               (unsigned long long)r->epoch);
-    where_target(&sql, r->meta, target);
+    meta_where_target(&sql, r->meta, target);
     if (!conn_exec(c, sb_view(&sql), NULL, err)) return false;
     if (FAULT("remap.before_commit")) return err_set(err, ERR_DB_LOST, "fault remap.before_commit");
     if (!conn_exec(c, STR("COMMIT"), NULL, err)) return false;
@@ -216,7 +196,7 @@ static bool read_map(Remap *r, Conn *c, TableName target, Str *table, Err *err)
     *table = (Str){0};
     sb_c(&sql, "SELECT map_table FROM ");
     meta_table(&sql, r->meta, "sm_remap");
-    where_target(&sql, r->meta, target);
+    meta_where_target(&sql, r->meta, target);
     if (!conn_scalar(c, sb_view(&sql), &name, err)) return false;
     if (name) {
         CLEANUP(sb_done) StrBuf full = {0};
@@ -247,7 +227,7 @@ static bool make_map(Remap *r, Conn *c, const KeySpace *s, Err *err)
     sb_c(&sql, "INSERT INTO ");
     meta_table(&sql, r->meta, "sm_remap");
     sb_c(&sql, " (task, target_schema, target_table, map_table, next_id, epoch) VALUES (");
-    target_values(&sql, r->meta, s->target);
+    meta_target_values(&sql, r->meta, s->target);
     sb_ch(&sql, ',');
     sb_quoted(&sql, name);
     sb_printf(&sql, ",%llu,%llu)", (unsigned long long)first, (unsigned long long)r->epoch);
@@ -307,7 +287,7 @@ static bool number_member(const Remap *r, Conn *c, const KeySpace *s, const Rema
     bool found;
     sb_c(&sql, "SELECT member FROM ");
     meta_table(&sql, r->meta, "sm_remap_member");
-    where_target(&sql, r->meta, s->target);
+    meta_where_target(&sql, r->meta, s->target);
     sb_c(&sql, " AND source = ");
     sb_quoted(&sql, s->source);
     sb_c(&sql, " AND source_schema = ");
@@ -321,7 +301,7 @@ static bool number_member(const Remap *r, Conn *c, const KeySpace *s, const Rema
     sb_clear(&sql);
     sb_c(&sql, "SELECT COALESCE(MAX(member), 0) + 1 FROM ");
     meta_table(&sql, r->meta, "sm_remap_member");
-    where_target(&sql, r->meta, s->target);
+    meta_where_target(&sql, r->meta, s->target);
     sb_c(&sql, " FOR UPDATE");
     if (!scalar_u64(c, &sql, &n, &found, err)) return false;
     *member = (uint32_t)n;
@@ -330,7 +310,7 @@ static bool number_member(const Remap *r, Conn *c, const KeySpace *s, const Rema
     sb_c(&sql, "INSERT INTO ");
     meta_table(&sql, r->meta, "sm_remap_member");
     sb_c(&sql, " (task, target_schema, target_table, member, source, source_schema, source_table) VALUES (");
-    target_values(&sql, r->meta, s->target);
+    meta_target_values(&sql, r->meta, s->target);
     sb_printf(&sql, ",%u,", *member);
     sb_quoted(&sql, s->source);
     sb_ch(&sql, ',');
@@ -586,6 +566,6 @@ bool remap_next_id(Conn *c, const MetaTask *m, TableName target, uint64_t *next,
     sb_clear(&sql);
     sb_c(&sql, "SELECT next_id FROM ");
     meta_table(&sql, m, "sm_remap");
-    where_target(&sql, m, target);
+    meta_where_target(&sql, m, target);
     return scalar_u64(c, &sql, next, &found, err);
 }

@@ -1,23 +1,18 @@
 #include "apply/row_refill.h"
 #include <stdlib.h>
 #include "apply/meta_sql.h"
+#include "base/check.h"
 #include "base/fault.h"
 #include "base/poison.h"
 
 enum { LONGEST_PAUSE_MS = 1000 };
 
-/* A row's place in the order of the key: literals, one per column; heap. */
-typedef struct Place {
-    Str *values;
-    bool known;
-} Place;
-
-static void place_done(Place *p, uint32_t n)
+void row_refill_place_done(RowRefillPlace *p)
 {
-    for (uint32_t i = 0; p->values && i < n; i++)
+    for (uint32_t i = 0; i < p->n; i++)
         free((char *)p->values[i].ptr);
     free(p->values);
-    *p = (Place){0};
+    *p = (RowRefillPlace){0};
 }
 
 static void put_literal(const RowRefillKey *k, Str value, StrBuf *out)
@@ -33,10 +28,10 @@ static void put_literal(const RowRefillKey *k, Str value, StrBuf *out)
 }
 
 /* " AND (…)": rows behind the place, or (last) up to it. The first column alone comes first, for an index. */
-static void put_bound(const RowRefillJob *j, const Place *p, bool last, StrBuf *sql)
+static void put_bound(const RowRefillJob *j, const RowRefillPlace *p, bool last, StrBuf *sql)
 {
     const char *way = last ? "<" : ">";
-    if (!p->known) return;
+    if (!p->n) return;
     sb_printf(sql, " AND " STR_FMT " %s= " STR_FMT " AND (", STR_ARG(j->keys[0].column), way,
               STR_ARG(p->values[0]));
     for (uint32_t i = 0; i < j->n_keys; i++) {
@@ -51,8 +46,8 @@ static void put_bound(const RowRefillJob *j, const Place *p, bool last, StrBuf *
     sb_ch(sql, ')');
 }
 
-/* The last row of the batch behind `from`; not known: there are no more rows than a batch has. */
-static bool find_end(Conn *c, const RowRefillJob *j, const Place *from, Place *to, Err *err)
+/* The last row of the batch behind `from`; none: there are no more rows than a batch has. */
+static bool find_end(Conn *c, const RowRefillJob *j, const RowRefillPlace *from, RowRefillPlace *to, Err *err)
 {
     CLEANUP(sb_done) StrBuf sql = {0}, order = {0};
     Rows rows = {0};
@@ -67,7 +62,7 @@ static bool find_end(Conn *c, const RowRefillJob *j, const Place *from, Place *t
     if (!conn_query(c, sb_view(&sql), &rows, err)) return false;
     Str *values = mem_zalloc(j->n_keys * sizeof *values);
     if (rows_next(&rows, values)) {
-        to->known = true;
+        to->n = j->n_keys;
         to->values = mem_zalloc(j->n_keys * sizeof *to->values);
         for (uint32_t i = 0; i < j->n_keys; i++) {
             CLEANUP(sb_done) StrBuf literal = {0};
@@ -80,8 +75,8 @@ static bool find_end(Conn *c, const RowRefillJob *j, const Place *from, Place *t
     return true;
 }
 
-static bool set_batch(Conn *c, const Dialect *d, const RowRefillJob *j, const Place *from, const Place *to,
-                      uint64_t *n, Err *err)
+static bool set_batch(Conn *c, const Dialect *d, const RowRefillJob *j, const RowRefillPlace *from,
+                      const RowRefillPlace *to, uint64_t *n, Err *err)
 {
     CLEANUP(sb_done) StrBuf sql = {0};
     sb_printf(&sql, "UPDATE " STR_FMT " SET " STR_FMT " WHERE " STR_FMT, STR_ARG(j->table), STR_ARG(j->set),
@@ -98,30 +93,32 @@ static bool set_batch(Conn *c, const Dialect *d, const RowRefillJob *j, const Pl
     return false;
 }
 
-bool row_refill_run(const RowRefillJob *j, uint64_t *done, Err *err)
+bool row_refill_run(const RowRefillJob *j, RowRefillPlace *at, uint64_t *done, Err *err)
 {
     Conn *c = NULL;
     Dialect d;
-    Place from = {0}, to = {0};
+    RowRefillPlace to = {0};
+    CHECK(!at->n || at->n == j->n_keys, "a place is one in the order of the job's key");
     *done = 0;
     bool ok = session_open(&j->session, &c, &d, err), more = true;
     while (ok && more) {
         uint64_t n = 0;
         int64_t began = clock_mono_ms();
-        ok = find_end(c, j, &from, &to, err) && set_batch(c, &d, j, &from, &to, &n, err);
+        ok = find_end(c, j, at, &to, err) && set_batch(c, &d, j, at, &to, &n, err);
         if (!ok) break;
         *done += n;
-        more = to.known;
-        place_done(&from, j->n_keys);
-        from = to;
-        to = (Place){0};
+        more = to.n > 0;
+        if (more) {
+            row_refill_place_done(at);
+            *at = to;
+            to = (RowRefillPlace){0};
+        }
         (void)FAULT("ddl.refill_batch");
         int64_t pause = clock_mono_ms() - began;
         if (more && waker_sleep(j->wake, MIN(pause, (int64_t)LONGEST_PAUSE_MS)))
             ok = err_set(err, ERR_CANCELLED, "stopping");
     }
-    place_done(&from, j->n_keys);
-    place_done(&to, j->n_keys);
+    row_refill_place_done(&to);
     conn_close(c);
     return ok;
 }

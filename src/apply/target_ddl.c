@@ -18,6 +18,7 @@ enum {
 typedef struct Try {
     const TargetDdlJob *j;
     Conn *c;
+    DdlWatch *watch; /* of c */
     Dialect d;
     Arena arena;
     TargetDdlRow *rows;
@@ -74,9 +75,11 @@ static bool set_session(Try *t, Err *err)
 static bool open_session(Try *t, Err *err)
 {
     SessionOpts o = t->j->session;
-    o.conn.read_timeout_s = 0; /* a statement may take hours */
+    o.conn.read_timeout_s = 0; /* a statement may take hours: it is watched */
     report_phase(t, TARGET_DDL_CONNECTING);
-    return session_open(&o, &t->c, &t->d, err) && set_session(t, err);
+    if (!session_open(&o, &t->c, &t->d, err)) return false;
+    t->watch = ddl_watch_start(t->j, &t->d, t->c);
+    return set_session(t, err);
 }
 
 /* Waits as long as it takes: whoever holds the lock still changes the table. */
@@ -108,7 +111,7 @@ static bool take_lock(Try *t, Err *err)
 static bool read_live(Try *t, Err *err)
 {
     TableSchema *s;
-    if (!schema_read(t->c, t->j->target, &s, err)) return false;
+    if (!schema_read(t->c, t->rows[t->at].target, &s, err)) return false;
     sb_clear(&t->live);
     t->exists = s != NULL;
     if (s) schema_fingerprint(s, &t->live);
@@ -204,6 +207,9 @@ static bool refused(Try *t, Err *cause, Err *err)
 static bool send_statement(Try *t, Err *err)
 {
     const TargetDdlRow *row = &t->rows[t->at];
+    if (str_eqc(row->statement, TARGET_DDL_SETTLE)) /* it does nothing by itself: never sent */
+        return t->j->settle ? t->j->settle(t->j->settle_ctx, t->c, &t->d, err)
+                            : err_set(err, ERR_BUG, "rows beside the target are to be settled, by nobody");
     CLEANUP(sb_done) StrBuf sql = {0};
     target_ddl_marker(&t->j->meta, row->job, row->n, &sql);
     sb_ch(&sql, ' ');
@@ -211,9 +217,9 @@ static bool send_statement(Try *t, Err *err)
     TargetDdlProgress p = progress_of(t, TARGET_DDL_RUNNING);
     p.connection = conn_id(t->c);
     report(t, &p);
-    DdlWatch *watch = ddl_watch_start(t->j, &t->d, t->c, &p);
+    ddl_watch_tell(t->watch, &p);
     bool ok = conn_exec(t->c, sb_view(&sql), NULL, err);
-    ddl_watch_stop(watch);
+    ddl_watch_tell(t->watch, NULL);
     return ok;
 }
 
@@ -257,6 +263,7 @@ static bool step(Try *t, Err *err)
 
 static void try_done(Try *t)
 {
+    ddl_watch_stop(t->watch);
     conn_close(t->c);
     arena_done(&t->arena);
     sb_done(&t->live);

@@ -45,6 +45,15 @@ typedef struct TargetDdlProgress {
     const Err *why;       /* RETRYING: what failed; for the call */
 } TargetDdlProgress;
 
+/* A step that is no statement: rows are moved, by TargetDdlJob.settle. Repeatable. */
+#define TARGET_DDL_SETTLE "DO /* parked rows take their places under the new keys */ 0"
+
+/* Another table that the plan changes too. */
+typedef struct TargetDdlBeside {
+    TableName name;
+    const TableSchema *before;
+} TargetDdlBeside;
+
 typedef struct TargetDdlJob {
     MetaTask meta;
     uint64_t epoch;
@@ -54,6 +63,12 @@ typedef struct TargetDdlJob {
     TableName target;
     const TableSchema *before; /* what the plan starts from; NULL: there is no table */
     const EmitPlan *plan;
+    const TargetDdlBeside *beside;
+    uint32_t n_beside;
+    /* Does what TARGET_DDL_SETTLE stands for, in transactions of its own, which compare the epoch; the lock
+     * is held meanwhile. Repeated until it returns true. NULL: the plan has no such step. */
+    bool (*settle)(void *ctx, Conn *c, const Dialect *d, Err *err);
+    void *settle_ctx;
     bool by_number; /* the job's number says what it leads to: a plan that sets out in the middle of the
                        journal's is not compared */
     /* Sleeps between tries; waking it ends the run (fire the cancel too). NULL: an error in passing is
@@ -107,6 +122,13 @@ NODISCARD bool target_ddl_history(Conn *c, const MetaTask *m, size_t limit, Aren
 
 /* What leads from one fingerprint to the other, in words. Pure. */
 void target_ddl_change(Str before, Str after, StrBuf *out);
+
+typedef struct TargetDdlStand {
+    bool begun;       /* the journal knows the job */
+    bool left;        /* the last other job of the target did not run all of its statements */
+    bool left_midway; /* it ran some of them */
+} TargetDdlStand;
+NODISCARD bool target_ddl_stands(Conn *c, const MetaTask *m, uint64_t job, TargetDdlStand *out, Err *err);
 
 typedef struct TargetDdlPending {
     uint64_t job;

@@ -62,12 +62,15 @@ NODISCARD bool ddl_journal_mark(Conn *c, const Dialect *d, const DdlMarking *m, 
 
 /* -- watching (target_ddl_watch.c) -- */
 
-/* While a statement runs, for hours perhaps, a thread with a connection of its own looks how far it is, and
- * whether it still runs: an answer that the network lost would be waited for in vain. Then, or when nobody at
- * the server answers any more, it shuts the statement's socket down (ERR_DB_LOST there). watched outlives it.
- */
+/* The session of a try has no time-out of reading: a statement may take hours. Instead a thread with a
+ * connection of its own looks whether the server is still at what it was asked: an answer that the network
+ * lost would be waited for in vain. Then, or when nobody at the server answers any more, it shuts the
+ * session's socket down (ERR_DB_LOST there). watched outlives it. */
 typedef struct DdlWatch DdlWatch;
-DdlWatch *ddl_watch_start(const TargetDdlJob *j, const Dialect *d, Conn *watched, const TargetDdlProgress *p);
-void ddl_watch_stop(DdlWatch *w);
+DdlWatch *ddl_watch_start(const TargetDdlJob *j, const Dialect *d, Conn *watched);
+/* From here on a statement runs, and how far it is is told to the job's progress (p, by copy; its statement
+ * outlives that); NULL: none does. */
+void ddl_watch_tell(DdlWatch *w, const TargetDdlProgress *p);
+void ddl_watch_stop(DdlWatch *w); /* NULL allowed */
 
 #endif

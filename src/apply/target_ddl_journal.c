@@ -125,9 +125,25 @@ static void put_print(const TableSchema *s, StrBuf *sql)
     sb_quoted(sql, sb_view(&print));
 }
 
+static TableName table_of(const TargetDdlJob *j, const EmitStep *step)
+{
+    return step->table.table.len ? step->table : j->target;
+}
+
+/* The table before the plan's step n; NULL: there is none. */
+static const TableSchema *before_step(const TargetDdlJob *j, TableName table, uint32_t n)
+{
+    for (uint32_t i = n; i > 0; i--)
+        if (table_name_eq(table_of(j, &j->plan->steps[i - 1]), table)) return j->plan->steps[i - 1].after;
+    for (uint32_t i = 0; i < j->n_beside; i++)
+        if (table_name_eq(j->beside[i].name, table)) return j->beside[i].before;
+    return j->before;
+}
+
 static bool insert_step(Conn *c, const TargetDdlJob *j, uint32_t n, Err *err)
 {
     const EmitStep *step = &j->plan->steps[n];
+    TableName table = table_of(j, step);
     CLEANUP(sb_done) StrBuf sql = {0};
     sb_c(&sql, "INSERT INTO ");
     meta_table(&sql, &j->meta, "sm_ddl");
@@ -135,13 +151,13 @@ static bool insert_step(Conn *c, const TargetDdlJob *j, uint32_t n, Err *err)
                "fingerprint_after, state, attempts, epoch, planned) VALUES (");
     sb_quoted(&sql, j->meta.task);
     sb_printf(&sql, ", %llu, %u, ", (unsigned long long)j->job, n);
-    sb_quoted(&sql, j->target.schema);
+    sb_quoted(&sql, table.schema);
     sb_c(&sql, ", ");
-    sb_quoted(&sql, j->target.table);
+    sb_quoted(&sql, table.table);
     sb_c(&sql, ", ");
     sb_quoted(&sql, step->sql);
     sb_printf(&sql, ", %d, ", step->repeatable);
-    put_print(n ? j->plan->steps[n - 1].after : j->before, &sql);
+    put_print(before_step(j, table, n), &sql);
     sb_c(&sql, ", ");
     put_print(step->after, &sql);
     sb_printf(&sql, ", 'planned', 0, %llu, UTC_TIMESTAMP())", (unsigned long long)j->epoch);
@@ -150,39 +166,57 @@ static bool insert_step(Conn *c, const TargetDdlJob *j, uint32_t n, Err *err)
 
 /* Does the caller's plan set out from a place on the journal's way? Then that way is gone to its end: a plan
  * made anew in the middle takes what stands there for what has always stood there. */
-static bool is_on_way(const TargetDdlJob *j, const TargetDdlRow *rows, size_t n)
+static bool is_on_way(const TargetDdlJob *j, TableName table, const TargetDdlRow *rows, size_t n)
 {
+    const TableSchema *before = before_step(j, table, 0);
     CLEANUP(sb_done) StrBuf print = {0};
-    if (j->before) schema_fingerprint(j->before, &print);
+    if (before) schema_fingerprint(before, &print);
     Str from = print.len ? sb_view(&print) : (Str){0};
     bool on = false;
     for (size_t i = 0; i < n && !on; i++)
-        on = ddl_same_print(rows[i].before, from) || ddl_same_print(rows[i].after, from);
+        on = table_name_eq(rows[i].target, table) &&
+             (ddl_same_print(rows[i].before, from) || ddl_same_print(rows[i].after, from));
     return on;
 }
 
 /* The journal's plan and the caller's must lead to the same table when they set out from different places. */
-static bool same_end(const TargetDdlJob *j, const TargetDdlRow *rows, size_t n, Err *err)
+static bool same_end_of(const TargetDdlJob *j, TableName table, const TargetDdlRow *rows, size_t n, Err *err)
 {
-    const TableSchema *to = j->plan->n ? j->plan->steps[j->plan->n - 1].after : j->before;
+    const TableSchema *to = before_step(j, table, j->plan->n);
+    const TargetDdlRow *last = NULL;
     CLEANUP(sb_done) StrBuf print = {0}, words = {0};
     Str want = {0};
+    for (size_t i = 0; i < n; i++)
+        if (table_name_eq(rows[i].target, table)) last = &rows[i];
+    if (!last) return true; /* the journal leaves it alone */
     if (to) {
         schema_fingerprint(to, &print);
         want = sb_view(&print);
     }
-    if (!table_name_eq(rows[0].target, j->target))
+    if (ddl_same_print(last->after, want) || (j->by_number && is_on_way(j, table, rows, n))) return true;
+    ddl_difference(last->after, want, &words);
+    return err_set_remedy(err, ERR_DDL_JOURNAL,
+                          "somebody has changed the table, or it was made anew: shardmerge locks TASK.yaml "
+                          "--decide release --source ID plans the change again from what the tables are",
+                          STR_FMT "." STR_FMT ", schema change %llu: the journal's plan leads elsewhere: %s",
+                          STR_ARG(table.schema), STR_ARG(table.table), (unsigned long long)j->job,
+                          words.len ? words.ptr : "another table");
+}
+
+static bool same_end(const TargetDdlJob *j, const TargetDdlRow *rows, size_t n, Err *err)
+{
+    bool ours = table_name_eq(rows[0].target, j->target);
+    for (uint32_t i = 0; i < j->n_beside && !ours; i++)
+        ours = table_name_eq(rows[0].target, j->beside[i].name);
+    if (!ours)
         return err_set(err, ERR_DDL_JOURNAL,
                        "schema change %llu belongs to " STR_FMT "." STR_FMT " in the journal, not to " STR_FMT
                        "." STR_FMT,
                        (unsigned long long)j->job, STR_ARG(rows[0].target.schema),
                        STR_ARG(rows[0].target.table), STR_ARG(j->target.schema), STR_ARG(j->target.table));
-    if (ddl_same_print(rows[n - 1].after, want) || (j->by_number && is_on_way(j, rows, n))) return true;
-    ddl_difference(rows[n - 1].after, want, &words);
-    return err_set(err, ERR_DDL_JOURNAL,
-                   STR_FMT "." STR_FMT ", schema change %llu: the journal's plan leads elsewhere: %s",
-                   STR_ARG(j->target.schema), STR_ARG(j->target.table), (unsigned long long)j->job,
-                   words.len ? words.ptr : "another table");
+    for (uint32_t i = 0; i < j->n_beside; i++)
+        if (!same_end_of(j, j->beside[i].name, rows, n, err)) return false;
+    return same_end_of(j, j->target, rows, n, err);
 }
 
 bool ddl_journal_open(Conn *c, const Dialect *d, const TargetDdlJob *j, Arena *arena, TargetDdlRow **rows,
@@ -264,6 +298,36 @@ bool ddl_journal_mark(Conn *c, const Dialect *d, const DdlMarking *m, Err *err)
                      (unsigned long long)m->row->job, m->row->n);
     if (ok && m->last) ok = prune(c, m->meta, err);
     return end(c, ok, err);
+}
+
+/* By the jobs' numbers, which hold their target: rows of the tables beside it bear these tables' names. A job
+ * that was left is not always given up: the task may have ended before. */
+bool target_ddl_stands(Conn *c, const MetaTask *m, uint64_t job, TargetDdlStand *out, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    Rows rows = {0};
+    Str v[3];
+    *out = (TargetDdlStand){0};
+    sb_c(&sql, "SELECT job, SUM(state = 'done'), SUM(state <> 'done') FROM ");
+    meta_table(&sql, m, "sm_ddl");
+    meta_where_task(&sql, m);
+    sb_printf(&sql, " AND job >> 32 = %llu GROUP BY job ORDER BY job = %llu DESC, job DESC LIMIT 2",
+              (unsigned long long)(job >> 32), (unsigned long long)job);
+    if (!conn_query(c, sb_view(&sql), &rows, err)) return nothing_there(err);
+    bool ok = true;
+    for (bool last = false; ok && !last && rows_next(&rows, v);) {
+        uint64_t number = 0, done = 0, undone = 0;
+        ok = meta_u64(v[0], &number, err) && meta_u64(v[1], &done, err) && meta_u64(v[2], &undone, err);
+        if (number == job) {
+            out->begun = true;
+            continue;
+        }
+        out->left = undone > 0;
+        out->left_midway = done && undone;
+        last = true;
+    }
+    rows_done(&rows);
+    return ok;
 }
 
 bool target_ddl_skip(Conn *c, const Dialect *d, const TargetDdlSkip *s, uint32_t *n, Err *err)

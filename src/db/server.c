@@ -52,8 +52,19 @@ bool server_detect_flavor(Conn *c, Flavor *out, Err *err)
 
 bool server_identity(Conn *c, Flavor flavor, char **out, Err *err)
 {
+    enum { UNKNOWN_VARIABLE = 1193 };
+    /* Asked for every chunk of a copy: MySQL takes milliseconds to list variables, however few are wanted. */
+    bool maria = flavor == FLAVOR_MARIADB;
+    *out = NULL;
+    if (conn_scalar(
+            c,
+            maria ? STR("SELECT CONCAT('server_id:', @@global.server_id, LEFT(@@global.gtid_domain_id, 0))")
+                  : STR("SELECT @@global.server_uuid"),
+            out, err))
+        return true;
+    if (err->server_errno != UNKNOWN_VARIABLE) return err_wrap(err, "reading the source's settings");
+    err_clear(err); /* a server of the other flavor is there now: the caller sees that it is another one */
     ServerFacts f;
-    (void)flavor;
     if (!server_facts(c, &f, err)) return false;
     *out = str_dup(f.identity);
     server_facts_done(&f);

@@ -136,6 +136,15 @@ bool chunk_key_carry(const ChunkKey *k, const SchemaStep *step, const TableMap *
     return *out != NULL;
 }
 
+bool chunk_key_same_form(const ChunkKey *a, const ChunkKey *b)
+{
+    bool same = a->n_parts == b->n_parts;
+    for (uint32_t i = 0; same && i < a->n_parts; i++)
+        same = a->parts[i].kind == b->parts[i].kind && a->parts[i].bytes == b->parts[i].bytes &&
+               a->parts[i].fsp == b->parts[i].fsp;
+    return same;
+}
+
 void chunk_key_free(ChunkKey *k)
 {
     if (!k) return;

@@ -27,6 +27,9 @@ bool chunk_key_new(const TableSchema *schema, const TableMap *map, ChunkKey **ou
  * and begin a unique key without NULLs. False: they do not. step->after is the new definition; both must
  * outlive the key. */
 bool chunk_key_carry(const ChunkKey *k, const SchemaStep *step, const TableMap *map, ChunkKey **out);
+/* Do the two write their keys alike, whatever their columns are called? What was kept of one can be read as
+ * the other's. */
+bool chunk_key_same_form(const ChunkKey *a, const ChunkKey *b);
 void chunk_key_free(ChunkKey *k);
 /* Do the columns identify a row (the whole key is comparable), or may several rows share the bytes? */
 bool chunk_key_is_complete(const ChunkKey *k);

@@ -384,7 +384,7 @@ static bool add_late(Load *l, const Member *m, LoadTable **out)
         shapes_free(shape);
     } else {
         *out = load_add_table(l, m, shape);
-        atomic_store(&l->active, true);
+        unseen_from_here(l);
     }
     pthread_cond_broadcast(&l->changed);
     return true;

@@ -187,9 +187,9 @@ static void looks_done(Looks *k)
 
 static size_t member_at(const LoadRun *run, TableName name, size_t near)
 {
-    if (near < run->n_members && table_name_eq(run->members[near]->name, name)) return near;
+    if (near < run->n_members && table_name_eq(member_copied_as(run->members[near]), name)) return near;
     for (size_t i = 0; i < run->n_members; i++)
-        if (table_name_eq(run->members[i]->name, name)) return i;
+        if (table_name_eq(member_copied_as(run->members[i]), name)) return i;
     return SIZE_MAX; /* a table that is not routed any more */
 }
 
@@ -351,7 +351,7 @@ void load_committed(Load *l, const TxnChunk *c, uint64_t slot)
 
 static bool may_cover(const Range *r, const StreamPoint *floor, uint64_t window_first)
 {
-    if (r->state != RANGE_DONE) return false;
+    if (r->state != RANGE_DONE || r->pieces_busy) return false; /* its reader looks at the file still */
     if (r->covered) return true;
     if (r->has_slot) return r->slot < window_first;
     if (r->until.gtids) return floor->gtids && gtidset_subset(r->until.gtids, floor->gtids);

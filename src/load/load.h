@@ -131,10 +131,23 @@ void load_merged(Load *l, LoadMerge *merges, size_t n, bool written);
 void load_freeze(Load *l, const Member *m, bool frozen);
 /* The stream whose changes are judged here has come to a schema change of the member. Its thread. */
 void load_changed(Load *l, const Member *m);
+/* Its rows are not in the target any more: nothing of it counts as copied. It is frozen, or no run is;
+ * thawed, all of it is read. False: rows of it are still on their way. Any thread; not between load_mergeable
+ * and load_merged. */
+NODISCARD bool load_forget(Load *l, const Member *m);
+/* Nothing of it is on record downstream either: what the state folder holds of it goes. Still frozen, or no
+ * run is. Any thread. */
+void load_forgotten(Load *l, const Member *m);
+/* A table with rows of its own has become a shard table: it is copied, unless it is known already. Any
+ * thread.
+ */
+void load_take_in(Load *l, const Member *m);
 /* The member takes part no more. Any thread. */
 void load_leave(Load *l, const Member *m);
-/* Can what is copied of the member be told from the rest after this change, too? history: before it. Any
- * thread. */
+/* Is a part of it copied, or on its way? Constant while the member is frozen. Any thread. */
+bool load_has_some(Load *l, const Member *m);
+/* Can what is copied of the member be told from the rest after this change, too? Of a table that is made anew
+ * under its name: by its ranges, which hold nothing of it yet. history: before it. Any thread. */
 bool load_may_change(Load *l, const Member *m, const LoadTableInfo *history, const SchemaStep *step);
 /* Are rows of a version before this one on their way from the copy to the target? Also true while nobody
  * knows, because the stream does not run. Any thread. */

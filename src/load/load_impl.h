@@ -8,6 +8,7 @@
  *   snapshot.c the three ways to read rows that are true to a position
  *   unit.c     tables without a chunk key: through a file
  *   shape.c    what a table looks like; tables that change while they are copied
+ *   forget.c   a table that is to be copied again
  *
  * One mutex guards everything but what says otherwise. Nobody holds it while asking a server or handing on a
  * transaction. */
@@ -92,6 +93,7 @@ typedef struct LoadTable {
     bool complete;        /* everything is committed */
     bool following;       /* and covered: the stream asks no more */
     bool moved;           /* a chunk was committed in this run */
+    bool unit_busy;       /* a reader has the table's file, also when its range was thrown away meanwhile */
 } LoadTable;
 
 typedef struct LoadReader {
@@ -143,7 +145,9 @@ struct Load {
     const char *server; /* interned; NULL: nothing read yet */
     Map unseen;         /* unseen.h: xid → its number in the order they came */
     uint64_t n_unseen;
-    char *start_file; /* where the server was when the run began; NULL: not asked yet */
+    unsigned unnoted;   /* goes up when a table is to be read: the stream came past others, not noted */
+    unsigned outlasted; /* unnoted, when a reader knew that they can be seen */
+    char *start_file;   /* where the server was when the run began; NULL: not asked yet */
     uint64_t start_pos;
     bool started;        /* the stream has come there: before, nothing is marked */
     bool stream_waits;   /* for rows to be copied */
@@ -210,6 +214,8 @@ bool unit_is_complete(const Unit *u);
 const uint64_t *unit_chunk_ids(const Unit *u); /* by piece - 1 */
 void unit_remove(Unit *u);                     /* the file too; frees */
 void unit_close(Unit *u);                      /* NULL allowed */
+/* The file of a member's unit goes, if there is one; nobody has it open. */
+void unit_discard(const Load *l, const Member *m);
 
 /* -- work.c -- */
 typedef enum WorkKind { WORK_NONE, WORK_SHAPE, WORK_PLAN, WORK_CHUNK, WORK_UNIT, WORK_PIECES } WorkKind;

@@ -436,10 +436,14 @@ static bool read_chunk(LoadReader *r, Work *w, Err *err)
 
 /* ---- units ---- */
 
-/* The rows gathered so far, and the rest of the result, go to a file. */
-static bool spill(LoadReader *r, Gather *g, Unit **unit, Err *err)
+/* The rows gathered so far, and the rest of the result, go to a file, unless nobody wants them any more. */
+static bool spill(LoadReader *r, Gather *g, const Range *range, Unit **unit, Err *err)
 {
     LoadTable *t = g->table;
+    pthread_mutex_lock(&r->load->mutex);
+    bool thrown = range->thrown;
+    pthread_mutex_unlock(&r->load->mutex);
+    if (thrown) return err_set(err, ERR_CANCELLED, "the table has changed since it was read");
     const LoadShape *shape = g->shape;
     if (!*unit && !unit_create(r->load, t, shape, unit, err)) return false;
     for (size_t i = 0; i < g->n; i++)
@@ -449,7 +453,8 @@ static bool spill(LoadReader *r, Gather *g, Unit **unit, Err *err)
     return true;
 }
 
-static bool read_unit_rows(LoadReader *r, Gather *g, RowEncoder *e, Unit **unit, uint64_t *bytes, Err *err)
+static bool read_unit_rows(LoadReader *r, Gather *g, const Range *range, RowEncoder *e, Unit **unit,
+                           uint64_t *bytes, Err *err)
 {
     StrBuf sql = {0};
     Stmt *stmt = NULL;
@@ -466,13 +471,13 @@ static bool read_unit_rows(LoadReader *r, Gather *g, RowEncoder *e, Unit **unit,
         if (!ok) break;
         gather_add(g, &image);
         *bytes += image.bytes.len;
-        if (g->bytes >= r->load->chunk_bytes) ok = spill(r, g, unit, err);
+        if (g->bytes >= r->load->chunk_bytes) ok = spill(r, g, range, unit, err);
     }
     ok = ok && result != STMT_FAILED;
     if (!ok) conn_kill_socket(r->conn);
     if (!stmt_close(stmt) || !ok) disconnect(r);
     sb_done(&sql);
-    if (ok && *unit) ok = spill(r, g, unit, err) && unit_seal(*unit, err);
+    if (ok && *unit) ok = spill(r, g, range, unit, err) && unit_seal(*unit, err);
     return ok;
 }
 
@@ -490,7 +495,7 @@ static bool read_unit(LoadReader *r, Work *w, Err *err)
               row_encoder_new(w->shape->info.schema, w->shape->info.map, l->flavor, &e, err);
     if (ok) {
         gather_begin(&g, t, w->shape);
-        ok = read_unit_rows(r, &g, e, &c.unit, &c.bytes, err) && snapshot_end(r, way, &s, err);
+        ok = read_unit_rows(r, &g, w->range, e, &c.unit, &c.bytes, err) && snapshot_end(r, way, &s, err);
     }
     if (ok && FAULT("load.unit_read")) ok = err_set(err, ERR_DB_LOST, "fault load.unit_read");
     if (ok) {

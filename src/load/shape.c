@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "load/load_impl.h"
 #include "load/unseen.h"
+#include "model/applied_set.h"
 #include "track/schema_map.h"
 #include "base/poison.h"
 
@@ -142,7 +143,10 @@ void load_freeze(Load *l, const Member *m, bool frozen)
 {
     pthread_mutex_lock(&l->mutex);
     LoadTable *t = load_table_of(l, m);
-    if (!t && !frozen && l->threads) t = load_add_table(l, m, NULL);
+    if (!t && !frozen && l->threads) {
+        t = load_add_table(l, m, NULL);
+        unseen_from_here(l);
+    }
     if (t) {
         t->frozen = frozen;
         t->left = false;
@@ -160,6 +164,17 @@ void load_freeze(Load *l, const Member *m, bool frozen)
     pthread_mutex_unlock(&l->mutex);
 }
 
+void load_take_in(Load *l, const Member *m)
+{
+    pthread_mutex_lock(&l->mutex);
+    if (!load_table_of(l, m) && l->threads) {
+        load_add_table(l, m, NULL);
+        unseen_from_here(l);
+    }
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+}
+
 void load_leave(Load *l, const Member *m)
 {
     pthread_mutex_lock(&l->mutex);
@@ -172,6 +187,14 @@ void load_leave(Load *l, const Member *m)
     pthread_mutex_unlock(&l->mutex);
 }
 
+/* Has the stream come past everything that is committed of the table? */
+static bool is_passed(const Load *l, const LoadTable *t)
+{
+    for (size_t i = 0; i < t->n_ranges; i++)
+        if (!t->ranges[i]->covered && !point_reaches(&l->point, &t->ranges[i]->until)) return false;
+    return true;
+}
+
 void load_changed(Load *l, const Member *m)
 {
     pthread_mutex_lock(&l->mutex);
@@ -179,23 +202,32 @@ void load_changed(Load *l, const Member *m)
     if (t) {
         table_throw(l, t);
         t->stale = true;
-        t->behind = t->complete; /* everything committed is of before */
+        t->behind =
+            t->complete && is_passed(l, t); /* else it is read again, and the chunks hold some of it */
     }
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->mutex);
 }
 
-bool load_may_change(Load *l, const Member *m, const LoadTableInfo *history, const SchemaStep *step)
+bool load_has_some(Load *l, const Member *m)
 {
     pthread_mutex_lock(&l->mutex);
     const LoadTable *t = load_table_of(l, m);
     bool any = false;
-    for (size_t i = 0; t && !t->complete && i < t->n_ranges; i++)
+    for (size_t i = 0; t && i < t->n_ranges; i++)
         any |= t->ranges[i]->state >= RANGE_SENT;
     pthread_mutex_unlock(&l->mutex);
+    return any;
+}
+
+bool load_may_change(Load *l, const Member *m, const LoadTableInfo *history, const SchemaStep *step)
+{
+    bool any = !load_member_is_complete(l, m) && load_has_some(l, m);
     if (!any || !step->after) return true;
-    ChunkKey *key = key_of(history, l->flavor), *next = carry_key(key, step, l->flavor);
+    ChunkKey *key = key_of(history, l->flavor), *next;
+    next = step->before ? carry_key(key, step, l->flavor) : choose_key(step->after, l->flavor);
     bool may = !key || next; /* a unit is wholly copied, or not at all */
+    if (key && next && !step->before) may = chunk_key_same_form(key, next);
     chunk_key_free(key);
     chunk_key_free(next);
     return may;

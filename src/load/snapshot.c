@@ -41,18 +41,17 @@ void snapshot_done(Snapshot *s)
     *s = (Snapshot){0};
 }
 
+/* Of a MySQL. */
 static bool read_settings(Conn *c, bool *gtid, bool *full, Err *err)
 {
     Rows rows;
     Str v[2];
     *gtid = false;
     *full = true;
-    if (!conn_query(c, STR("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('gtid_mode', 'binlog_row_image')"),
-                    &rows, err))
-        return false;
-    while (rows_next(&rows, v)) {
-        if (str_ieq(v[0], STR("gtid_mode"))) *gtid = str_ieq(v[1], STR("ON"));
-        if (str_ieq(v[0], STR("binlog_row_image"))) *full = str_ieq(v[1], STR("FULL"));
+    if (!conn_query(c, STR("SELECT @@global.gtid_mode, @@global.binlog_row_image"), &rows, err)) return false;
+    if (rows_next(&rows, v)) {
+        *gtid = str_ieq(v[0], STR("ON"));
+        *full = str_ieq(v[1], STR("FULL"));
     }
     rows_done(&rows);
     return true;

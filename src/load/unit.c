@@ -51,17 +51,22 @@ static void put_u64(StrBuf *b, uint64_t v)
     sb_add(b, &v, sizeof v);
 }
 
-static Unit *unit_new(const Load *l, const LoadTable *t, const LoadShape *s)
+static char *path_of(const Load *l, const Member *m)
 {
-    Unit *u = mem_zalloc(sizeof *u);
     StrBuf path = {0};
     sb_printf(&path, "%s/unit-%s-", l->opts.dir, l->opts.source_id);
     StrBuf name = {0};
-    table_name_plain(t->member->name, &name);
+    table_name_plain(member_copied_as(m), &name);
     sb_hex(&path, name.ptr, name.len); /* whatever the name is */
     sb_c(&path, ".rows");
     sb_done(&name);
-    u->path = sb_take(&path);
+    return sb_take(&path);
+}
+
+static Unit *unit_new(const Load *l, const LoadTable *t, const LoadShape *s)
+{
+    Unit *u = mem_zalloc(sizeof *u);
+    u->path = path_of(l, t->member);
     u->n_columns = s->info.map->n_columns;
     return u;
 }
@@ -80,6 +85,13 @@ void unit_remove(Unit *u)
 {
     (void)unlink(u->path); /* what stays is replaced when the name is used again */
     unit_close(u);
+}
+
+void unit_discard(const Load *l, const Member *m)
+{
+    char *path = path_of(l, m);
+    (void)unlink(path);
+    free(path);
 }
 
 bool unit_create(const Load *l, const LoadTable *t, const LoadShape *s, Unit **out, Err *err)

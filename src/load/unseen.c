@@ -1,4 +1,5 @@
 #include "load/unseen.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "base/clock.h"
 #include "db/server.h"
@@ -76,9 +77,55 @@ static bool settle(Load *l, const PreparedXids *p, uint64_t last, Str *still)
     return still->len == 0;
 }
 
+static bool stands_in(const PreparedXids *p, Str xid)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (str_eq(p->xids[i], xid)) return true;
+    return false;
+}
+
+void unseen_from_here(Load *l)
+{
+    l->unnoted += !atomic_load(&l->active);
+    atomic_store(&l->active, true);
+}
+
+/* Nobody noted what the stream came past while all tables were copied, or in a run before this one: what is
+ * prepared now may be of those. It is outlasted, or so many seconds are: a COMMIT in the binlog is seen
+ * sooner. */
+static bool outlast(LoadReader *r, unsigned unnoted, Err *err)
+{
+    Load *l = r->load;
+    int64_t deadline = clock_mono_ms() + VISIBLE_MS;
+    PreparedXids first;
+    if (!xa_recover(r->conn, &first, err)) return err_wrap(err, "source %s", l->opts.source_id);
+    bool ok = true, any = first.n > 0;
+    while (ok && any && clock_mono_ms() < deadline) {
+        PreparedXids now;
+        ok = !reader_sleep(r, LONGEST_WAIT_MS) || err_set(err, ERR_CANCELLED, "stopping");
+        ok = ok && xa_recover(r->conn, &now, err);
+        if (!ok) break;
+        any = false;
+        for (size_t i = 0; i < first.n; i++)
+            any |= stands_in(&now, first.xids[i]);
+        xa_recover_done(&now);
+    }
+    xa_recover_done(&first);
+    if (!ok) return false;
+    pthread_mutex_lock(&l->mutex);
+    l->outlasted = MAX(l->outlasted, unnoted);
+    pthread_mutex_unlock(&l->mutex);
+    return true;
+}
+
 bool unseen_wait(LoadReader *r, Err *err)
 {
     Load *l = r->load;
+    pthread_mutex_lock(&l->mutex);
+    unsigned unnoted = l->unnoted;
+    bool over = l->outlasted >= unnoted;
+    pthread_mutex_unlock(&l->mutex);
+    if (!over && !outlast(r, unnoted, err)) return false;
     int64_t deadline = clock_mono_ms() + VISIBLE_MS;
     pthread_mutex_lock(&l->mutex);
     uint64_t last = l->n_unseen;
@@ -109,4 +156,6 @@ void unseen_forget(Load *l)
 {
     map_done(&l->unseen);
     l->n_unseen = 0;
+    l->unnoted = 1;
+    l->outlasted = 0;
 }

@@ -21,6 +21,9 @@ typedef struct Doubt {
     char *xids; /* prepared then, a line each; heap */
 } Doubt;
 
+/* A table is to be read that was not: from here on they are noted. What the stream has come past is outlasted
+ * before the first snapshot, if nobody noted it; so is what runs before this one came past. Mutex held. */
+void unseen_from_here(Load *l);
 /* Just before the snapshot, on its connection. Blocks. */
 NODISCARD bool doubt_read(LoadReader *r, Doubt **out, Err *err);
 void doubt_free(Doubt *d); /* NULL allowed */

@@ -194,6 +194,7 @@ static void mark_chunk(Load *l, LoadTable *t, size_t at, Work *out)
     r->held = l->chunk_bytes;
     l->held += r->held;
     range_insert(t, r);
+    t->unit_busy = !t->shape->key;
     *out = (Work){.kind = t->shape->key ? WORK_CHUNK : WORK_UNIT,
                   .table = t,
                   .shape = t->shape,
@@ -252,7 +253,7 @@ static bool choose(Load *l, Work *out, int64_t now, int64_t *wait_until, const c
     *why = "idle";
     for (size_t i = 0; i < l->n_tables; i++) {
         LoadTable *t = l->tables[i];
-        if (t->complete || t->frozen || t->left) continue;
+        if (t->complete || t->frozen || t->left || t->unit_busy) continue;
         if (is_suspect(l, t)) {
             *wait_until = MIN(*wait_until, now + 100);
             continue;
@@ -347,6 +348,14 @@ static void throw_chunk(Work *w, const ReadChunk *c)
     range_free(w->range);
 }
 
+/* Its reader is through with the file: another may begin one. Mutex held. */
+static void free_file(Load *l, LoadTable *t)
+{
+    if (!t->unit_busy) return;
+    t->unit_busy = false;
+    pthread_cond_broadcast(&l->changed);
+}
+
 void work_read(Load *l, Work *w, const ReadChunk *c)
 {
     LoadTable *t = w->table;
@@ -355,8 +364,12 @@ void work_read(Load *l, Work *w, const ReadChunk *c)
     if (r->thrown) {
         pthread_mutex_unlock(&l->mutex);
         throw_chunk(w, c);
+        pthread_mutex_lock(&l->mutex);
+        free_file(l, t);
+        pthread_mutex_unlock(&l->mutex);
         return;
     }
+    free_file(l, t);
     t->trouble_again = false;
     size_t at = busy_segment(t, r);
     Segment *s = &t->segments[at];
@@ -410,6 +423,7 @@ bool work_failed(Load *l, Work *w)
             t->chunk_rows = MAX(t->chunk_rows / 2, (uint64_t)1);
         }
         range_free(w->range);
+        free_file(l, t);
         break;
     case WORK_PIECES: w->range->pieces_busy = false; break;
     case WORK_NONE: break;

@@ -80,6 +80,13 @@ void lock_act_alter(const Lock *l, LockActions *out)
     memcpy(a->alter.columns, l->job.columns, n * sizeof *a->alter.columns);
 }
 
+void lock_act_gone(LockActions *out, const LockMember *m, int32_t last)
+{
+    LockAction *a = lock_act(out, LOCK_ACT_GONE);
+    a->member = m->id;
+    a->number = m->nodes[last].number;
+}
+
 /* Work that waits for its turn is not owed yet; what was sent is. */
 static void act_work(const LockMember *m, LockActions *out)
 {

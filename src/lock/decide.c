@@ -152,7 +152,7 @@ static bool replaced_rows_fit(const Lock *l, const LockNode *n, const uint32_t *
 }
 
 /* In words: what it counts as, and which values of its rows go nowhere. */
-static void note_replaced(const Lock *l, const LockMember *m, int32_t at, LockActions *out)
+static void note_replaced(const LockMember *m, int32_t at, LockActions *out)
 {
     const LockNode *n = &m->nodes[at];
     const TableSchema *shape = n->version->shape;
@@ -170,7 +170,6 @@ static void note_replaced(const Lock *l, const LockMember *m, int32_t at, LockAc
     LockAction *a = lock_act(out, LOCK_ACT_NOTE);
     a->member = m->id;
     lock_act_words(out, a, STR_FMT, STR_ARG(sb_view(&words)));
-    (void)l;
     sb_done(&words);
     sb_done(&diff);
 }
@@ -193,7 +192,7 @@ static bool replace(Lock *l, LockMember *m, int32_t at, const LockEvent *e, Lock
         ok = replaced_rows_fit(l, n, came, err);
     }
     if (ok) {
-        note_replaced(l, m, at, out);
+        note_replaced(m, at, out);
     } else if (at > 0) {
         *n = was;
         lock_recompute(l, m, (uint32_t)at);
@@ -202,26 +201,74 @@ static bool replace(Lock *l, LockMember *m, int32_t at, const LockEvent *e, Lock
     return ok;
 }
 
+/* Others with values that nobody can compute are taken as they come, too. Not those that lost rows besides,
+ * or whose last step waits for something else: that is a question of its own. */
+static void take_unknown(Lock *l, LockMember *m)
+{
+    LockPlace as = {m, (int32_t)m->n_nodes - 1};
+    VersionView v = lock_view(l, m, m->n_nodes - 1);
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        LockMember *other = &l->members[i];
+        LockPlace p = {other, (int32_t)other->n_nodes - 1};
+        VersionView own = lock_view(l, other, other->n_nodes - 1);
+        bool held = p.at > other->accepted && p.at <= lock_limit(l, other);
+        if (other == m || !held || lock_knows_values(&own) || !str_eq(own.version->rows, v.version->rows))
+            continue;
+        if (version_agreement(&own, &v, NULL) >= AGREE_DATA) lock_take_as(l, p, as, other->nodes[p.at].after);
+    }
+}
+
+/* Whose data the member can take for its own: equal definitions, other data. One that lost the same rows,
+ * else one that has more: nobody's rows go because data is accepted. *lost: there is one that has fewer. */
+static LockMember *whose_data(const Lock *l, const LockMember *m, bool *lost)
+{
+    LockMember *found = NULL;
+    VersionView own = lock_view(l, m, m->n_nodes - 1);
+    bool as_many = false;
+    *lost = false;
+    for (uint32_t i = 0; !as_many && i < l->n_members; i++) {
+        LockMember *other = &l->members[i]; /* values nobody can compute differ from themselves */
+        VersionView v = lock_view(l, other, other->n_nodes - 1);
+        Agreement a = version_agreement(&own, &v, NULL);
+        bool unknown = other != m && a >= AGREE_ROWS && !lock_knows_values(&own);
+        if (a != AGREE_DATA && !unknown) continue;
+        as_many = str_eq(own.version->rows, v.version->rows);
+        bool more = str_starts(own.version->rows, v.version->rows);
+        *lost |= !more;
+        if (as_many || (more && !found)) found = other;
+    }
+    return found;
+}
+
+bool lock_member_asks(const LockMember *m)
+{
+    for (int32_t i = m->accepted + 1; i < (int32_t)m->n_nodes; i++)
+        if (m->nodes[i].hold) return true;
+    return false;
+}
+
 /* Data-differs: the member's table is to count as what another member has. */
 static bool agree_with_others(Lock *l, LockMember *m, LockWork work, Err *err)
 {
     if (work != LOCK_WORK_NONE && !l->opts.provenance)
         return refuse(l, err, "the target's rows do not tell their shard: this needs provenance columns");
-    uint32_t last = m->n_nodes - 1;
-    if ((int32_t)last <= m->accepted) return refuse(l, err, "the member is not held");
-    VersionView own = lock_view(l, m, last);
-    for (uint32_t i = 0; i < l->n_members; i++) {
-        LockMember *other = &l->members[i]; /* values nobody can compute differ from themselves */
-        VersionView v = lock_view(l, other, other->n_nodes - 1);
-        Agreement a = version_agreement(&own, &v, NULL);
-        if (a != AGREE_DATA) continue;
-        LockPlace own_place = {m, (int32_t)last}, as = {other, (int32_t)other->n_nodes - 1};
-        const char *why = work == LOCK_WORK_REFILL ? lock_cannot_refill(l, own_place, as) : NULL;
-        if (why) return refuse(l, err, why);
-        lock_take_as(l, own_place, as, work);
-        return true;
-    }
-    return refuse(l, err, "no other member has an equal definition with other data");
+    int32_t last = (int32_t)m->n_nodes - 1;
+    if (last <= m->accepted) return refuse(l, err, "the member is not held");
+    if (lock_member_asks(m))
+        return refuse(l, err, "rows went away by a step of the member: skip or release that first");
+    bool lost;
+    LockMember *other = whose_data(l, m, &lost);
+    if (!other)
+        return refuse(l, err,
+                      lost ? "the others with an equal definition lost rows without row events: skip their "
+                             "steps, or release them, first"
+                           : "no other member has an equal definition with other data");
+    LockPlace own = {m, last}, as = {other, (int32_t)other->n_nodes - 1};
+    const char *why = work == LOCK_WORK_REFILL ? lock_cannot_refill(l, own, as) : NULL;
+    if (why) return refuse(l, err, why);
+    lock_take_as(l, own, as, work);
+    if (work == LOCK_WORK_NONE) take_unknown(l, m);
+    return true;
 }
 
 /* The same job goes on, drained anew: rows were written since it failed. */
@@ -250,11 +297,8 @@ static bool decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
     case LOCK_REPLACE: return replace(l, m, at, e, out, err);
     case LOCK_ACCEPT: return agree_with_others(l, m, LOCK_WORK_NONE, err);
     case LOCK_REFILL: return agree_with_others(l, m, LOCK_WORK_REFILL, err);
-    case LOCK_RECOPY: return agree_with_others(l, m, LOCK_WORK_RECOPY, err);
-    case LOCK_DETACH:
-        lock_act(out, LOCK_ACT_GONE)->member = m->id;
-        lock_remove_member(l, (uint32_t)(m - l->members));
-        return true;
+    case LOCK_RECOPY: return lock_recopy(l, m, err);
+    case LOCK_DETACH: lock_member_leaves(l, m, true, out); return true;
     case LOCK_RETRY:
     case LOCK_GIVE_UP: break;
     }
@@ -268,7 +312,7 @@ bool lock_decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
             return refuse(l, err, "the target is being changed; decide when that has ended");
     }
     if (!decide(l, e, out, err)) return false;
-    if (l->job.phase == JOB_FAILED) lock_job_cancel(l);
+    if (l->job.phase == JOB_FAILED) lock_job_leave(l);
     lock_plan(l, out);
     return true;
 }

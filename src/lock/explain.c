@@ -49,7 +49,11 @@ static void put_waits(const Lock *l, const LockMember *m, json_t *o)
 {
     json_t *waits = json_array();
     const LockNode *next = m->accepted + 1 < (int32_t)m->n_nodes ? &m->nodes[m->accepted + 1] : NULL;
-    if (m->gate_work) json_array_append_new(waits, json_string("rows of the target that are being set anew"));
+    if (m->gate_work)
+        json_array_append_new(waits,
+                              json_string(m->gate_work == LOCK_WORK_RECOPY
+                                              ? "its rows in the target being deleted, to be copied again"
+                                              : "rows of the target that are being set anew"));
     if (next && next->hold)
         json_array_append_new(waits, json_string("the operator: skip or release its step"));
     if (next && next->before)
@@ -84,6 +88,13 @@ static json_t *member_value(const Lock *l, const LockMember *m, const LockMember
     return o;
 }
 
+static bool any_asks(const Lock *l)
+{
+    for (uint32_t i = 0; i < l->n_members; i++)
+        if (lock_member_asks(&l->members[i])) return true;
+    return false;
+}
+
 static void put_choices(const Lock *l, json_t *o)
 {
     json_t *choices = json_array();
@@ -96,6 +107,8 @@ static void put_choices(const Lock *l, json_t *o)
     }
     if (s == LOCK_DATA_DIFFERS) json_array_append_new(choices, json_string("accept"));
     if (s == LOCK_DATA_DIFFERS && l->opts.provenance) json_array_append_new(choices, json_string("refill"));
+    if ((s == LOCK_DATA_DIFFERS || any_asks(l)) && l->opts.provenance && l->opts.can_recopy)
+        json_array_append_new(choices, json_string("recopy"));
     if (l->job.phase == JOB_FAILED) {
         json_array_append_new(choices, json_string("retry"));
         json_array_append_new(choices, json_string("give-up"));

@@ -91,55 +91,81 @@ static bool in_list(const Str *list, uint32_t n, Str name)
     return false;
 }
 
+Str lock_name_at(const LockMember *m, int32_t from, int32_t i, uint32_t column)
+{
+    for (; column != NO_COLUMN && i > from; i--)
+        for (uint32_t k = m->nodes[i].n_moves; column != NO_COLUMN && k-- > 0;)
+            column = m->nodes[i].moves[k]->from[column];
+    return column == NO_COLUMN ? (Str){0} : m->nodes[from].version->schema->columns[column].name;
+}
+
 /* Was the column of node i added after node `from`, which had one of that name? */
 static bool is_added_again(const LockMember *m, int32_t from, uint32_t i, uint32_t column)
 {
     const Version *had = m->nodes[from].version, *now = m->nodes[i].version;
     if (now->origins[column].kind != ORIGIN_ADDED) return false;
     if (schema_column(had->schema, now->schema->columns[column].name) == NO_COLUMN) return false;
-    for (; (int32_t)i > from; i--)
-        for (uint32_t k = m->nodes[i].n_moves; k-- > 0;) {
-            column = m->nodes[i].moves[k]->from[column];
-            if (column == NO_COLUMN) return true;
-        }
-    return false;
+    return !lock_name_at(m, from, (int32_t)i, column).len;
 }
 
-/* The member's lost columns and those that it added again on its way to node i: rows in the target hold
- * values that it gave up. The list is the pool's. */
+/* Has the target what the member's rows bring for the column under another name, and another column under
+ * this one? */
+static bool stands_elsewhere(const Lock *l, const LockMember *m, int32_t from, uint32_t i, uint32_t column)
+{
+    Str name = m->nodes[i].version->schema->columns[column].name;
+    Str was = lock_name_at(m, from, (int32_t)i, column);
+    return was.len && !str_ieq(was, name) && schema_column(l->target->schema, was) != NO_COLUMN &&
+           schema_column(l->target->schema, name) != NO_COLUMN;
+}
+
+/* The columns of node i that are others than the target's of their names, though nothing has been lost yet:
+ * rows in the target hold values that the member gave up, or that stand in another column. What a decision
+ * took as agreed is as it says. */
+static uint32_t others_on_way(const Lock *l, const LockMember *m, uint32_t i, Str *list)
+{
+    const TableSchema *s = m->nodes[i].version->schema;
+    int32_t from = m->accepted;
+    uint32_t n = 0;
+    for (int32_t k = from + 1; k <= (int32_t)i; k++)
+        if (m->nodes[k].model) from = k;
+    for (uint32_t c = 0; c < s->n_columns; c++) {
+        Str name = s->columns[c].name;
+        if (in_list(m->lost, m->n_lost, name)) continue;
+        if (is_added_again(m, from, i, c) || stands_elsewhere(l, m, from, i, c)) list[n++] = name;
+    }
+    return n;
+}
+
+/* The member's lost columns and those that are others on its way to node i. The list is the pool's. */
 static void add_lost_on_way(const Lock *l, const LockMember *m, uint32_t i, VersionView *v)
 {
-    const TableSchema *s = v->version->schema;
     StrBuf key = {0};
-    uint32_t n = 0;
-    for (uint32_t c = 0; c < s->n_columns; c++)
-        if (is_added_again(m, m->accepted, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name)) n++;
-    if (!n) return;
+    Str *others = mem_zalloc((v->version->schema->n_columns + 1) * sizeof *others);
+    uint32_t n = others_on_way(l, m, i, others);
     sb_c(&key, "lost");
     for (uint32_t k = 0; k < m->n_lost; k++)
         sb_printf(&key, ";" STR_FMT, STR_ARG(m->lost[k]));
-    for (uint32_t c = 0; c < s->n_columns; c++)
-        if (is_added_again(m, m->accepted, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name))
-            sb_printf(&key, ";" STR_FMT, STR_ARG(s->columns[c].name));
-    v->n_lost = m->n_lost + n;
-    v->lost = map_get(&l->pool->memo, sb_view(&key));
-    if (!v->lost) {
+    for (uint32_t k = 0; k < n; k++)
+        sb_printf(&key, ";" STR_FMT, STR_ARG(others[k]));
+    if (n) {
+        v->n_lost = m->n_lost + n;
+        v->lost = map_get(&l->pool->memo, sb_view(&key));
+    }
+    if (n && !v->lost) {
         Str *list = arena_array(&l->pool->arena, Str, v->n_lost);
-        n = 0;
-        for (uint32_t k = 0; k < m->n_lost; k++)
-            list[n++] = m->lost[k];
-        for (uint32_t c = 0; c < s->n_columns; c++)
-            if (is_added_again(m, m->accepted, i, c) && !in_list(m->lost, m->n_lost, s->columns[c].name))
-                list[n++] = s->columns[c].name;
+        for (uint32_t k = 0; k < v->n_lost; k++)
+            list[k] = k < m->n_lost ? m->lost[k] : others[k - m->n_lost];
         map_put(&l->pool->memo, sb_view(&key), list);
         v->lost = list;
     }
+    free(others);
     sb_done(&key);
 }
 
 VersionView lock_view(const Lock *l, const LockMember *m, uint32_t i)
 {
     VersionView v = version_view(m->nodes[i].version);
+    v.no_rows = m->accepted == LOCK_OUTSIDE && m->fresh;
     if ((int32_t)i > m->accepted && l->opts.broken != LOCK_RULE_LOST) {
         v.lost = m->lost;
         v.n_lost = m->n_lost;
@@ -180,6 +206,51 @@ void lock_set_lost(Lock *l, LockMember *m, int32_t from, const bool *replaced)
     m->n_lost = n;
 }
 
+/* -- what stays of a member that leaves -- */
+
+static const Version *marked(Lock *l, const Version *v, const bool *marks)
+{
+    Version out = *v;
+    Arena arena = {0};
+    ColumnOrigin *origins = arena_array(&arena, ColumnOrigin, v->schema->n_columns + 1);
+    for (uint32_t i = 0; i < v->schema->n_columns; i++) {
+        origins[i] = v->origins[i];
+        origins[i].left |= marks[i];
+    }
+    out.origins = origins;
+    v = version_intern(l->pool, &out);
+    arena_done(&arena);
+    return v;
+}
+
+/* The columns in which the member's rows have values, in the target and in what it is about to become. */
+static void mark_left(Lock *l, const LockMember *m)
+{
+    if (m->accepted == LOCK_OUTSIDE || l->target->gone) return;
+    const TableSchema *had = m->nodes[m->accepted].version->schema, *target = l->target->schema;
+    bool runs = l->job.phase != JOB_NONE;
+    uint32_t n = runs ? l->job.to->schema->n_columns : 0;
+    bool *marks = mem_zalloc(target->n_columns + 1), *then = mem_zalloc(n + 1);
+    for (uint32_t i = 0; i < target->n_columns; i++)
+        marks[i] =
+            !target->columns[i].generated &&
+            (schema_column(had, target->columns[i].name) != NO_COLUMN ||
+             in_list(m->lost, m->n_lost, target->columns[i].name)); /* it gave that up: others have it */
+    for (uint32_t i = 0; i < n; i++)
+        then[i] = l->job.columns[i] != NO_COLUMN && marks[l->job.columns[i]];
+    l->target = marked(l, l->target, marks);
+    if (runs && !l->job.to->gone) l->job.to = marked(l, l->job.to, then);
+    free(marks);
+    free(then);
+}
+
+void lock_member_leaves(Lock *l, LockMember *m, bool rows_stay, LockActions *out)
+{
+    lock_act_gone(out, m, (int32_t)m->n_nodes - 1);
+    if (rows_stay && l->opts.broken != LOCK_RULE_LEFT) mark_left(l, m);
+    lock_remove_member(l, (uint32_t)(m - l->members));
+}
+
 /* -- the base moves -- */
 
 /* What has been accepted holds another column of one's name: seen from there it would be no common one. */
@@ -210,17 +281,68 @@ static bool has_model(const LockMember *m, uint32_t from)
     return false;
 }
 
+/* Columns of a table that was new: equal to any, while it has no rows from before. What all agree on is the
+ * base from then on, so that later changes are told apart. */
+static bool is_of_any(const LockMember *m, uint32_t at)
+{
+    const Version *v = m->nodes[at].version;
+    for (uint32_t i = 0; i < v->schema->n_columns; i++)
+        if (v->origins[i].kind == ORIGIN_ANY && !v->schema->columns[i].generated) return true;
+    return false;
+}
+
+uint32_t lock_witness(const Lock *l)
+{
+    for (uint32_t i = 0; i < l->n_members; i++)
+        if (!is_of_any(&l->members[i], l->members[i].n_nodes - 1)) return i;
+    return 0;
+}
+
+static bool same_root(const ColumnOrigin *a, const ColumnOrigin *b)
+{
+    if (a->kind != b->kind || a->kind == ORIGIN_ANY || !str_ieq(a->base, b->base)) return false;
+    return a->kind == ORIGIN_BASE || (a->fill == b->fill && str_eq(a->fill_text, b->fill_text));
+}
+
+/* The column of common that the target's column is, whatever the two call it. */
+static uint32_t root_column(const Version *t, uint32_t column, const Version *common)
+{
+    for (uint32_t i = 0; i < common->schema->n_columns; i++) {
+        if (!same_root(&t->origins[column], &common->origins[i])) continue;
+        uint32_t named = schema_column(t->schema, common->schema->columns[i].name);
+        bool other =
+            named != NO_COLUMN && named != column && same_root(&t->origins[named], &common->origins[i]);
+        if (!other) return i; /* else that one is it, and this one was left behind */
+    }
+    uint32_t at = schema_column(common->schema, t->schema->columns[column].name);
+    VersionView a = version_view(t), b = version_view(common);
+    return at != NO_COLUMN && version_same_column(&a, column, &b, at) ? at : NO_COLUMN;
+}
+
+/* The target's values have been converted as the shards' have. Seen from a base behind a conversion that it
+ * has still to follow, nothing would say so. */
+static bool target_followed(const Lock *l, const Version *v)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < l->target->schema->n_columns; i++) {
+        uint32_t at = root_column(l->target, i, v);
+        if (at != NO_COLUMN) all &= str_starts(l->target->origins[i].lossy, v->origins[at].lossy);
+    }
+    return all;
+}
+
 static bool find_places(const Lock *l, uint32_t *at)
 {
     const LockMember *first = &l->members[0];
     for (uint32_t q = lock_low(first, first->accepted) + 1; q-- > 0;) {
         VersionView v = lock_view(l, first, q);
-        bool all = !has_model(first, q + 1) && !adds_any_again(first, q), moves = q > 0;
+        bool all = !has_model(first, q + 1) && !adds_any_again(first, q) && target_followed(l, v.version),
+             moves = q > 0 || (l->n_members > 1 && is_of_any(first, q));
         at[0] = q;
         for (uint32_t i = 1; all && i < l->n_members; i++) {
             const LockMember *m = &l->members[i];
             all = find_common(l, m, &v, lock_low(m, m->accepted), &at[i]) && !has_model(m, at[i] + 1);
-            moves |= all && at[i] > 0;
+            moves |= all && (at[i] > 0 || is_of_any(m, at[i]));
         }
         if (all && moves) return true;
     }
@@ -246,22 +368,6 @@ static void cut_history(Lock *l, LockMember *m, uint32_t at)
     lock_recompute(l, m, 1);
 }
 
-static bool same_root(const ColumnOrigin *a, const ColumnOrigin *b)
-{
-    if (a->kind != b->kind || a->kind == ORIGIN_ANY || !str_ieq(a->base, b->base)) return false;
-    return a->kind == ORIGIN_BASE || (a->fill == b->fill && str_eq(a->fill_text, b->fill_text));
-}
-
-/* The column of common that the target's column is, whatever the two call it. */
-static uint32_t root_column(const Version *t, uint32_t column, const Version *common)
-{
-    for (uint32_t i = 0; i < common->schema->n_columns; i++)
-        if (same_root(&t->origins[column], &common->origins[i])) return i;
-    uint32_t at = schema_column(common->schema, t->schema->columns[column].name);
-    VersionView a = version_view(t), b = version_view(common);
-    return at != NO_COLUMN && version_same_column(&a, column, &b, at) ? at : NO_COLUMN;
-}
-
 /* The target seen from the new base: what is the base's there is the base's here. */
 static void rebase_target(Lock *l, const Version *common)
 {
@@ -278,7 +384,8 @@ static void rebase_target(Lock *l, const Version *common)
                                     .base = common->schema->columns[at].name,
                                     .fill = origins[i].fill, /* what rows without it get */
                                     .fill_text = origins[i].fill_text,
-                                    .lossy = lossy};
+                                    .lossy = lossy,
+                                    .left = origins[i].left};
     }
     t.origins = origins;
     t.rows = (Str){0};

@@ -211,12 +211,56 @@ static bool anybody_has(const Lock *l, Str column)
     return any;
 }
 
-/* A new table's columns are like anybody's. One that nobody else has counts as added now, by its default:
- * rows of the others get that, and a shard that adds it later and fills it with something else is told. */
+/* An empty table is what it would be if it had gone the way of those that have, or had, its definition: its
+ * changes are compared from there. Where they came to it in different ways, and where nobody can compute what
+ * their rows hold, its columns are like anybody's. */
+static const Version *like_others(Lock *l, const Version *any)
+{
+    Arena arena = {0};
+    Version v = *any;
+    VersionView own = version_view(any);
+    uint32_t n = v.schema->n_columns, found = 0;
+    ColumnOrigin *origins = arena_array(&arena, ColumnOrigin, n + 1);
+    v.origins = origins;
+    for (uint32_t i = 0; i < l->n_members; i++)
+        for (uint32_t k = l->members[i].n_nodes; k-- > 0;) {
+            VersionView other = version_view(l->members[i].nodes[k].version), now = version_view(&v);
+            if (version_agreement(&own, &other, NULL) < AGREE_DATA) continue;
+            for (uint32_t c = 0; c < n; c++) {
+                uint32_t at = schema_column(other.version->schema, v.schema->columns[c].name);
+                const ColumnOrigin *o = &other.version->origins[at];
+                bool differs = found && !version_same_origin(&now, c, &other, at);
+                if (!found) origins[c] = *o;
+                if (differs || o->fill == FILL_VOLATILE) origins[c] = any->origins[c];
+                origins[c].left = false;
+            }
+            found++;
+        }
+    if (found) any = version_intern(l->pool, &v);
+    arena_done(&arena);
+    return found ? any : NULL;
+}
+
+/* Rows of the others that lack the column have got what the target filled: whoever adds it later and fills it
+ * with something else is told, also when the one that brought it has left. */
+static void like_the_target(const Lock *l, Str name, ColumnOrigin *o)
+{
+    uint32_t at = schema_column(l->target->schema, name);
+    if (at == NO_COLUMN || l->target->origins[at].kind != ORIGIN_ADDED) return;
+    const ColumnOrigin *is = &l->target->origins[at];
+    if (is->fill != FILL_VALUE && is->fill != FILL_NULL) return;
+    *o = (ColumnOrigin){.kind = ORIGIN_ADDED, .base = is->base, .fill = is->fill, .fill_text = is->fill_text};
+}
+
+/* A new table is as the others are or were. Else its columns are like anybody's; one that nobody else has
+ * counts as added now, by its default: rows of the others get that, and a shard that adds it later and fills
+ * it with something else is told. */
 static const Version *joining_version(Lock *l, const TableSchema *own)
 {
     const Version *any = version_start(l->pool, own, ORIGIN_ANY);
     if (!l->begun || !l->n_members) return any;
+    const Version *known = like_others(l, any);
+    if (known) return known;
     Arena arena = {0};
     Version v = *any;
     const SchemaStep *added = version_step_between(l->pool, l->target->schema, own);
@@ -226,7 +270,11 @@ static const Version *joining_version(Lock *l, const TableSchema *own)
         const ColumnLineage *fill = &added->columns[i];
         bool plain = fill->fill == FILL_VALUE || fill->fill == FILL_NULL;
         origins[i] = any->origins[i];
-        if (own->columns[i].generated || anybody_has(l, name)) continue;
+        if (own->columns[i].generated) continue;
+        if (anybody_has(l, name)) {
+            like_the_target(l, name, &origins[i]);
+            continue;
+        }
         origins[i] = (ColumnOrigin){.kind = ORIGIN_ADDED,
                                     .base = name,
                                     .fill = plain ? fill->fill : FILL_NULL,
@@ -243,7 +291,9 @@ static bool on_join(Lock *l, const LockEvent *e, LockActions *out, Err *err)
     if (lock_find(l, e->member)) return wrong(l, err, "a member joins twice");
     if (!e->schema) return wrong(l, err, "a member joins without a definition");
     const Version *version = joining_version(l, e->schema);
+    if (l->begun && !l->n_members && l->target->gone) l->base = version; /* it begins anew with this one */
     LockMember *m = lock_add_member(l, e->member, e->name, e->at_ms);
+    m->fresh = e->fresh;
     m->nodes[0].number = e->number;
     m->nodes[0].version = version;
     if (!l->begun) return true;
@@ -258,9 +308,8 @@ static bool on_leave(Lock *l, const LockEvent *e, LockActions *out, Err *err)
 {
     LockMember *m = lock_find(l, e->member);
     if (!m) return wrong(l, err, "an unknown member leaves");
-    if (l->job.phase == JOB_FAILED) lock_job_cancel(l);
-    lock_act(out, LOCK_ACT_GONE)->member = m->id;
-    lock_remove_member(l, (uint32_t)(m - l->members));
+    if (l->job.phase == JOB_FAILED) lock_job_leave(l);
+    lock_member_leaves(l, m, true, out);
     lock_plan(l, out);
     return true;
 }
@@ -282,7 +331,9 @@ static void apply_policy(const Lock *l, LockMember *m, LockNode *n)
     case LOCK_STEP_CREATE:
     case LOCK_STEP_RENAME: return;
     case LOCK_STEP_TRUNCATE: p = l->opts.on_truncate; break;
-    case LOCK_STEP_PARTITION: p = l->opts.on_partition; break;
+    case LOCK_STEP_PARTITION: /* rows that came in are in nobody's events */
+        p = n->step->rows == ROWS_UNKNOWN ? LOCK_POLICY_HOLD : l->opts.on_partition;
+        break;
     case LOCK_STEP_DROP: p = l->opts.on_drop; break;
     case LOCK_STEP_RENAME_OUT: p = l->opts.on_rename; break;
     case LOCK_STEP_SWAP: p = LOCK_POLICY_HOLD; break;
@@ -388,8 +439,10 @@ static bool on_worked(Lock *l, const LockEvent *e, LockActions *out, Err *err)
         m->gate = m->accepted;
         lock_act_member(out, m);
     } else if (m->before_sent && m->nodes[m->accepted + 1].number == e->number) {
+        LockNode *n = &m->nodes[m->accepted + 1];
         m->before_sent = false;
-        m->nodes[m->accepted + 1].before = LOCK_WORK_NONE;
+        n->deleted = n->before == LOCK_WORK_DELETE;
+        n->before = LOCK_WORK_NONE;
     } else {
         return true; /* a late repeat */
     }
@@ -429,6 +482,12 @@ bool lock_member(const Lock *l, uint32_t member, uint64_t *last, uint64_t *accep
 bool lock_knows(const Lock *l, uint32_t member)
 {
     return lock_find(l, member) != NULL;
+}
+
+bool lock_is_newcomer(const Lock *l, uint32_t member)
+{
+    const LockMember *m = lock_find(l, member);
+    return m && m->fresh && m->gate == LOCK_OUTSIDE;
 }
 
 bool lock_job(const Lock *l, uint64_t *job)
@@ -509,20 +568,21 @@ static uint64_t mix(uint64_t h, uint64_t v)
 uint64_t lock_hash(const Lock *l)
 {
     uint64_t h = mix(l->target->id, l->base->id);
-    h = mix(h, (uint64_t)l->job.phase | (uint64_t)l->job.as_is << 8);
+    h = mix(h, (uint64_t)l->job.phase | (uint64_t)l->job.as_is << 8 | (uint64_t)l->left << 9);
     if (l->job.phase != JOB_NONE) h = mix(h, l->job.to->id);
     for (uint32_t i = 0; i < l->n_members; i++) {
         const LockMember *m = &l->members[i];
         h = mix(mix(mix(h, m->id), (uint64_t)(m->accepted + 1)), (uint64_t)(m->gate + 1));
-        h = mix(h, (uint64_t)m->gate_work << 4 | (uint64_t)m->gate_sent << 3 | (uint64_t)m->before_sent << 2 |
-                       (uint64_t)m->stopped << 1 | m->leaving);
+        h = mix(h, (uint64_t)m->fresh << 8 | (uint64_t)m->gate_work << 4 | (uint64_t)m->gate_sent << 3 |
+                       (uint64_t)m->before_sent << 2 | (uint64_t)m->stopped << 1 | m->leaving);
         if (l->job.phase != JOB_NONE) h = mix(h, (uint64_t)(l->job.accept[i] + 1));
         for (uint32_t k = 0; k < m->n_nodes; k++) {
             const LockNode *n = &m->nodes[k];
             h = mix(mix(h, n->version->id), n->number);
             h = mix(h, (uint64_t)n->passed | (uint64_t)n->written << 1 | (uint64_t)n->hold << 2 |
                            (uint64_t)n->skip << 3 | (uint64_t)n->before << 4 | (uint64_t)n->after << 8 |
-                           (uint64_t)n->replaced << 12 | (uint64_t)n->early << 16);
+                           (uint64_t)n->replaced << 12 | (uint64_t)n->early << 16 |
+                           (uint64_t)n->deleted << 17);
         }
         for (uint32_t k = 0; k < m->n_lost; k++)
             h = mix(h, str_hash(m->lost[k]));

@@ -25,6 +25,8 @@
  * lossless join makes its member wait as in pessimistic mode, or stops it (strict). BOTH. If rows between S0
  * and the common version do not fit it (narrower types, new unique keys), the target first becomes the join
  * of them and shrinks when they are written. Ordinary indexes never hold anybody.
+ * A DROPPED TARGET (all had dropped their tables) has no members: they leave with it. The first whose table
+ * is made again joins alone, and the target is made for it; the others join that one.
  *
  *                      step read, rows same                       step read, rows differ
  *        ┌─────────┐ ─────────────────────► accepted at once   ┌────────────────────────┐
@@ -85,6 +87,7 @@ typedef enum LockRule {
     LOCK_RULE_HELD,    /* what the policy holds waits for the operator */
     LOCK_RULE_WORK,    /* a member's rows are deleted when they are all written, and before later ones are */
     LOCK_RULE_LEAVE,   /* a member leaves when its rows are written; none behind its leaving is */
+    LOCK_RULE_LEFT,    /* what rows of members that have left need stays in the target */
     LOCK_RULES,
 } LockRule;
 
@@ -94,6 +97,7 @@ typedef struct LockOpts {
     bool provenance; /* target rows tell their shard: rows of one member can be deleted or refilled */
     bool can_delete; /* the rows of one member can be deleted by a policy; provenance implies it */
     bool refill_own; /* with provenance: shards that filled a new column differently keep their own values */
+    bool can_recopy; /* with provenance: a shard's table can be copied again */
     LockPolicy on_drop, on_truncate, on_partition, on_rename;
     LockRule broken; /* for the explorer; LOCK_RULE_NONE */
 } LockOpts;
@@ -173,7 +177,8 @@ typedef enum LockActionKind {
     LOCK_ACT_OPEN,   /* rows of this target may be written again; maps have changed: ask lock_row_map */
     LOCK_ACT_WORK,   /* member, number, work: on the target; report WORKED */
     LOCK_ACT_STOP,   /* member: stop its source before step `number`; words say why */
-    LOCK_ACT_GONE,   /* member: it has left; its fork's spool may be given up */
+    LOCK_ACT_GONE,   /* member, number: it has left with the steps up to that one; what it holds is given up.
+                        A later step that makes its table is told with JOIN, and those behind it again */
     LOCK_ACT_ASK,    /* the operator is needed; words say for what */
     LOCK_ACT_NOTE,   /* for the log: words */
     LOCK_ACT_CLOSED, /* all agree */
@@ -249,6 +254,8 @@ LockState lock_state(const Lock *l);
 /* The number of the last step of the member (the version of a row read now), and the last accepted one. */
 NODISCARD bool lock_member(const Lock *l, uint32_t member, uint64_t *last, uint64_t *accepted);
 bool lock_knows(const Lock *l, uint32_t member);
+/* Did it join new, and is it not let in yet? Nothing of it has been written. */
+bool lock_is_newcomer(const Lock *l, uint32_t member);
 /* The job that shuts the target; false: none runs. */
 bool lock_job(const Lock *l, uint64_t *job);
 bool lock_is_open(const Lock *l); /* no job runs: accepted rows may be written */

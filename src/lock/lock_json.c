@@ -4,10 +4,10 @@
 #include "track/version_json.h"
 #include "base/poison.h"
 
-/* {"format":1,"name","begun","live","base","target","last_job","since_ms",
- *  "members":[{"id","name","at_ms","accepted","gate","gate_work","gate_sent","before_sent","stopped","leaving",
- *   "lost":[…],"nodes":[{"number","at_ms","identity","point","kind","passed","written","hold","skip",
- *   "replaced","early","before","after","step","model","version" in the first}]}],
+/* {"format":1,"name","begun","live","base","target","last_job","left","since_ms",
+ *  "members":[{"id","name","at_ms","accepted","gate","gate_work","gate_sent","before_sent","stopped","fresh",
+ *   "leaving","lost":[…],"nodes":[{"number","at_ms","identity","point","kind","passed","written","hold","skip",
+ *   "replaced","early","deleted","before","after","step","model","version" in the first}]}],
  *  "job":{"phase","id","to","columns":[…],"accept":[…],"rows","words","drop",
  *  "as_is"}}. */
 enum { FORMAT = 1 };
@@ -43,6 +43,7 @@ static json_t *node_value(const LockNode *n, bool first)
     put_flag(o, "skip", n->skip);
     put_flag(o, "replaced", n->replaced);
     put_flag(o, "early", n->early);
+    put_flag(o, "deleted", n->deleted);
     put_int(o, "before", n->before);
     put_int(o, "after", n->after);
     if (n->step) json_object_set_new(o, "step", version_step_to_json(n->step));
@@ -63,6 +64,7 @@ static json_t *member_value(const LockMember *m)
     put_flag(o, "gate_sent", m->gate_sent);
     put_flag(o, "before_sent", m->before_sent);
     put_flag(o, "stopped", m->stopped);
+    put_flag(o, "fresh", m->fresh);
     put_flag(o, "leaving", m->leaving);
     for (uint32_t i = 0; i < m->n_lost; i++)
         json_array_append_new(lost, json_of_text(m->lost[i]));
@@ -100,6 +102,7 @@ void lock_to_json(const Lock *l, StrBuf *out)
     put_text(o, "name", l->name);
     put_flag(o, "begun", l->begun);
     put_int(o, "last_job", (int64_t)l->last_job);
+    put_flag(o, "left", l->left);
     put_int(o, "since_ms", l->since_ms);
     if (l->base) json_object_set_new(o, "base", version_to_json(l->base));
     if (l->target) json_object_set_new(o, "target", version_to_json(l->target));
@@ -166,6 +169,7 @@ static void load_node(Load *d, LockMember *m, const json_t *o, bool first)
     n->skip = get_flag(o, "skip");
     n->replaced = get_flag(o, "replaced");
     n->early = get_flag(o, "early");
+    n->deleted = get_flag(o, "deleted");
     n->before = (LockWork)get_int(d, o, "before", 0, LOCK_WORK_RECOPY);
     n->after = (LockWork)get_int(d, o, "after", 0, LOCK_WORK_RECOPY);
     n->model = get_version(d, json_object_get(o, "model"));
@@ -187,6 +191,7 @@ static void load_member(Load *d, const json_t *o)
     m->gate_sent = get_flag(o, "gate_sent");
     m->before_sent = get_flag(o, "before_sent");
     m->stopped = get_flag(o, "stopped");
+    m->fresh = get_flag(o, "fresh"); /* an older state does not say: it is not */
     m->leaving = get_flag(o, "leaving");
     if (!n) d->bad = true;
     for (int64_t i = 0; i < n && !d->bad; i++)
@@ -239,6 +244,7 @@ static void load(Load *d, const json_t *o)
     l->name = get_text(d, json_object_get(o, "name"));
     l->begun = get_flag(o, "begun");
     l->last_job = (uint64_t)get_int(d, o, "last_job", 0, INT64_MAX);
+    l->left = get_flag(o, "left");
     l->since_ms = get_int(d, o, "since_ms", INT64_MIN, INT64_MAX);
     const Version *live = get_version(d, json_object_get(o, "live"));
     l->base = get_version(d, json_object_get(o, "base"));

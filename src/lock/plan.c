@@ -5,220 +5,6 @@
 #include "track/version_pool.h"
 #include "base/poison.h"
 
-/* -- the least target -- */
-
-typedef struct Try {
-    const Lock *l;
-    const int32_t *accept;
-    Arena arena;
-    const Version *to;
-    bool *replaces;
-    uint32_t n_joined; /* columns before widening */
-} Try;
-
-static bool heads_join(Try *t, Clashes *why)
-{
-    VersionView *heads = arena_array(&t->arena, VersionView, t->l->n_members + 1);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < t->l->n_members; i++)
-        if (t->accept[i] != LOCK_OUTSIDE)
-            heads[n++] = lock_view(t->l, &t->l->members[i], (uint32_t)t->accept[i]);
-    for (uint32_t i = 1; t->l->opts.broken == LOCK_RULE_LINEAGE && i < n; i++)
-        if (version_agreement(&heads[i], &heads[0], NULL) == AGREE_DATA) heads[i] = heads[0];
-    if (!n) {
-        t->to = t->l->target;
-        t->replaces = mem_zalloc(t->to->schema->n_columns + 1);
-        t->n_joined = t->to->schema->n_columns;
-        return true;
-    }
-    JoinOpts opts = {.base = t->l->base, .target = t->l->target};
-    if (!join_versions(t->l->pool, heads, n, &opts, &t->to, &t->replaces, why)) return false;
-    t->n_joined = t->to->schema->n_columns;
-    return true;
-}
-
-/* Is a row of node i on its way that the explorer's broken rules do not hide? */
-static bool is_live(const Lock *l, const LockMember *m, uint32_t i)
-{
-    bool accepted = (int32_t)i <= m->accepted;
-    return l->opts.broken != (accepted ? LOCK_RULE_CARRIED : LOCK_RULE_WIDEN);
-}
-
-/* Rows on their way that still carry the old column of a name that becomes another column: not yet. */
-static bool replacing_carried(const Try *t, const LockMember *m, int32_t accept)
-{
-    VersionView target = version_view(t->l->target);
-    for (uint32_t c = 0; c < t->n_joined; c++) {
-        if (!t->replaces[c]) continue;
-        Str name = t->to->schema->columns[c].name;
-        uint32_t old = schema_column(t->l->target->schema, name);
-        for (uint32_t i = lock_low(m, accept); (int32_t)i < accept; i++) {
-            VersionView own = version_view(m->nodes[i].version);
-            uint32_t at = schema_column(own.version->schema, name);
-            if ((int32_t)i <= m->accepted && is_live(t->l, m, i) && at != NO_COLUMN && old != NO_COLUMN &&
-                version_same_column(&own, at, &target, old))
-                return true;
-        }
-    }
-    return false;
-}
-
-/* -- conversions that change values -- */
-
-static const ColumnDef *column_at(const LockMember *m, int32_t node, uint32_t column)
-{
-    return &m->nodes[node].version->schema->columns[column];
-}
-
-/* A conversion that changed values has to happen to the target's rows too: the target must have been of the
- * type it led to. So nobody goes past one to another type before the target has followed it. */
-static bool skips_conversion(const Try *t, const LockMember *m, int32_t accept, uint32_t column)
-{
-    const Version *v = m->nodes[accept].version;
-    const ColumnDef *last = &v->schema->columns[column];
-    uint32_t conversions = 0, at = column;
-    if (!v->origins[column].lossy.len) return false;
-    for (int32_t i = accept; i > MAX(m->accepted, 0); i--) {
-        size_t length = m->nodes[i].version->origins[at].lossy.len;
-        uint32_t now = at;
-        for (uint32_t k = m->nodes[i].n_moves; at != NO_COLUMN && k-- > 0;)
-            at = m->nodes[i].moves[k]->from[at];
-        if (at == NO_COLUMN) return false; /* added since: the target has no rows of it */
-        if (m->nodes[i - 1].version->origins[at].lossy.len == length) continue;
-        if (++conversions > 1 || !column_same_type(last, column_at(m, i, now))) return true;
-    }
-    if (m->accepted == LOCK_OUTSIDE || !m->nodes[m->accepted].version->origins[at].lossy.len) return false;
-    const ColumnDef *was = column_at(m, m->accepted, at);
-    uint32_t old = schema_column(t->l->target->schema, was->name);
-    bool followed = old != NO_COLUMN && column_same_type(&t->l->target->schema->columns[old], was);
-    return !followed && !column_same_type(was, last);
-}
-
-static bool conversions_followed(const Try *t)
-{
-    for (uint32_t k = 0; t->l->target && k < t->l->n_members; k++) {
-        const LockMember *m = &t->l->members[k];
-        if (t->accept[k] == m->accepted) continue;
-        for (uint32_t c = 0; c < m->nodes[t->accept[k]].version->schema->n_columns; c++)
-            if (skips_conversion(t, m, t->accept[k], c)) return false;
-    }
-    return true;
-}
-
-static bool rows_fit(Try *t, bool widen)
-{
-    for (uint32_t k = 0; k < t->l->n_members; k++) {
-        const LockMember *m = &t->l->members[k];
-        int32_t accept = t->accept[k];
-        if (accept == LOCK_OUTSIDE) continue;
-        if (replacing_carried(t, m, accept)) return false;
-        for (uint32_t i = lock_low(m, accept); (int32_t)i <= accept; i++) {
-            if ((int32_t)i < accept && !is_live(t->l, m, i)) continue;
-            RowsOf rows = lock_rows_of(m, i, (uint32_t)accept, &t->arena);
-            RowMap map;
-            if (widen && (int32_t)i < accept && !join_widen(t->l->pool, &t->to, &rows, t->l->target))
-                return false;
-            if (!widen && !row_map(&rows, t->to, &t->arena, &map, NULL)) return false;
-        }
-    }
-    return true;
-}
-
-/* What a join was found to be. */
-typedef struct Found {
-    const Version *to; /* NULL: none */
-    const bool *replaces;
-} Found;
-
-/* All that a join depends on, by what the pool has numbered. */
-static void join_key(const Lock *l, const int32_t *accept, StrBuf *key)
-{
-    sb_printf(key, "%u,%u,%d", l->base ? l->base->id : 0, l->target ? l->target->id : 0, l->opts.broken);
-    for (uint32_t k = 0; k < l->n_members; k++) {
-        const LockMember *m = &l->members[k];
-        sb_printf(key, "|%d,%d", accept[k], m->accepted);
-        if (accept[k] == LOCK_OUTSIDE) continue;
-        for (uint32_t i = lock_low(m, accept[k]); (int32_t)i <= accept[k]; i++) {
-            sb_printf(key, ",%u", m->nodes[i].version->id);
-            sb_add(key, m->nodes[i].moves, m->nodes[i].n_moves * sizeof *m->nodes[i].moves);
-        }
-        VersionView head = lock_view(l, m, (uint32_t)accept[k]);
-        for (uint32_t i = 0; i < head.n_lost; i++)
-            sb_printf(key, "-" STR_FMT, STR_ARG(head.lost[i]));
-    }
-}
-
-static void join_remember(VersionPool *p, Str key, const Try *t, bool ok)
-{
-    Found *f = arena_new(&p->arena, Found);
-    if (ok) {
-        bool *replaces = arena_array(&p->arena, bool, t->to->schema->n_columns + 1);
-        memcpy(replaces, t->replaces, t->n_joined);
-        *f = (Found){t->to, replaces};
-    }
-    map_put(&p->memo, key, f);
-}
-
-/* Where the member's column stood in what it has accepted, by name; empty: it had none. */
-static Str former_name(const LockMember *m, int32_t accept, Str name)
-{
-    if (accept == LOCK_OUTSIDE) return (Str){0};
-    uint32_t column = schema_column(m->nodes[accept].version->schema, name);
-    if (m->accepted == LOCK_OUTSIDE) return column == NO_COLUMN ? (Str){0} : name;
-    for (int32_t i = accept; column != NO_COLUMN && i > m->accepted; i--)
-        for (uint32_t k = m->nodes[i].n_moves; column != NO_COLUMN && k-- > 0;)
-            column = m->nodes[i].moves[k]->from[column];
-    return column == NO_COLUMN ? (Str){0} : m->nodes[m->accepted].version->schema->columns[column].name;
-}
-
-static uint32_t predecessor(const Lock *l, const int32_t *accept, Str name, bool replaced)
-{
-    for (uint32_t i = 0; i < l->n_members; i++) {
-        Str was = former_name(&l->members[i], accept[i], name);
-        uint32_t at = was.len ? schema_column(l->target->schema, was) : NO_COLUMN;
-        if (at != NO_COLUMN && !(replaced && str_ieq(was, name))) return at;
-    }
-    return replaced ? NO_COLUMN : schema_column(l->target->schema, name);
-}
-
-/* Does each column of the target become one column at most? */
-static bool becomes_one(const Try *t)
-{
-    uint32_t n = t->to->schema->n_columns;
-    bool *taken = mem_zalloc(t->l->target ? t->l->target->schema->n_columns + 1 : 1), ok = true;
-    for (uint32_t i = 0; t->l->target && ok && i < n; i++) {
-        bool replaced = i < t->n_joined && t->replaces[i];
-        uint32_t at = predecessor(t->l, t->accept, t->to->schema->columns[i].name, replaced);
-        if (at == NO_COLUMN) continue;
-        ok = !taken[at];
-        taken[at] = true;
-    }
-    free(taken);
-    return ok;
-}
-
-bool lock_join(const Lock *l, const int32_t *accept, const Version **out, bool **replaces, Clashes *why)
-{
-    StrBuf key = {0};
-    join_key(l, accept, &key);
-    const Found *f = map_get(&l->pool->memo, sb_view(&key));
-    if (!f || (why && !f->to)) {
-        Try t = {.l = l, .accept = accept};
-        bool ok = heads_join(&t, why) && conversions_followed(&t) && rows_fit(&t, true) &&
-                  rows_fit(&t, false) && becomes_one(&t);
-        join_remember(l->pool, sb_view(&key), &t, ok);
-        free(t.replaces);
-        arena_done(&t.arena);
-        f = map_get(&l->pool->memo, sb_view(&key));
-    }
-    sb_done(&key);
-    if (!f->to) return false;
-    *out = f->to;
-    *replaces = mem_zalloc(f->to->schema->n_columns + 1);
-    memcpy(*replaces, f->replaces, f->to->schema->n_columns);
-    return true;
-}
-
 /* -- what has to be done to the target -- */
 
 static bool has_key(const TableSchema *in, const TableSchema *of, const KeyDef *k)
@@ -246,13 +32,6 @@ static bool needs_alter(const Version *from, const Version *to, const uint32_t *
 
 /* -- accepting -- */
 
-static LockWork work_after(const LockMember *m, int32_t to)
-{
-    for (int32_t i = to; i > m->accepted; i--)
-        if (m->nodes[i].after) return m->nodes[i].after;
-    return LOCK_WORK_NONE;
-}
-
 static void accept_all(Lock *l, const int32_t *accept, const bool *replaced, LockActions *out)
 {
     for (uint32_t i = 0; i < l->n_members; i++) {
@@ -260,7 +39,7 @@ static void accept_all(Lock *l, const int32_t *accept, const bool *replaced, Loc
         if (accept[i] == LOCK_OUTSIDE) continue;
         int32_t from = m->accepted;
         bool moves = accept[i] != from;
-        LockWork work = work_after(m, accept[i]);
+        LockWork work = lock_work_after(m, accept[i]);
         m->accepted = accept[i];
         lock_set_lost(l, m, from, replaced);
         if (!moves) continue;
@@ -280,17 +59,12 @@ static void job_clear(Lock *l)
 
 static void job_start(Lock *l, const int32_t *accept, const Version *to, uint32_t *columns, LockActions *out)
 {
-    Str rows = to->rows;
-    if (l->target->rows.len && str_starts(rows, l->target->rows)) {
-        rows.ptr += l->target->rows.len;
-        rows.len -= l->target->rows.len;
-    }
     l->job = (LockJob){.phase = JOB_DRAIN,
                        .id = ++l->last_job,
                        .to = to,
                        .columns = columns,
                        .accept = mem_alloc((l->n_members + 1) * sizeof *accept),
-                       .rows = version_text(l->pool, rows),
+                       .rows = version_text(l->pool, lock_rows_since(l, to)),
                        .drop = to->gone && !l->target->gone};
     memcpy(l->job.accept, accept, l->n_members * sizeof *accept);
     if (l->opts.broken == LOCK_RULE_DRAIN) {
@@ -306,9 +80,14 @@ static void go_to(Lock *l, const int32_t *accept, const Version *to, const bool 
 {
     uint32_t n = to->schema->n_columns;
     uint32_t *columns = mem_zalloc((n + 1) * sizeof *columns);
-    for (uint32_t i = 0; i < n; i++)
-        columns[i] = predecessor(l, accept, to->schema->columns[i].name, replaces[i]);
-    if (needs_alter(l->target, to, columns)) {
+    bool made = l->target->gone && !to->gone; /* it has no rows: a column of one name is the one that was */
+    for (uint32_t i = 0; i < n; i++) {
+        Str name = to->schema->columns[i].name;
+        columns[i] =
+            made ? schema_column(l->target->schema, name) : lock_predecessor(l, accept, name, replaces[i]);
+    }
+    bool there = !l->target->gone || !to->gone;
+    if ((l->left && there) || needs_alter(l->target, to, columns)) {
         job_start(l, accept, to, columns, out);
         return;
     }
@@ -328,6 +107,7 @@ void lock_job_done(Lock *l, LockActions *out)
     }
     l->target = job.to;
     l->job = (LockJob){0};
+    l->left = false;
     accept_all(l, job.accept, replaced, out);
     lock_act(out, LOCK_ACT_OPEN);
     free(replaced);
@@ -338,6 +118,12 @@ void lock_job_done(Lock *l, LockActions *out)
 void lock_job_cancel(Lock *l)
 {
     job_clear(l);
+}
+
+void lock_job_leave(Lock *l)
+{
+    job_clear(l);
+    l->left = true;
 }
 
 /* -- what may be accepted -- */
@@ -380,16 +166,22 @@ static int32_t leaving_node(const LockMember *m)
     return found;
 }
 
-/* The last node before one that waits for work, for the operator, or for rows of another table. */
-int32_t lock_limit(const Lock *l, const LockMember *m)
+/* over: as if all rows were written that a step waits for because it takes them away. */
+static int32_t limit_over(const Lock *l, const LockMember *m, bool over)
 {
     if (m->gate != m->accepted) return m->accepted;
     int32_t leaves = leaving_node(m);
     for (int32_t i = m->accepted + 1; i < (int32_t)m->n_nodes; i++)
         if (waits_for_operator(l, &m->nodes[i]) || waits_for_work(l, &m->nodes[i]) ||
-            waits_for_rows(l, &m->nodes[i]) || (leaves && i == leaves))
+            (!over && waits_for_rows(l, &m->nodes[i])) || (leaves && i == leaves))
             return i - 1;
     return (int32_t)m->n_nodes - 1;
+}
+
+/* The last node before one that waits for work, for the operator, or for rows of another table. */
+int32_t lock_limit(const Lock *l, const LockMember *m)
+{
+    return limit_over(l, m, false);
 }
 
 /* Does the member's node mean the same for rows as all that is accepted of the others? A member inside is
@@ -401,12 +193,25 @@ static bool same_rows(const Lock *l, const LockMember *m, int32_t node)
         VersionView was = lock_view(l, m, (uint32_t)m->accepted);
         return version_agreement(&own, &was, NULL) >= AGREE_ROWS;
     }
+    bool any = false; /* else nobody says what the target holds */
     for (uint32_t i = 0; i < l->n_members; i++) {
         if (l->members[i].accepted == LOCK_OUTSIDE) continue;
         VersionView other = lock_view(l, &l->members[i], (uint32_t)l->members[i].accepted);
         if (version_agreement(&own, &other, NULL) < AGREE_ROWS) return false;
+        any = true;
     }
-    return true;
+    return any;
+}
+
+/* Do its rows go into the target as that is? Those of a step that was skipped may not. */
+static bool target_holds(const Lock *l, const LockMember *m, int32_t node)
+{
+    Arena arena = {0};
+    RowMap map;
+    RowsOf rows = lock_rows_of(m, (uint32_t)node, (uint32_t)node, &arena);
+    bool holds = row_map(&rows, l->target, &arena, &map, NULL);
+    arena_done(&arena);
+    return holds;
 }
 
 /* Steps that change nothing for rows. */
@@ -415,9 +220,11 @@ static bool accept_same(Lock *l, LockActions *out)
     for (uint32_t i = 0; i < l->n_members; i++) {
         LockMember *m = &l->members[i];
         int32_t next = m->accepted + 1;
-        if (next > lock_limit(l, m) || !same_rows(l, m, next)) continue;
+        if (next > lock_limit(l, m) || !same_rows(l, m, next) || !target_holds(l, m, next)) continue;
         if (m->accepted == LOCK_OUTSIDE && l->opts.mode == LOCK_OPTIMISTIC) continue;
-        m->accepted = m->gate = next;
+        m->gate_work = m->nodes[next].after;
+        m->accepted = next;
+        if (!m->gate_work) m->gate = next;
         lock_set_lost(l, m, next - 1, NULL);
         lock_act_member(out, m);
         return true;
@@ -494,10 +301,20 @@ static bool accept_joined(Lock *l, LockActions *out)
 
 /* -- the common version -- */
 
+/* Is everything written that stands before the first step behind node `from`, up to node `to`? What stands
+ * behind a decision belongs to the step before that: nobody says when it is written but the next step. */
+static bool is_written_behind(const LockMember *m, int32_t from, int32_t to)
+{
+    int32_t next = from + 1;
+    while (next < to && from >= 0 && m->nodes[next].number == m->nodes[from].number)
+        next++;
+    return m->nodes[next].written;
+}
+
 static bool is_ready(const Lock *l, const LockMember *m, int32_t at)
 {
     if (at == m->accepted || m->nodes[at].early) return true; /* the join holds rows on their way */
-    return lock_rule(l, LOCK_RULE_WRITTEN, m->nodes[m->accepted + 1].written) &&
+    return lock_rule(l, LOCK_RULE_WRITTEN, is_written_behind(m, m->accepted, at)) &&
            lock_rule(l, LOCK_RULE_FLOOR, m->nodes[at].passed);
 }
 
@@ -507,11 +324,12 @@ static bool agrees(const Lock *l, const VersionView *a, const VersionView *b)
     return version_agreement(a, b, NULL) >= least;
 }
 
-/* Is the version of node i that of v? */
+/* Is the version of node i that of v? Not while it has values that nobody can compute: they agree with what a
+ * decision takes as it comes, but not among themselves. */
 static bool is_place(const Lock *l, const LockMember *m, int32_t i, const VersionView *v)
 {
     VersionView own = lock_view(l, m, (uint32_t)i);
-    return agrees(l, &own, v);
+    return agrees(l, &own, v) && agrees(l, &own, &own);
 }
 
 /* The members that are asked: all. */
@@ -522,14 +340,14 @@ static uint32_t n_asked(const Lock *l)
 
 /* Members that went the same way come to the same version after the same number of steps: the greatest number
  * after which all have it. 0: none. */
-static int32_t same_way(const Lock *l, const VersionView *v)
+static int32_t same_way(const Lock *l, const VersionView *v, bool over)
 {
     const LockMember *first = &l->members[0];
-    for (int32_t d = lock_limit(l, first) - first->accepted; d > 0; d--) {
+    for (int32_t d = limit_over(l, first, over) - first->accepted; d > 0; d--) {
         bool all = true;
         for (uint32_t i = 0; all && i < n_asked(l); i++) {
             const LockMember *m = &l->members[i];
-            all = m->accepted + d <= lock_limit(l, m) && is_place(l, m, m->accepted + d, v);
+            all = m->accepted + d <= limit_over(l, m, over) && is_place(l, m, m->accepted + d, v);
         }
         if (all) return d;
     }
@@ -538,35 +356,51 @@ static int32_t same_way(const Lock *l, const VersionView *v)
 
 /* Places of the version of (first, q) in all histories: after the same number of steps, else each as late as
  * can be. */
-static bool common_places(const Lock *l, uint32_t q, int32_t *at)
+static bool common_places(const Lock *l, uint32_t q, bool over, int32_t *at)
 {
     VersionView v = lock_view(l, &l->members[0], q);
-    int32_t way = same_way(l, &v);
+    int32_t way = same_way(l, &v, over);
     bool moves = false;
     for (uint32_t i = 0; i < l->n_members; i++) {
         const LockMember *m = &l->members[i];
-        int32_t from = MAX(m->accepted, 0), p = way ? m->accepted + way : lock_limit(l, m);
+        int32_t from = MAX(m->accepted, 0), p = way ? m->accepted + way : limit_over(l, m, over);
         at[i] = m->accepted;
         if (i >= n_asked(l)) continue;
         while (p >= from && !is_place(l, m, p, &v))
             p--;
-        if (p < from || !is_ready(l, m, p)) return false;
+        if (p < from || (!over && !is_ready(l, m, p))) return false;
         at[i] = p;
         moves |= p > m->accepted;
     }
     return moves;
 }
 
-static bool accept_common(Lock *l, LockActions *out)
+/* All come to that version, and some have held rows before a step on the way there that takes rows away: the
+ * target takes those rows first. */
+static bool before_losses(const Lock *l, int32_t *at)
+{
+    bool moves = false;
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        const LockMember *m = &l->members[i];
+        int32_t limit = lock_limit(l, m);
+        bool held = at[i] > limit && limit > m->accepted && is_ready(l, m, limit);
+        at[i] = held ? limit : m->accepted;
+        moves |= held;
+    }
+    return moves;
+}
+
+static bool accept_common(Lock *l, bool over, LockActions *out)
 {
     if (!l->n_members) return false;
     const LockMember *first = &l->members[0];
     int32_t *at = mem_alloc(l->n_members * sizeof *at);
     bool done = false;
-    for (int32_t q = lock_limit(l, first); !done && q >= MAX(first->accepted, 0); q--) {
+    for (int32_t q = limit_over(l, first, over); !done && q >= MAX(first->accepted, 0); q--) {
         const Version *to;
         bool *replaces;
-        if (!common_places(l, (uint32_t)q, at) || !lock_join(l, at, &to, &replaces, NULL)) continue;
+        if (!common_places(l, (uint32_t)q, over, at) || (over && !before_losses(l, at))) continue;
+        if (!lock_join(l, at, &to, &replaces, NULL)) continue;
         go_to(l, at, to, replaces, out);
         free(replaces);
         done = true;
@@ -580,7 +414,8 @@ static bool accept_common(Lock *l, LockActions *out)
 bool lock_all_agree(const Lock *l, Agreement least)
 {
     if (!l->n_members) return true;
-    VersionView first = lock_view(l, &l->members[0], l->members[0].n_nodes - 1);
+    const LockMember *m = &l->members[lock_witness(l)];
+    VersionView first = lock_view(l, m, m->n_nodes - 1);
     for (uint32_t i = 0; i < l->n_members; i++) { /* the first may not even agree with itself */
         VersionView own = lock_view(l, &l->members[i], l->members[i].n_nodes - 1);
         if (version_agreement(&first, &own, NULL) < least || version_agreement(&own, &own, NULL) < least)
@@ -646,7 +481,7 @@ static void send_work(LockMember *m, uint64_t number, LockWork work, LockActions
 
 static void send_due_work(const Lock *l, LockMember *m, LockActions *out)
 {
-    if (m->gate != m->accepted && !m->gate_sent && m->nodes[m->gate + 1].written) {
+    if (m->gate != m->accepted && !m->gate_sent && is_written_behind(m, m->gate, m->accepted)) {
         m->gate_sent = true;
         send_work(m, m->nodes[m->accepted].number, m->gate_work, out);
     }
@@ -666,7 +501,20 @@ static bool let_leave(Lock *l, LockActions *out)
         if (!at || m->accepted != at - 1 || m->gate != m->accepted) continue;
         const LockNode *n = &m->nodes[at];
         if (n->hold || n->before || !lock_rule(l, LOCK_RULE_LEAVE, n->written)) continue;
-        lock_act(out, LOCK_ACT_GONE)->member = m->id;
+        lock_member_leaves(l, m, !n->deleted, out);
+        return true;
+    }
+    return false;
+}
+
+/* The target was dropped because all had dropped their tables: those that were in have nothing there any
+ * more, and hold nobody up. One whose table is made again, or was already, joins as a new one. */
+static bool leave_gone(Lock *l, LockActions *out)
+{
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        LockMember *m = &l->members[i];
+        if (m->accepted == LOCK_OUTSIDE || !m->nodes[m->accepted].version->gone) continue;
+        lock_act_gone(out, m, m->accepted);
         lock_remove_member(l, i);
         return true;
     }
@@ -677,11 +525,12 @@ void lock_plan(Lock *l, LockActions *out)
 {
     for (;;) {
         if (l->job.phase != JOB_NONE) break;
-        if (let_leave(l, out) || accept_same(l, out)) continue;
-        if (accept_common(l, out)) continue;
+        if (leave_gone(l, out) || let_leave(l, out) || accept_same(l, out)) continue;
+        if (accept_common(l, false, out) || accept_common(l, true, out)) continue;
         if (l->opts.mode == LOCK_OPTIMISTIC && accept_joined(l, out)) continue;
         if (follow_target(l, out)) continue;
         if (lock_rebase(l)) continue;
+        if (lock_let_in(l)) continue;
         if (l->opts.refill_own && l->opts.provenance && lock_refill_own(l)) continue;
         break;
     }

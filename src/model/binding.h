@@ -102,8 +102,15 @@ typedef struct Member {
     uint32_t id;     /* dense, from 0, process-wide */
     uint32_t source; /* index of the source in the task */
     TableName name;
+    TableName copied_as; /* empty, but for one whose name another table of the source had first before */
     Target *target;
 } Member;
+
+/* The name by which what was copied of it is on record. */
+static inline TableName member_copied_as(const Member *m)
+{
+    return m->copied_as.table.len ? m->copied_as : m->name;
+}
 
 typedef struct Binding {
     const Member *member;

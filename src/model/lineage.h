@@ -25,9 +25,9 @@ typedef struct ColumnLineage {
 
 typedef enum RowsChange {
     ROWS_KEPT,
-    ROWS_SOME_GONE, /* partitions dropped, truncated or exchanged */
+    ROWS_SOME_GONE, /* partitions dropped or truncated */
     ROWS_ALL_GONE,  /* TRUNCATE TABLE, DROP TABLE */
-    ROWS_UNKNOWN,   /* IMPORT TABLESPACE and the like */
+    ROWS_UNKNOWN,   /* others came in: EXCHANGE PARTITION, IMPORT TABLESPACE and the like */
 } RowsChange;
 
 /* One statement's effect on one table. */

@@ -15,10 +15,19 @@ typedef struct CensusValues {
     size_t n, cap;
 } CensusValues;
 
+/* Two shard tables, a < b, and how many values both hold. */
+typedef struct CensusCommon {
+    uint32_t a, b;
+    uint64_t values;
+} CensusCommon;
+
 void census_values_add(CensusValues *v, uint64_t hash, uint32_t shard);
 void census_values_done(CensusValues *v);
-/* How many values are in more than one shard table. pairs (NULL: nobody asks): n_shards × n_shards numbers;
- * at [i * n_shards + j], i < j, is added how many values both hold. Sorts the list. */
-uint64_t census_values_shared(CensusValues *v, size_t n_shards, uint64_t *pairs);
+/* How many values are in more than one shard table. Sorts the list. */
+uint64_t census_values_shared(CensusValues *v, size_t n_shards);
+/* The pairs that hold most values in common, at most `most` of them (> 0), those with most first, then by
+ * their numbers; returns how many. The list is sorted. Memory grows with the values and with the shard
+ * tables, not with their pairs. */
+size_t census_values_common(const CensusValues *v, size_t n_shards, CensusCommon *out, size_t most);
 
 #endif

@@ -153,6 +153,29 @@ static bool add_decisions(Conflicts *c, Str beside, json_t *list, Err *err)
     return true;
 }
 
+/* Of the target what the table beside it has, too: while the target changes they differ. */
+static void keep_common(TableSchema *s, const TableSchema *beside)
+{
+    uint32_t n = 0, n_keys = 0;
+    uint32_t *place = arena_array(&s->arena, uint32_t, s->n_columns + 1);
+    for (uint32_t i = 0; i < s->n_columns; i++) {
+        bool common = schema_column(beside, s->columns[i].name) != UINT32_MAX;
+        place[i] = common ? n : UINT32_MAX;
+        if (common) s->columns[n++] = s->columns[i];
+    }
+    for (uint32_t k = 0; k < s->n_keys; k++) {
+        bool whole = true;
+        for (uint32_t i = 0; i < s->keys[k].n_parts; i++) {
+            KeyPart *p = &s->keys[k].parts[i];
+            if (p->column != UINT32_MAX) p->column = place[p->column];
+            whole &= p->column != UINT32_MAX;
+        }
+        if (whole) s->keys[n_keys++] = s->keys[k];
+    }
+    s->n_columns = n;
+    s->n_keys = n_keys;
+}
+
 static bool add_target(Conflicts *c, TableName name, Str table, Err *err)
 {
     CLEANUP(sb_done) StrBuf in = {0};
@@ -162,7 +185,12 @@ static bool add_target(Conflicts *c, TableName name, Str table, Err *err)
     table_name_sql((TableName){c->task->meta_schema, table}, &in);
     CLEANUP(sb_done) StrBuf sql = {0};
     sb_printf(&sql, "SELECT COUNT(*) FROM %s", in.ptr);
+    TableSchema *beside = NULL;
+    if (!schema_read(c->conn, (TableName){c->task->meta_schema, table}, &beside, err)) return false;
+    if (!beside) return true; /* it went with its target */
     bool ok = conn_scalar(c->conn, sb_view(&sql), &count, err) && schema_read(c->conn, name, &s, err);
+    if (ok && s) keep_common(s, beside);
+    schema_free(beside);
     if (ok && count) ok = str_to_u64(str_of(count), &n) || err_set(err, ERR_BUG, "a count cannot be read");
     free(count);
     if (ok) {

@@ -12,6 +12,7 @@
 enum {
     ANSWER_MS = 120 * 1000, /* the process may ask every source, each with its own connect time-out */
     POLL_MS = 300,
+    FIRST_POLL_MS = 20,      /* --wait: doubled up to POLL_MS */
     STARTING_MS = 30 * 1000, /* pause and resume wait this long for a task that is starting */
     GONE_MS = 10 * 1000,     /* --wait: no process for this long ends the wait */
 };
@@ -65,7 +66,7 @@ static WaitEnd judge(const json_t *status, int64_t *gone_since_ms, int64_t now_m
 /* *status: the last one seen, NULL when there was none. */
 static WaitEnd wait_caught_up(const char *dir, const CliOpts *opts, json_t **status, Err *err)
 {
-    int64_t start_ms = clock_mono_ms(), gone_since_ms = start_ms;
+    int64_t start_ms = clock_mono_ms(), gone_since_ms = start_ms, pause_ms = FIRST_POLL_MS;
     Waker never;
     waker_init(&never);
     WaitEnd end = WAIT_GOES_ON;
@@ -76,7 +77,8 @@ static WaitEnd wait_caught_up(const char *dir, const CliOpts *opts, json_t **sta
         int64_t now_ms = clock_mono_ms();
         end = answered ? judge(*status, &gone_since_ms, now_ms) : WAIT_FAILED;
         if (opts->timeout_ms >= 0 && now_ms - start_ms >= opts->timeout_ms) break;
-        if (end == WAIT_GOES_ON) waker_sleep(&never, POLL_MS);
+        if (end == WAIT_GOES_ON) waker_sleep(&never, pause_ms);
+        pause_ms = MIN(pause_ms * 2, (int64_t)POLL_MS);
     }
     waker_done(&never);
     return end;

@@ -309,7 +309,7 @@ static bool has_text(const TableSchema *s, const KeyDef *k)
 static bool look_at_key(const CensusOpts *o, CensusTarget *t, const TableSchema *first, const KeyDef *key,
                         CensusKey *out, Arena *arena, Err *err)
 {
-    uint64_t rows = 0, *pairs = NULL;
+    uint64_t rows = 0;
     CensusValues values = {0};
     bool ok = true, weights = same_collations(o, t, first, key);
     for (size_t i = 0; i < t->n_shards; i++)
@@ -330,11 +330,13 @@ static bool look_at_key(const CensusOpts *o, CensusTarget *t, const TableSchema 
         for (size_t b = 0; b < KEY_COLUMNS_MAX; b++)
             sb_done(&s.last[b]);
     }
-    if (out->of_ids && !t->shared) {
-        t->shared = pairs = arena_array(arena, uint64_t, t->n_shards * t->n_shards);
+    uint64_t shared = ok ? census_values_shared(&values, t->n_shards) : 0;
+    if (ok && out->of_ids && !t->common) {
+        CensusCommon *common = arena_array(arena, CensusCommon, CENSUS_PAIRS_LISTED);
+        t->n_common = census_values_common(&values, t->n_shards, common, CENSUS_PAIRS_LISTED);
+        t->common = common;
         t->sample = sample;
     }
-    uint64_t shared = ok ? census_values_shared(&values, t->n_shards, pairs) : 0;
     out->looked_at = true;
     out->exact = sample == 1;
     out->collisions = (double)shared * (double)sample;

@@ -4,6 +4,7 @@
 #define SM_OPS_ROUTE_CENSUS_H
 
 #include "db/conn.h"
+#include "ops/census_values.h"
 #include "ops/route_keys.h"
 
 typedef struct CensusShard {
@@ -44,7 +45,7 @@ typedef struct CensusVerdict {
     Str why;
 } CensusVerdict;
 
-enum { CENSUS_VERDICTS = 6 };
+enum { CENSUS_VERDICTS = 6, CENSUS_PAIRS_LISTED = 1000 };
 
 typedef struct CensusTarget {
     uint32_t target; /* of the plan */
@@ -53,13 +54,15 @@ typedef struct CensusTarget {
     double room;     /* ids left above the highest in that type */
     CensusShard *shards;
     size_t n_shards;
-    CensusPair *pairs; /* whose ranges overlap; most collisions first */
-    size_t n_pairs;
+    size_t n_pairs;    /* whose ranges overlap */
+    CensusPair *pairs; /* CENSUS_PAIRS_LISTED of them at most; most collisions first */
+    size_t n_listed;
     CensusKey *keys; /* of all shard tables */
     size_t n_keys;
-    const uint64_t *shared; /* ids in both of two shards, [a * n_shards + b], of those looked at; NULL: not
-                               known */
-    uint64_t sample;        /* one of so many ids was looked at */
+    const CensusCommon *common; /* ids in both of two shards, of those looked at; CENSUS_PAIRS_LISTED pairs at
+                                   most, as census_values_common gives them; NULL: not known */
+    size_t n_common;
+    uint64_t sample; /* one of so many ids was looked at */
     CensusVerdict verdicts[CENSUS_VERDICTS];
     KeyStrategy chosen; /* of the rule */
     KeyStrategy recommended;
@@ -81,7 +84,7 @@ typedef struct CensusOpts {
 /* One CensusTarget for each target of the plan, in arena. ERR_DB_*. */
 NODISCARD bool route_census(const CensusOpts *opts, Arena *arena, CensusTarget **out, Err *err);
 
-/* Which ranges of ids overlap: t->pairs, from t->shards and t->shared. Pure; for tests. */
+/* Which ranges of ids overlap: t->n_pairs and t->pairs, from t->shards and t->common. Pure; for tests. */
 void census_find_pairs(CensusTarget *t, Arena *arena);
 /* The verdicts and the recommendation, from what was measured. Pure; for tests. */
 void census_judge(CensusTarget *t, const KeyRule *rule, bool target_is_tidb, Arena *arena);

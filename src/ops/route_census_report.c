@@ -79,7 +79,7 @@ static void put_shard(const CensusOpts *o, const CensusShard *s, StrBuf *out)
 static void pairs_human(const CensusOpts *o, const CensusTarget *t, StrBuf *out)
 {
     enum { MOST = 10 };
-    for (size_t i = 0; i < MIN(t->n_pairs, (size_t)MOST); i++) {
+    for (size_t i = 0; i < MIN(t->n_listed, (size_t)MOST); i++) {
         const CensusPair *p = &t->pairs[i];
         sb_c(out, "    ");
         put_shard(o, &t->shards[p->a], out);
@@ -217,9 +217,8 @@ static json_t *shard_json(const CensusOpts *o, const CensusShard *s)
 /* The pairs with the most collisions. */
 static json_t *overlaps_json(const CensusOpts *o, const CensusTarget *t)
 {
-    enum { MOST = 1000 };
     json_t *list = json_array();
-    for (size_t i = 0; i < MIN(t->n_pairs, (size_t)MOST); i++) {
+    for (size_t i = 0; i < t->n_listed; i++) {
         const CensusPair *p = &t->pairs[i];
         bool known = !isnan(p->collisions);
         json_array_append_new(

@@ -47,7 +47,7 @@ void endpoint_hint(const Endpoint *e, Err *err)
                               "cannot be read; give the plain one by password-env or password-file"));
 }
 
-static bool source_connect(const Task *task, uint32_t source, Conn **out, Err *err)
+static bool source_connect(const Task *task, uint32_t source, ConnCancel *cancel, Conn **out, Err *err)
 {
     const SourceConfig *s = &task->sources[source];
     StrBuf role = {0};
@@ -56,18 +56,19 @@ static bool source_connect(const Task *task, uint32_t source, Conn **out, Err *e
     endpoint_conn(&s->from, role.ptr, &opts);
     opts.connect_timeout_s = 5;
     opts.read_timeout_s = 30;
+    opts.cancel = cancel;
     bool ok = conn_open(&opts, out, err);
     if (!ok) endpoint_hint(&s->from, err);
     sb_done(&role);
     return ok;
 }
 
-bool catalog_source_connect(Catalog *c, uint32_t source, Conn **out, Err *err)
+bool catalog_source_connect(Catalog *c, uint32_t source, ConnCancel *cancel, Conn **out, Err *err)
 {
-    return source_connect(c->opts.task, source, out, err);
+    return source_connect(c->opts.task, source, cancel, out, err);
 }
 
-static bool target_connect(Catalog *c, Conn **out, Dialect *dialect, Err *err)
+bool catalog_target_connect(Catalog *c, Conn **out, Dialect *dialect, Err *err)
 {
     const Task *task = c->opts.task;
     SessionVarText *vars = mem_zalloc((task->target.n_session + 1) * sizeof *vars);
@@ -110,6 +111,7 @@ bool catalog_add_member(Catalog *c, uint32_t source, TableName name, TableName t
             m->next = c->member_list;
             c->member_list = m;
             c->n_members++;
+            catalog_tell_apart(c, m);
         }
     }
     sb_done(&key);
@@ -214,70 +216,6 @@ static bool create_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
     return ok;
 }
 
-/* -- collisions -- */
-
-/* The target's members with their keys; *out is heap. */
-size_t catalog_policy_members(Catalog *c, const Target *t, PolicyMember **out)
-{
-    size_t n = 0;
-    *out = mem_zalloc((c->n_members + 1) * sizeof **out);
-    for (const CatalogMember *m = c->member_list; m; m = m->next)
-        if (m->m.target == t) (*out)[n++] = (PolicyMember){&m->m, m->keys};
-    return n;
-}
-
-static const Member *world_owner(void *ctx, const Target *t, const Str *provenance, uint32_t n)
-{
-    Catalog *c = ctx;
-    PolicyMember *members;
-    (void)n;
-    pthread_mutex_lock(&c->mutex);
-    size_t n_members = catalog_policy_members(c, t, &members);
-    const Member *owner = policy_owner(t, members, n_members, provenance);
-    free(members);
-    pthread_mutex_unlock(&c->mutex);
-    return owner;
-}
-
-static uint32_t world_rank(void *ctx, Str source_id)
-{
-    return policy_source_rank(((Catalog *)ctx)->opts.task, source_id);
-}
-
-static Str world_source(void *ctx, uint32_t source)
-{
-    return policy_source_id(((Catalog *)ctx)->opts.task, source);
-}
-
-/* Where losers are parked: what stands beside the target is opened before the first row is bound to it. */
-static bool park_losers(Catalog *c, TargetWork *w, Target *t, Err *err)
-{
-    PolicyMember *members;
-    PolicyAnswer policy;
-    size_t n = catalog_policy_members(c, t, &members);
-    bool ok = policy_check(c->opts.task, t, members, n, &policy, err);
-    if (ok && policy.policy != CONFLICT_STOP && !t->parked) {
-        const MemberKeys *keys = members[0].keys;
-        MetaTask meta = {.schema = c->opts.task->meta_schema, .task = c->opts.task->name};
-        ParkedOpts opts = {.meta = &meta,
-                           .target = t,
-                           .n_provenance = keys->n_constants,
-                           .order_column = policy.column,
-                           .newest_wins = policy.policy == CONFLICT_KEEP_NEWEST,
-                           .world = {world_owner, world_rank, world_source, c}};
-        Str *names = mem_zalloc((keys->n_constants + 1) * sizeof *names);
-        for (uint32_t i = 0; i < keys->n_constants; i++)
-            names[i] = keys->constants[i].rule->column;
-        opts.provenance = names;
-        ParkedTarget *parked = NULL;
-        ok = parked_open(w->conn, &w->dialect, &opts, &parked, err);
-        t->parked = parked;
-        free(names);
-    }
-    free(members);
-    return ok;
-}
-
 static bool losses_agree(Catalog *c, const Target *t, Err *err)
 {
     PolicyMember *members;
@@ -295,6 +233,16 @@ static bool is_locked(const Catalog *c, TableName name)
     return false;
 }
 
+static bool may_join(Catalog *c, const TargetWork *w, const Target *t, const CatalogMember *m, Err *err)
+{
+    BindOpts opts = catalog_bind_opts(c, m->m.source, &w->dialect);
+    opts.keys = m->keys;
+    if (!catalog_shares_differ(c, t, m, err)) return false;
+    if (is_locked(c, m->goes_to)) return true; /* its lock says what fits */
+    return binding_check(m->m.name, m->schema, t, &opts, err) ||
+           err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[m->m.source].id));
+}
+
 /* The target, made if need be; every given member is checked against it and bound to it. */
 static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMember *const *members, size_t n,
                           Err *err)
@@ -304,7 +252,7 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
         if (!catalog_resolve_keys(c, members[i], err)) return false;
     if (!t) {
         TableSchema *schema = NULL;
-        if (!schema_read(w->conn, name, &schema, err)) return false;
+        if (!catalog_last_target(c, w->conn, name, &schema, err)) return false;
         if (!schema &&
             (!create_target(c, w, name, members, n, err) || !schema_read(w->conn, name, &schema, err)))
             return false;
@@ -313,19 +261,23 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
                            "target " STR_FMT "." STR_FMT " is not there after CREATE TABLE",
                            STR_ARG(name.schema), STR_ARG(name.table));
         if (!add_target(c, schema, &t, err)) return false;
-        if (n) target_choose_row_key(t, members[0]->schema, members[0]->keys);
     }
-    for (size_t i = 0; i < n; i++) {
-        BindOpts opts = catalog_bind_opts(c, members[i]->m.source, &w->dialect);
-        opts.keys = members[i]->keys;
-        if (!catalog_shares_differ(c, t, members[i], err)) return false;
-        bool locked = is_locked(c, name); /* its lock says what fits */
-        if (!locked && !binding_check(members[i]->m.name, members[i]->schema, t, &opts, err))
-            return err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[members[i]->m.source].id));
-        if (!members[i]->m.target) t->n_members++;
-        members[i]->m.target = t;
+    if (n && !t->n_members) target_choose_row_key(t, members[0]->schema, members[0]->keys);
+    bool *added = mem_zalloc(n + 1), ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = may_join(c, w, t, members[i], err);
+        added[i] = ok && !members[i]->m.target;
+        if (ok) members[i]->m.target = t;
+        t->n_members += added[i];
     }
-    return park_losers(c, w, t, err) && losses_agree(c, t, err);
+    ok = ok && catalog_park(c, w->conn, &w->dialect, t, err) && losses_agree(c, t, err);
+    for (size_t i = 0; !ok && i < n; i++) { /* refused: as if they had never been asked for */
+        if (!added[i]) continue;
+        members[i]->m.target = NULL;
+        t->n_members--;
+    }
+    free(added);
+    return ok;
 }
 
 /* -- start -- */
@@ -338,7 +290,7 @@ typedef struct SourceTables {
 
 /* MySQL 9.6 and later log what foreign keys change while innodb_native_foreign_keys is OFF; no other server
  * has the variable. */
-static bool detect_cascades(Conn *conn, bool *logged, Err *err)
+bool catalog_detect_cascades(Conn *conn, bool *logged, Err *err)
 {
     Rows rows;
     Str v[2] = {{0}};
@@ -356,10 +308,11 @@ static bool list_sources(Catalog *c, SourceTables *tables, Arena *arena, Err *er
     for (uint32_t i = 0; i < task->n_sources; i++) {
         Err one = {0};
         SourceTables *s = &tables[i];
-        bool ok = source_connect(task, i, &s->conn, &one) &&
+        bool ok = source_connect(task, i, NULL, &s->conn, &one) &&
                   server_detect_flavor(s->conn, &c->flavors[i], &one) &&
-                  detect_cascades(s->conn, &c->logs_cascades[i], &one) &&
+                  catalog_detect_cascades(s->conn, &c->logs_cascades[i], &one) &&
                   schema_list_tables(s->conn, arena, &s->names, &s->n, &one);
+        c->starts[i].listed = ok;
         if (ok) continue;
         conn_close(s->conn);
         s->conn = NULL;
@@ -426,7 +379,7 @@ static bool open_members(Catalog *c, SourceTables *tables, Err *err)
 static bool open_targets(Catalog *c, SourceTables *tables, Err *err)
 {
     TargetWork w = {0};
-    bool ok = open_members(c, tables, err) && target_connect(c, &w.conn, &w.dialect, err);
+    bool ok = open_members(c, tables, err) && catalog_target_connect(c, &w.conn, &w.dialect, err);
     for (size_t i = 0; ok && i < c->plan->n_targets; i++) {
         const RouteTarget *rt = &c->plan->targets[i];
         CatalogMember **members = mem_zalloc((rt->n_members + 1) * sizeof *members);
@@ -438,6 +391,12 @@ static bool open_targets(Catalog *c, SourceTables *tables, Err *err)
         }
         if (ok && n) ok = ensure_target(c, &w, rt->name, members, n, err);
         free(members);
+    }
+    for (size_t i = 0; ok && i < c->n_locked; i++) { /* also when none of its shard tables is there now */
+        TableSchema *schema = NULL;
+        Target *t = catalog_find_target(c, c->locked[i].target);
+        ok = t || catalog_last_target(c, w.conn, c->locked[i].target, &schema, err);
+        if (ok && schema) ok = add_target(c, schema, &t, err);
     }
     c->dialect = w.dialect;
     conn_close(w.conn);
@@ -487,6 +446,7 @@ void catalog_free(Catalog *c)
     }
     for (size_t i = 0; i < c->n_old_targets; i++) {
         TableSchema *schema = (TableSchema *)c->old_targets[i]->schema;
+        parked_free(c->old_targets[i]->parked);
         target_free(c->old_targets[i]);
         schema_free(schema);
     }
@@ -527,9 +487,10 @@ static bool late_member(Catalog *c, uint32_t source, TableName name, TableName t
         !catalog_stored_schema(c, *out, &stored, err))
         return false;
     pthread_mutex_unlock(&c->mutex);
-    bool ok = source_connect(c->opts.task, source, &conn, err) && detect_cascades(conn, &cascades, err) &&
+    bool ok = source_connect(c->opts.task, source, NULL, &conn, err) &&
+              catalog_detect_cascades(conn, &cascades, err) &&
               (stored || catalog_late_schema(c, *out, conn, at, &schema, &why, err)) &&
-              target_connect(c, &w.conn, &w.dialect, err);
+              catalog_target_connect(c, &w.conn, &w.dialect, err);
     pthread_mutex_lock(&c->mutex);
     if (ok) c->logs_cascades[source] = cascades;
     if (ok && !(*out)->schema) {
@@ -544,20 +505,48 @@ static bool late_member(Catalog *c, uint32_t source, TableName name, TableName t
     return ok;
 }
 
-bool catalog_have_target(Catalog *c, const Member *member, Err *err)
+bool catalog_bind(Catalog *c, const Member *member, Err *err)
 {
     CatalogMember *m = (CatalogMember *)member;
     TargetWork w = {0};
     pthread_mutex_lock(&c->mutex);
-    bool there = catalog_find_target(c, m->goes_to) != NULL || !m->schema;
+    bool bound = m->m.target != NULL;
     pthread_mutex_unlock(&c->mutex);
-    if (there) return true;
-    bool ok = target_connect(c, &w.conn, &w.dialect, err);
+    if (bound) return true;
+    bool ok = catalog_target_connect(c, &w.conn, &w.dialect, err);
     pthread_mutex_lock(&c->mutex);
-    ok = ok && (catalog_find_target(c, m->goes_to) || ensure_target(c, &w, m->goes_to, &m, 1, err));
+    ok = ok && (m->m.target || ensure_target(c, &w, m->goes_to, &m, 1, err));
     pthread_mutex_unlock(&c->mutex);
     conn_close(w.conn);
     return ok;
+}
+
+bool catalog_bind_all(Catalog *c, CatalogMember **list, size_t n, Err *err)
+{
+    TargetWork w = {0};
+    CatalogMember **group = mem_zalloc((n + 1) * sizeof *group);
+    bool ok = catalog_target_connect(c, &w.conn, &w.dialect, err);
+    pthread_mutex_lock(&c->mutex);
+    for (size_t i = 0; ok && i < n; i++) {
+        size_t k = 0;
+        for (size_t j = i; j < n && !list[i]->m.target; j++)
+            if (!list[j]->m.target && table_name_eq(list[j]->goes_to, list[i]->goes_to)) group[k++] = list[j];
+        if (k) ok = ensure_target(c, &w, list[i]->goes_to, group, k, err);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    conn_close(w.conn);
+    free(group);
+    return ok;
+}
+
+bool catalog_have_target(Catalog *c, const Member *member, Err *err)
+{
+    CatalogMember *m = (CatalogMember *)member;
+    pthread_mutex_lock(&c->mutex);
+    const Target *t = catalog_find_target(c, m->goes_to);
+    bool there = (t && t->n_members) || !m->schema;
+    pthread_mutex_unlock(&c->mutex);
+    return there || catalog_bind(c, member, err);
 }
 
 /* NEXTVAL writes rows of the sequence: no table, whatever rule its name matches. A sequence that is gone is
@@ -569,7 +558,8 @@ static bool is_sequence(Catalog *c, uint32_t source, const TableMap *map, bool *
     *yes = false;
     if (c->flavors[source] != FLAVOR_MARIADB || !map_like_sequence(map)) return true;
     pthread_mutex_unlock(&c->mutex);
-    bool ok = source_connect(c->opts.task, source, &conn, err) && schema_read(conn, map->name, &schema, err);
+    bool ok =
+        source_connect(c->opts.task, source, NULL, &conn, err) && schema_read(conn, map->name, &schema, err);
     pthread_mutex_lock(&c->mutex);
     if (ok) *yes = schema ? schema->is_sequence : map->has_names;
     schema_free(schema);
@@ -604,7 +594,8 @@ static bool bind_as(Catalog *c, CatalogMember *m, const DdlVersion *v, const Tab
     sb_ch(&key, ':');
     sb_str(&key, map->body); /* empty: of rows read by SELECT */
     *binding = map_get(&c->bindings, sb_view(&key));
-    bool ok = *binding || make_binding(c, m, v, map, sb_view(&key), binding, err);
+    bool ok = catalog_may_park(m->m.target, err);
+    ok = ok && (*binding || make_binding(c, m, v, map, sb_view(&key), binding, err));
     sb_done(&key);
     return ok;
 }

@@ -45,6 +45,9 @@ NODISCARD bool catalog_resolve(Catalog *c, uint32_t stream, const TableMap *map,
 /* The member's target, made now if no row of it was read before: its schema changes concern it. Blocks. As
  * catalog_resolve. */
 NODISCARD bool catalog_have_target(Catalog *c, const Member *member, Err *err);
+/* Binds the member, whose definition is known, to its target, which is made if need be. Blocks. As
+ * catalog_resolve. */
+NODISCARD bool catalog_bind(Catalog *c, const Member *member, Err *err);
 /* Where the stream of a source begins that was never read, final from now on: the definitions are true there.
  * conn: of the source. Blocks. ERR_CONFIG_VALUE, ERR_SOURCE_XA_OPEN, ERR_TRACK_START. */
 NODISCARD bool catalog_start_point(Catalog *c, uint32_t source, Conn *conn, StreamPoint *out, Err *err);
@@ -54,6 +57,12 @@ bool catalog_member_exists(Catalog *c, uint32_t source, TableName name);
 bool catalog_schema_routed(Catalog *c, uint32_t source, Str schema);
 void catalog_set_flavor(Catalog *c, uint32_t source, Flavor flavor);
 
+/* The tables of a source that could not be reached when the task started, as of where its stream begins.
+ * Before the stream begins; blocks, unless they are known. cancel: of its connection to the source. As
+ * catalog_open. */
+NODISCARD bool catalog_list_late(Catalog *c, uint32_t source, ConnCancel *cancel, Err *err);
+/* Need they not be listed? Not while that is under way. */
+bool catalog_is_listed(Catalog *c, uint32_t source);
 /* The members of one source, all of them; *out is heap, its pointers are valid as long as the catalog. */
 size_t catalog_source_members(Catalog *c, uint32_t source, const Member ***out);
 /* What copying a member needs, as the stream reads its table now, or (at not NULL) as it is at that point.
@@ -91,15 +100,20 @@ bool catalog_is_unknown(Catalog *c, uint32_t source, TableName name);
 /* Nobody knows what the table looked like at this point: ERR_TRACK_START with the statement that changed it
  * since. Returns false. */
 NODISCARD bool catalog_unknown(Catalog *c, uint32_t source, TableName name, const StreamPoint *at, Err *err);
-/* The definition with which a statement (CREATE … LIKE, … SELECT) made a table, from the server: it must not
- * have changed behind that point. schema_free. Blocks. ERR_TRACK_START. */
-NODISCARD bool catalog_made_table(Catalog *c, uint32_t source, TableName name, const StreamPoint *after,
-                                  TableSchema **out, Err *err);
+/* The definition with which a statement (CREATE … LIKE, … SELECT) made a table, from the server: what changed
+ * behind that point can be undone. before: the statement's transaction. schema_free. Blocks. ERR_TRACK_START.
+ */
+NODISCARD bool catalog_made_table(Catalog *c, uint32_t source, TableName name, const StreamPoint *before,
+                                  const StreamPoint *after, TableSchema **out, Err *err);
 /* The default collation that a database of the source has now; NULL: there is none. Heap. Blocks. */
 NODISCARD bool catalog_schema_collation(Catalog *c, uint32_t source, Str schema, char **out, Err *err);
-/* A shard table is made with this definition. */
+/* A shard table is made with this definition, which the statement's step keeps. */
 NODISCARD bool catalog_new_member(Catalog *c, uint32_t source, TableName name, const TableSchema *schema,
                                   CatalogMemberInfo *out, Err *err);
+/* A table with rows of its own has become a shard table, with this definition. locked: a lock of the target
+ * says what fits; else it is bound to it now. Blocks. ERR_TRACK_TARGET and the like. */
+NODISCARD bool catalog_enter_member(Catalog *c, uint32_t source, TableName name, const TableSchema *schema,
+                                    bool locked, CatalogMemberInfo *out, Err *err);
 /* From here on the shard table is called so; who was called so before gets its old name. */
 void catalog_rename(Catalog *c, const Member *m, TableName name);
 /* Does a table of this name go to that target? */
@@ -115,9 +129,26 @@ NODISCARD bool catalog_rows_of(Catalog *c, const Member *m, StrBuf *where, StrBu
 /* The live definition of a target; valid as long as the catalog. False: no such target. */
 bool catalog_target_live(Catalog *c, TableName name, const TableSchema **out);
 /* The target without what a key strategy made of it: then the definition that its first shard table had. */
-bool catalog_target_plain(Catalog *c, TableName name, const TableSchema **out, bool *keyed);
-/* Does a table with the same columns stand beside it, for the losers of collisions? */
-bool catalog_target_parks(Catalog *c, TableName name);
+bool catalog_target_plain(Catalog *c, TableName name, const TableSchema **out);
+/* Are the target's keys other than the shards', so that a change of those says nothing of it? Where losers of
+ * collisions are parked, provenance alone does not make them so. */
+bool catalog_target_keyed(Catalog *c, TableName name);
+/* Rows may be written there but while the tables beside it are of another definition. ERR_DDL_DIFFERS. */
+NODISCARD bool catalog_may_park(const Target *t, Err *err);
+/* Appends why they may not; nothing where they may. Takes the mutex. */
+void catalog_target_apart(Catalog *c, TableName name, StrBuf *why);
+/* What stands beside it, for the losers of collisions; NULL: nothing. Valid as long as the catalog. */
+struct ParkedTarget *catalog_target_parks(Catalog *c, TableName name);
+/* What stands beside the target may have other columns than it, nobody knows: no rows until a job has looked.
+ */
+void catalog_set_apart(Catalog *c, struct ParkedTarget *parked, const Err *why);
+/* A definition of a target that parks, not in its place yet: with what stands beside it, which may be apart
+ * from it. Takes schema over. Asks the downstream while the catalog is locked. */
+NODISCARD bool catalog_prepare_target(Catalog *c, Conn *conn, const Dialect *d, TableSchema *schema,
+                                      Target **out, Err *err);
+void catalog_prepared_free(Target *t); /* one that did not take its place, or NULL */
+/* It takes the target's place. No row of it is on its way. */
+void catalog_take_prepared(Catalog *c, Target *t);
 struct DdlVersion;
 /* Do rows of this version go into the member's target as it is now? ERR_TRACK_TARGET and the like. */
 NODISCARD bool catalog_fits(Catalog *c, const Member *member, const struct DdlVersion *v, Err *err);

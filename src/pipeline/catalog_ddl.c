@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "pipeline/catalog_impl.h"
 #include "pipeline/loss.h"
-#include "track/schema_json.h"
 #include "base/poison.h"
 
 void catalog_follow(Catalog *c, struct Ddl *ddl)
@@ -57,6 +56,7 @@ bool catalog_know_stored(Catalog *c, Err *err)
             ok = catalog_add_member(c, s, list[i].name, list[i].target, &m, err) &&
                  (m->schema || catalog_stored_schema(c, m, &found, err));
         }
+    ok = ok && catalog_bind_stored(c, err);
     pthread_mutex_unlock(&c->mutex);
     arena_done(&arena);
     return ok;
@@ -76,39 +76,48 @@ bool catalog_know_member(Catalog *c, uint32_t source, TableName name, TableName 
     return ok;
 }
 
-static bool keep_schema(Catalog *c, CatalogMember *m, const TableSchema *schema, Err *err)
+static bool routed_member(Catalog *c, uint32_t source, TableName name, CatalogMember **out, Err *err)
 {
-    StrBuf text = {0};
-    TableSchema *own;
-    schema_to_json(schema, &text);
-    bool ok = schema_from_json(sb_view(&text), &own, err);
-    if (ok &&
-        !store_schema_put(c->opts.store, m->number, STR("{}"), sb_view(&text), STR("CREATE TABLE"), err)) {
-        schema_free(own);
-        ok = false;
-    }
-    if (ok) m->schema = own;
-    sb_done(&text);
+    Arena scratch = {0};
+    RouteAnswer answer;
+    router_table(c->plan->routers[source], name, &scratch, &answer);
+    bool ok = answer.outcome != ROUTE_AMBIGUOUS ||
+              err_set(err, ERR_ROUTE_AMBIGUOUS, "table " STR_FMT "." STR_FMT " matches two rules",
+                      STR_ARG(name.schema), STR_ARG(name.table));
+    ok = ok && catalog_add_member(c, source, name, answer.target, out, err);
+    arena_done(&scratch);
     return ok;
 }
 
 bool catalog_new_member(Catalog *c, uint32_t source, TableName name, const TableSchema *schema,
                         CatalogMemberInfo *out, Err *err)
 {
-    Arena scratch = {0};
-    RouteAnswer answer;
     CatalogMember *m;
     pthread_mutex_lock(&c->mutex);
-    router_table(c->plan->routers[source], name, &scratch, &answer);
-    bool ok = answer.outcome != ROUTE_AMBIGUOUS ||
-              err_set(err, ERR_ROUTE_AMBIGUOUS, "table " STR_FMT "." STR_FMT " matches two rules",
-                      STR_ARG(name.schema), STR_ARG(name.table));
-    ok = ok && catalog_add_member(c, source, name, answer.target, &m, err) &&
-         (m->schema || keep_schema(c, m, schema, err));
+    bool ok = routed_member(c, source, name, &m, err);
+    if (ok && !m->schema) m->schema = schema_copy(schema);
     if (ok) info_of(m, out);
     pthread_mutex_unlock(&c->mutex);
-    arena_done(&scratch);
     return ok;
+}
+
+bool catalog_enter_member(Catalog *c, uint32_t source, TableName name, const TableSchema *schema, bool locked,
+                          CatalogMemberInfo *out, Err *err)
+{
+    return catalog_new_member(c, source, name, schema, out, err) &&
+           (locked || catalog_bind(c, out->member, err));
+}
+
+/* The oldest keeps the name: it alone may have rows on record under it. */
+void catalog_tell_apart(Catalog *c, CatalogMember *m)
+{
+    c->renamed |= !table_name_eq(m->now, m->m.name);
+    if (!c->renamed) return; /* nobody can have had another one's name */
+    for (CatalogMember *o = c->member_list; o; o = o->next) {
+        CatalogMember *later = o->number > m->number ? o : m;
+        if (o == m || o->m.source != m->m.source || !table_name_eq(o->m.name, m->m.name)) continue;
+        later->m.copied_as.table = arena_printf(&c->arena, "#%llu", (unsigned long long)later->number);
+    }
 }
 
 void catalog_rename(Catalog *c, const Member *member, TableName name)
@@ -118,6 +127,7 @@ void catalog_rename(Catalog *c, const Member *member, TableName name)
     pthread_mutex_lock(&c->mutex);
     if (!table_name_eq(m->now, name)) {
         TableName was = m->now;
+        c->renamed = true;
         catalog_member_key(m->m.source, was, &old);
         catalog_member_key(m->m.source, name, &now);
         CatalogMember *other = map_take(&c->members, sb_view(&now));
@@ -126,7 +136,10 @@ void catalog_rename(Catalog *c, const Member *member, TableName name)
         map_put(&c->members, sb_view(&now), m);
         if (other) {
             other->now = was;
-            if (!other->schema) other->m.name = was; /* nobody has ever read it */
+            if (!other->schema) { /* nobody has ever read it */
+                other->m.name = was;
+                catalog_tell_apart(c, other);
+            }
             map_put(&c->members, sb_view(&old), other);
         }
     }
@@ -150,13 +163,28 @@ bool catalog_adopt(Catalog *c, CatalogMember *m, Err *err)
 {
     Target *t = catalog_find_target(c, m->goes_to);
     if (!t || !m->schema || !ddl_has_lock(c->ddl, &m->m)) return true;
-    if (!catalog_resolve_keys(c, m, err) || !catalog_shares_differ(c, t, m, err)) return false;
+    if (!catalog_resolve_keys(c, m, err)) return false;
+    if (catalog_parks(m) && !t->parked) return true; /* what stands beside it is opened first */
+    if (!catalog_shares_differ(c, t, m, err)) return false;
     m->m.target = t;
     t->n_members++;
     return true;
 }
 
 /* -- rows that go -- */
+
+/* All that have ever gone there, those that left too: their rows may be there still. members: room for all.
+ */
+static bool ever_members(Catalog *c, const Target *t, PolicyMember *members, size_t *n, Err *err)
+{
+    bool ok = true;
+    for (CatalogMember *m = c->member_list; ok && m; m = m->next) {
+        if (!table_name_eq(m->goes_to, t->name) || !m->schema) continue;
+        ok = catalog_resolve_keys(c, m, err);
+        members[(*n)++] = (PolicyMember){&m->m, m->keys};
+    }
+    return ok;
+}
 
 bool catalog_target_losses(Catalog *c, TableName target, LossAnswer *out, Err *err)
 {
@@ -167,24 +195,19 @@ bool catalog_target_losses(Catalog *c, TableName target, LossAnswer *out, Err *e
     bool ok = true;
     if (t) {
         size_t n = catalog_policy_members(c, t, &members);
-        ok = loss_check(c->opts.task, t, members, n, out, err);
+        if (!n) ok = ever_members(c, t, members, &n, err);
+        ok = ok && loss_check(c->opts.task, t, members, n, out, err);
         free(members);
     }
     pthread_mutex_unlock(&c->mutex);
     return ok;
 }
 
-/* All that have ever gone there, those that left too: their rows may be there still. */
 static bool others_differ(Catalog *c, const Target *t, Err *err)
 {
     PolicyMember *members = mem_zalloc((c->n_members + 1) * sizeof *members);
     size_t n = 0;
-    bool ok = true;
-    for (CatalogMember *m = c->member_list; ok && m; m = m->next) {
-        if (!table_name_eq(m->goes_to, t->name) || !m->schema) continue;
-        ok = catalog_resolve_keys(c, m, err);
-        members[n++] = (PolicyMember){&m->m, m->keys};
-    }
+    bool ok = ever_members(c, t, members, &n, err);
     LossAnswer answer;
     ok = ok && loss_check(c->opts.task, t, members, n, &answer, err);
     if (ok && !answer.tells_rows)
@@ -232,48 +255,39 @@ bool catalog_target_live(Catalog *c, TableName name, const TableSchema **out)
     return t != NULL;
 }
 
-bool catalog_target_plain(Catalog *c, TableName name, const TableSchema **out, bool *keyed)
+bool catalog_target_plain(Catalog *c, TableName name, const TableSchema **out)
 {
-    *keyed = false;
     pthread_mutex_lock(&c->mutex);
     const Target *t = catalog_find_target(c, name);
     if (t) *out = t->schema;
     for (const CatalogMember *m = c->member_list; t && m; m = m->next) {
         if (m->m.target != t || !m->keys || (!m->keys->n_columns && !m->keys->n_constants)) continue;
         *out = m->schema; /* the list is newest first: the last one counts */
-        *keyed = true;
     }
     pthread_mutex_unlock(&c->mutex);
     return t != NULL;
 }
 
-bool catalog_target_parks(Catalog *c, TableName name)
+bool catalog_target_keyed(Catalog *c, TableName name)
 {
     pthread_mutex_lock(&c->mutex);
     const Target *t = catalog_find_target(c, name);
-    bool parks = t && t->parked;
+    bool keyed = false;
+    for (const CatalogMember *m = c->member_list; t && m && !keyed; m = m->next) {
+        if (m->m.target != t || !m->keys) continue;
+        KeyStrategy s = m->keys->strategy;
+        keyed = m->keys->n_columns || s == KEY_STRATEGY_COMPOSITE || s == KEY_STRATEGY_PLAIN_INDEX ||
+                (m->keys->n_constants && !t->parked);
+    }
     pthread_mutex_unlock(&c->mutex);
-    return parks;
+    return keyed;
 }
 
-/* The new definition takes the old one's place and number. */
-static bool replace_target(Catalog *c, Target *old, TableSchema *schema, Err *err)
+void catalog_put_target(Catalog *c, Target *old, Target *t)
 {
-    Target *t;
-    if (old->parked) /* what stands beside it has the old columns, and statements without provenance are not
-                        safe */
-        return err_set_remedy(err, ERR_NOT_SUPPORTED,
-                              "stop the task; change the tables beside the target alike (sm_parked names the "
-                              "one with the parked rows); start it again, and decide give-up",
-                              "target " STR_FMT
-                              ": schema changes of a target with on-collision: conflict-table",
-                              STR_ARG(old->sql_name));
-    if (!target_new(old->id, schema, &t, err)) return false;
-    t->n_members = old->n_members;
-    StrBuf key = {0};
+    CLEANUP(sb_done) StrBuf key = {0};
     table_name_plain(old->name, &key);
     map_put(&c->targets, sb_view(&key), t);
-    sb_done(&key);
     for (size_t i = 0; i < c->n_targets; i++)
         if (c->target_list[i] == old) c->target_list[i] = t;
     bool chosen = false;
@@ -285,6 +299,19 @@ static bool replace_target(Catalog *c, Target *old, TableSchema *schema, Err *er
     }
     c->old_targets = mem_realloc(c->old_targets, (c->n_old_targets + 1) * sizeof(Target *));
     c->old_targets[c->n_old_targets++] = old;
+}
+
+/* The new definition takes the old one's place and number. */
+static bool replace_target(Catalog *c, Target *old, TableSchema *schema, Err *err)
+{
+    Target *t;
+    if (old->parked) /* what stands beside it has the old columns, and statements without provenance are not
+                        safe */
+        return err_set(err, ERR_BUG, "target " STR_FMT ": its new definition was not prepared",
+                       STR_ARG(old->sql_name));
+    if (!target_new(old->id, schema, &t, err)) return false;
+    t->n_members = old->n_members;
+    catalog_put_target(c, old, t);
     return true;
 }
 

@@ -1,6 +1,8 @@
 /* The definitions of members in the state folder. */
 #include <stdlib.h>
+#include "db/schema_read.h"
 #include "pipeline/catalog_impl.h"
+#include "store/store_ddl.h"
 #include "track/schema_json.h"
 #include "base/poison.h"
 
@@ -37,5 +39,18 @@ bool catalog_keep_schema(Catalog *c, CatalogMember *m, TableSchema *schema, Str 
         m->schema = schema;
     else
         schema_free(schema);
+    return ok;
+}
+
+bool catalog_last_target(Catalog *c, Conn *conn, TableName name, TableSchema **out, Err *err)
+{
+    Arena arena = {0};
+    Str json = {0};
+    if (!schema_read(conn, name, out, err)) return false;
+    bool ok = *out || store_dropped_get(c->opts.store, name, &arena, &json, err);
+    if (ok && json.len && !schema_from_json(json, out, err))
+        ok = err_wrap(err, "kept definition of the target " STR_FMT "." STR_FMT, STR_ARG(name.schema),
+                      STR_ARG(name.table));
+    arena_done(&arena);
     return ok;
 }

@@ -73,6 +73,14 @@ static bool leads_to(Flavor flavor, const TableSchema *before, const DdlEvent *e
     return ok;
 }
 
+/* *schema becomes the found one, or that goes; true: it is known. */
+static bool take_if(bool known, TableSchema *found, TableSchema **schema)
+{
+    schema_free(known ? *schema : found);
+    if (known) *schema = found;
+    return known;
+}
+
 /* *schema becomes what it was before all of them; false: nobody knows. */
 static bool undo_all(Flavor flavor, const Since *since, TableSchema **schema)
 {
@@ -99,13 +107,7 @@ static bool undo_all(Flavor flavor, const Since *since, TableSchema **schema)
             schema_free(before);
         }
     }
-    if (ok) {
-        schema_free(*schema);
-        *schema = now;
-    } else {
-        schema_free(now);
-    }
-    return ok;
+    return take_if(ok, now, schema);
 }
 
 /* The definition before the first of them as the binlog names its columns there, when they lead from it to
@@ -142,15 +144,9 @@ static bool recall(Flavor flavor, const Since *since, const TableMap *map, Table
     }
     ok = now && schema_same_fingerprint(now, *schema);
     schema_free(now);
-    if (ok) {
-        schema_free(*schema);
-        *schema = before;
-    } else {
-        schema_free(before);
-    }
     err_clear(&ignored);
     arena_done(&arena);
-    return ok;
+    return take_if(ok, before, schema);
 }
 
 /* -- a source -- */
@@ -243,11 +239,12 @@ static void judge(Catalog *c, uint32_t source, const StreamPoint *at, Found *f, 
         f->changed++;
         bool known = f->schemas[i] && undo_all(c->flavors[source], &since, &f->schemas[i]);
         if (known) sb_printf(&why, ", %zu statements since then undone", since.n);
-        const TableMap *map = scout_map(&c->starts[source].scout, at, f->names[i]);
-        if (!known && f->schemas[i] && recall(c->flavors[source], &since, map, &f->schemas[i])) {
-            known = true;
-            sb_printf(&why, ", with the columns that the binlog names before %zu statements since then",
-                      since.n);
+        if (!known && f->schemas[i]) {
+            const TableMap *map = scout_map(&c->starts[source].scout, at, f->names[i]);
+            known = recall(c->flavors[source], &since, map, &f->schemas[i]);
+            if (known)
+                sb_printf(&why, ", with the columns that the binlog names before %zu statements since then",
+                          since.n);
         }
         if (!known) {
             schema_free(f->schemas[i]);
@@ -258,17 +255,24 @@ static void judge(Catalog *c, uint32_t source, const StreamPoint *at, Found *f, 
     since_done(&since);
 }
 
-/* Reads what the members' tables look like at the point. */
-static bool read_at(Catalog *c, uint32_t source, Conn *conn, const StreamPoint *at, Found *f, Err *err)
+/* Reads what the members' tables look like at the point. It may lie inside of a transaction (CREATE … SELECT
+ * and its rows are one): from is before that. */
+static bool read_from(Catalog *c, uint32_t source, Conn *conn, const StreamPoint *from, const StreamPoint *at,
+                      Found *f, Err *err)
 {
     StreamPoint end = {0};
     bool ok = wait_for_changes(conn, c->flavors[source], f->names, f->n, err) &&
               schema_read_many(conn, f->names, f->n, f->schemas, err) &&
-              server_current_point(conn, c->flavors[source], &end, err) && look(c, source, at, &end, err);
+              server_current_point(conn, c->flavors[source], &end, err) && look(c, source, from, &end, err);
     for (size_t i = 0; ok && i < f->n; i++)
         judge(c, source, at, f, i);
     point_done(&end);
     return ok;
+}
+
+static bool read_at(Catalog *c, uint32_t source, Conn *conn, const StreamPoint *at, Found *f, Err *err)
+{
+    return read_from(c, source, conn, at, at, f, err);
 }
 
 /* Those without a stored definition. */
@@ -344,13 +348,20 @@ static bool go_on(Catalog *c, uint32_t source, Conn *conn, Str point_json, Err *
 {
     StreamPoint at = {0};
     Found f = {0};
-    bool ok = point_parse(point_json, &at, err) && list_wanted(c, source, &f, err);
+    bool ok = point_parse(point_json, &at, err);
+    pthread_mutex_lock(&c->mutex);
+    ok = ok && list_wanted(c, source, &f, err);
+    pthread_mutex_unlock(&c->mutex);
+    pthread_mutex_lock(&c->starts[source].mutex);
     if (ok && f.n && conn) ok = read_at(c, source, conn, &at, &f, err);
+    pthread_mutex_unlock(&c->starts[source].mutex);
+    pthread_mutex_lock(&c->mutex);
     for (size_t i = 0; ok && i < f.n; i++) {
         if (!f.schemas[i]) continue;
         ok = catalog_keep_schema(c, f.members[i], f.schemas[i], str_of(f.why[i]), err);
         f.schemas[i] = NULL;
     }
+    pthread_mutex_unlock(&c->mutex);
     found_done(&f);
     point_done(&at);
     return ok;
@@ -490,14 +501,14 @@ bool catalog_unknown(Catalog *c, uint32_t source, TableName name, const StreamPo
     return false;
 }
 
-bool catalog_late_schema(Catalog *c, CatalogMember *m, Conn *conn, const StreamPoint *at, TableSchema **out,
-                         char **why, Err *err)
+static bool late_schema(Catalog *c, CatalogMember *m, Conn *conn, const StreamPoint *from,
+                        const StreamPoint *at, TableSchema **out, char **why, Err *err)
 {
     CatalogStart *start = &c->starts[m->m.source];
     Found f = found_new(1);
     found_add(&f, m);
     pthread_mutex_lock(&start->mutex);
-    bool ok = read_at(c, m->m.source, conn, at, &f, err);
+    bool ok = read_from(c, m->m.source, conn, from, at, &f, err);
     if (ok && !f.schemas[0] && f.changed) ok = unknown(c, m->m.source, m->m.name, at, err);
     pthread_mutex_unlock(&start->mutex);
     *out = NULL;
@@ -512,15 +523,21 @@ bool catalog_late_schema(Catalog *c, CatalogMember *m, Conn *conn, const StreamP
     return ok;
 }
 
-bool catalog_made_table(Catalog *c, uint32_t source, TableName name, const StreamPoint *after,
-                        TableSchema **out, Err *err)
+bool catalog_late_schema(Catalog *c, CatalogMember *m, Conn *conn, const StreamPoint *at, TableSchema **out,
+                         char **why, Err *err)
+{
+    return late_schema(c, m, conn, at, at, out, why, err);
+}
+
+bool catalog_made_table(Catalog *c, uint32_t source, TableName name, const StreamPoint *before,
+                        const StreamPoint *after, TableSchema **out, Err *err)
 {
     CatalogMember m = {.m = {.source = source, .name = name}};
     Conn *conn = NULL;
     char *why = NULL;
     *out = NULL;
-    bool ok = catalog_source_connect(c, source, &conn, err) &&
-              catalog_late_schema(c, &m, conn, after, out, &why, err);
+    bool ok = catalog_source_connect(c, source, NULL, &conn, err) &&
+              late_schema(c, &m, conn, before, after, out, &why, err);
     if (ok && !*out) ok = catalog_unknown(c, source, name, after, err);
     conn_close(conn);
     free(why);
@@ -534,7 +551,8 @@ bool catalog_schema_collation(Catalog *c, uint32_t source, Str schema, char **ou
     *out = NULL;
     sb_c(&sql, "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ");
     sb_quoted(&sql, schema);
-    bool ok = catalog_source_connect(c, source, &conn, err) && conn_scalar(conn, sb_view(&sql), out, err);
+    bool ok =
+        catalog_source_connect(c, source, NULL, &conn, err) && conn_scalar(conn, sb_view(&sql), out, err);
     conn_close(conn);
     sb_done(&sql);
     return ok;

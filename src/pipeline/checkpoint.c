@@ -125,6 +125,13 @@ void stream_floor_written(Pipeline *p, StreamCtl *c, const StreamPoint *floor)
     pthread_mutex_unlock(&p->mutex);
 }
 
+void stream_written_floor(const StreamCtl *c, StreamPoint *out)
+{
+    pthread_mutex_lock(&c->pipeline->mutex);
+    point_copy(out, &c->written_floor);
+    pthread_mutex_unlock(&c->pipeline->mutex);
+}
+
 static bool write_downstream(Pipeline *p, Snapshot *s, Err *err)
 {
     Arena arena = {0};

@@ -136,12 +136,18 @@ bool pipeline_conflict(Pipeline *p, const PipelineConflict *c, StrBuf *words, Er
               find_target(p, c->target, &t, err) && check_renames(p, t, d, err);
     bool again = ok;
     o.parked = ok ? t->parked : NULL;
+    bool entered = ok && parked_enter(o.parked);
+    if (ok && !entered)
+        again = ok = err_set_remedy(
+            err, ERR_PARKED_DECISION, "see shardmerge locks; ask again when that is over",
+            "target " STR_FMT ": its definition is being changed, or could not be", STR_ARG(t->sql_name));
     for (int64_t until = clock_mono_ms() + ANSWER_MS; again && clock_mono_ms() < until;) {
         if (err_is_set(err)) nanosleep(&(struct timespec){.tv_nsec = TRY_AGAIN_MS * 1000000L}, NULL);
         err_clear(err);
         ok = try_once(p, &o, &outcome, words, &again, err);
         if (ok) break;
     }
+    if (entered) parked_leave(o.parked);
     free(renames);
     if (!ok) return false;
     sb_printf(words, "decision %llu on target " STR_FMT "\n", (unsigned long long)outcome.number,

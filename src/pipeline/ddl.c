@@ -54,6 +54,7 @@ void ddl_free(Ddl *d)
         version_pool_free(t->pool);
         arena_done(&t->pending_arena);
         free((char *)t->ask.ptr);
+        schema_free(t->dropped);
     }
     arena_done(&d->arena);
     free(d->by_id);
@@ -278,6 +279,27 @@ static bool read_left(Ddl *d, Arena *arena, Err *err)
 static void live_member(void *ctx, const CatalogMemberInfo *info)
 {
     ddl_know_member(ctx, info->member, info->number, info->first, info->target);
+}
+
+typedef struct OfSource {
+    Ddl *d;
+    uint32_t source;
+} OfSource;
+
+/* The catalog's mutex is held. */
+static void late_member(void *ctx, const CatalogMemberInfo *info)
+{
+    OfSource *of = ctx;
+    if (info->member->source != of->source) return;
+    pthread_mutex_lock(&of->d->mutex);
+    ddl_know_member(of->d, info->member, info->number, info->first, info->target);
+    pthread_mutex_unlock(&of->d->mutex);
+}
+
+void ddl_know_source(Ddl *d, uint32_t source)
+{
+    OfSource of = {d, source};
+    catalog_each_member(d->p->catalog, late_member, &of);
 }
 
 bool ddl_open(Ddl *d, Err *err)

@@ -49,10 +49,14 @@ void ddl_free(Ddl *d);
 /* Reads steps, forks, rounds and locks from the state folder; the catalog is open, nothing runs. */
 NODISCARD bool ddl_open(Ddl *d, Err *err);
 
+/* Members of a source that could not be reached when the task started. Coordinator. */
+void ddl_know_source(Ddl *d, uint32_t source);
+
 /* -- streams; stream: index, main streams first, then one catch-up stream for each -- */
 
 /* The stream begins to run at this point; applied: what of it is done above. Coordinator. */
-void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const AppliedSet *applied);
+NODISCARD bool ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const AppliedSet *applied,
+                                 Err *err);
 /* May it? Not while a target changes and its members of this source are not forked. Coordinator. */
 bool ddl_may_begin(Ddl *d, uint32_t stream);
 NODISCARD bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err);
@@ -90,6 +94,8 @@ NODISCARD bool ddl_version(Ddl *d, uint32_t stream, const Member *m, Arena *aren
 
 /* Which members are held, so that nothing of them is read. Coordinator. */
 void ddl_copy_frozen(Ddl *d, const Member *const *members, size_t n, bool *frozen);
+/* What is copied is known: can the rest be read as the task says? ERR_NOT_SUPPORTED. Coordinator. */
+NODISCARD bool ddl_copy_may_begin(Ddl *d, uint32_t source, Err *err);
 /* A run of the copy has begun. Coordinator. */
 void ddl_copy_begun(Ddl *d, uint32_t source);
 /* What the copy (of a catch-up stream: its judge) has to know of the table as the stream reads it now, or (at

@@ -3,9 +3,17 @@
 #include "base/log.h"
 #include "db/server.h"
 #include "pipeline/ddl_impl.h"
+#include "pipeline/errand.h"
 #include "base/poison.h"
 
 enum { ASK_EVERY_MS = 30 * 1000 };
+
+/* One source after the other. */
+struct DdlBinlogLook {
+    Errand errand;
+    Ddl *d;
+    uint32_t source;
+};
 
 /* MySQL 8 and MariaDB 10.6 count in seconds, others in days; 0 is for ever. */
 static bool ask_keeps(Conn *conn, uint64_t *seconds, Err *err)
@@ -74,34 +82,56 @@ static void note(Ddl *d, uint32_t source, const ServerLogs *logs, uint64_t keeps
     pthread_mutex_unlock(&d->mutex);
 }
 
-static void ask(Ddl *d, uint32_t source)
+static void ask(void *ctx, ConnCancel *cancel)
 {
+    const DdlBinlogLook *look = ctx;
+    Ddl *d = look->d;
+    uint32_t source = look->source;
     Conn *conn = NULL;
     Err err = {0};
     ServerLogs logs = {0};
     uint64_t keeps_s = 0;
-    if (stream_connect(&d->p->streams[source], &conn, &err) && ask_keeps(conn, &keeps_s, &err) &&
-        server_logs(conn, &logs, &err))
+    if (stream_connect_until(&d->p->streams[source], cancel, &conn, &err) &&
+        ask_keeps(conn, &keeps_s, &err) && server_logs(conn, &logs, &err))
         note(d, source, &logs, keeps_s);
     server_logs_done(&logs);
     conn_close(conn);
     err_clear(&err); /* the stream tells what is wrong with its server */
 }
 
+static bool is_due(Ddl *d, uint32_t source, int64_t now)
+{
+    DdlSource *s = &d->sources[source];
+    if (!atomic_load(&s->n_forks) || (s->binlog_asked_ms && now - s->binlog_asked_ms < ASK_EVERY_MS))
+        return false;
+    bool any = false;
+    pthread_mutex_lock(&d->mutex);
+    for (const DdlFork *f = s->forks; f; f = f->next)
+        any |= waits(f) && clock_wall_ms() - f->since_ms > 1000;
+    pthread_mutex_unlock(&d->mutex);
+    return any;
+}
+
 void ddl_binlog_tick(Ddl *d)
 {
+    int64_t now = clock_mono_ms();
+    if (d->look && d->look->errand.under_way && !errand_is_over(&d->look->errand)) return;
     for (uint32_t i = 0; i < d->n_sources; i++) {
-        DdlSource *s = &d->sources[i];
-        int64_t now = clock_mono_ms();
-        if (!atomic_load(&s->n_forks) || (s->binlog_asked_ms && now - s->binlog_asked_ms < ASK_EVERY_MS))
-            continue;
-        bool any = false;
-        pthread_mutex_lock(&d->mutex);
-        for (const DdlFork *f = s->forks; f; f = f->next)
-            any |= waits(f) && clock_wall_ms() - f->since_ms > 1000;
-        pthread_mutex_unlock(&d->mutex);
-        if (!any) continue;
-        s->binlog_asked_ms = now;
-        ask(d, i);
+        Err err = {0};
+        if (!is_due(d, i, now)) continue;
+        d->sources[i].binlog_asked_ms = now;
+        if (!d->look) d->look = mem_zalloc(sizeof *d->look);
+        d->look->d = d;
+        d->look->source = i;
+        bool begun = errand_begin(&d->look->errand, ask, d->look, &err);
+        err_clear(&err); /* without a thread it is asked later */
+        if (begun) return;
     }
+}
+
+void ddl_binlog_stop(Ddl *d)
+{
+    if (d->look) errand_end(&d->look->errand);
+    free(d->look);
+    d->look = NULL;
 }

@@ -7,10 +7,13 @@
  *   ddl_round.c   forks and the rounds that read them again
  *   ddl_lock.c    locks: events, actions
  *   ddl_job.c     the jobs that change targets
+ *   ddl_beside.c  those of targets with losers of collisions beside them
  *   ddl_work.c    work on rows that are in a target
+ *   ddl_recopy.c  tables that are copied again
  *   ddl_news.c    what locks are told of steps, and when
  *   ddl_rename.c  the names of shard tables, as each stream has come to know them
  *   ddl_leave.c   members that leave their target, and come back
+ *   ddl_enter.c   tables with rows of their own that become members
  *   ddl_json.c    for operators */
 #ifndef SM_PIPELINE_DDL_IMPL_H
 #define SM_PIPELINE_DDL_IMPL_H
@@ -45,6 +48,8 @@ typedef struct DdlBinlog {
     bool warned;      /* told in the log */
     uint64_t keeps_s; /* the server's setting; 0: for ever */
 } DdlBinlog;
+
+typedef struct DdlBinlogLook DdlBinlogLook;
 
 typedef struct DdlFork {
     struct DdlFork *next; /* of the source; oldest first */
@@ -83,10 +88,11 @@ typedef struct DdlMember {
 } DdlMember;
 
 typedef enum DdlJobKind {
-    DDL_JOB_ALTER,  /* the target's statements are planned and run */
-    DDL_JOB_REMADE, /* the target had been dropped: somebody makes it again */
-    DDL_JOB_AS_IS,  /* an operator gave them up: the target is read */
-    DDL_JOB_LOOK,   /* the last job failed: the target is read before this one is planned */
+    DDL_JOB_ALTER, /* the target's statements are planned and run */
+    DDL_JOB_MAKE,  /* the same: it was dropped with its shard tables, and is made again */
+    DDL_JOB_MADE,  /* an operator made it again: it is read */
+    DDL_JOB_AS_IS, /* an operator gave them up: the target is read */
+    DDL_JOB_LOOK,  /* the last job failed: the target is read before this one is planned */
 } DdlJobKind;
 
 /* The target's statement, run by a thread of its own. */
@@ -100,8 +106,13 @@ typedef struct DdlJob {
     EmitPlan plan;
     TableSchema *before;
     Waker wake;
-    Err err;
+    Err err, unread;    /* unread: why it could not be looked at afterwards */
+    Err doubt;          /* why it must not begin; when the journal has begun it, it goes on */
     TableSchema *after; /* as read when it had ended, well or not */
+    bool there;         /* it was there then */
+    struct Ddl *ddl;
+    struct ParkedTarget *parked; /* losers of collisions stand beside the target; NULL: none do */
+    Target *prepared;            /* the target as it is then, with what stands beside it */
 } DdlJob;
 
 /* Work on a member's rows, by a thread of its own. */
@@ -116,16 +127,18 @@ typedef struct DdlWork {
     RowRefillJob refill;
     StrBuf table, where, order, first; /* what they refer to */
     RefillSql sql;
+    RowRefillPlace place; /* what the tries so far have set, of the job that place_of tells */
+    StrBuf place_of;
     Waker wake;
     Err err;
     uint64_t rows, total; /* of the last try, of all */
     int64_t again_ms;
 } DdlWork;
 
-/* The mutex guards it; besides, without it: the coordinator alone writes job, pending, plain, keyed and loss,
- * and so reads them; the job's thread reads pending and what of job was there when it began, and writes its
- * outcome until `ended`. name, label: never written again. lock and pool: any thread that holds the mutex;
- * definitions and versions in the pool are never written again. */
+/* The mutex guards it; besides, without it: the coordinator alone writes job, pending, plain, dropped and
+ * loss, and so reads them; the job's thread reads pending and what of job was there when it began, and writes
+ * its outcome until `ended`. name, label: never written again. lock and pool: any thread that holds the
+ * mutex; definitions and versions in the pool are never written again. */
 typedef struct DdlTarget {
     struct DdlTarget *next;
     TableName name;
@@ -134,14 +147,17 @@ typedef struct DdlTarget {
     Lock *lock;               /* NULL: no schema has changed yet */
     bool altering;            /* drained; the job runs, or is about to */
     const TableSchema *plain; /* the target, as a lock begins with it; the catalog's */
-    bool keyed;               /* the target's keys are other than the shards' */
     DdlJob job;
     uint64_t pending_job; /* to be started; 0 none */
+    uint64_t jobs_ended;  /* in this process */
     uint64_t failed_job;  /* the target may have been changed by hand since it failed; 0: none */
+    TableSchema *dropped; /* what it was before it was dropped with all its shard tables; NULL: it was not */
+    bool made;            /* dropped, and somebody made it again by hand */
     LockAlter pending;    /* memory: pending_arena */
     Arena pending_arena;
     DdlWork *work;   /* owed */
     LossAnswer loss; /* the policies of its routes, once asked for */
+    LossAnswer says; /* likewise, as the sources' threads have asked for them; the mutex guards it */
     Str ask;         /* what the operator is asked for; heap, or empty */
 } DdlTarget;
 
@@ -172,7 +188,8 @@ struct Ddl {
     size_t n_by_id;
     DdlTarget *targets;
     DdlSource *sources;
-    Arena arena; /* members, targets, names */
+    DdlBinlogLook *look; /* the coordinator's; NULL: nobody was asked yet */
+    Arena arena;         /* members, targets, names */
 };
 
 enum { DDL_MAIN = 0, DDL_CATCH_UP = 1 };
@@ -218,6 +235,8 @@ typedef struct DdlLook {
     bool conditional; /* IF [NOT] EXISTS, OR REPLACE */
     bool by_others;   /* CREATE TABLE … LIKE, … SELECT: its text does not tell the definition */
     bool by_default;  /* CREATE TABLE without a charset: that of its database */
+    bool renames;     /* ALTER TABLE … RENAME TO */
+    bool exchanges;   /* ALTER TABLE … EXCHANGE PARTITION … WITH TABLE */
 } DdlLook;
 /* False: it cannot be read. */
 bool ddl_look(Flavor flavor, const DdlEvent *e, DdlLook *out);
@@ -242,12 +261,28 @@ NODISCARD bool ddl_replacement(const DdlMember *m, Flavor flavor, const TableSch
                                const DdlDecision *w, DdlReplacement *out, Err *err);
 void ddl_replacement_done(DdlReplacement *r);
 
+/* -- ddl_stream.c; mutex held -- */
+DdlStep *ddl_find_step(const DdlMember *m, Str identity);
+/* The statement that made its table is a member's first step, which the lock does not see: it joins with it.
+ */
+NODISCARD bool ddl_begin_member(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e,
+                                SchemaStep *step, Err *err);
+
 /* -- ddl_stream.c; mutex not held -- */
+/* What the statement does to one shard table. */
+NODISCARD bool ddl_one_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e,
+                             Err *err);
+/* What the table looks like behind the statement: as it is on the server, when nothing has changed it since.
+ * Blocks. ERR_TRACK_START. */
+NODISCARD bool ddl_made_there(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out,
+                              Err *err);
 /* May the catch-up stream run, as far as targets that change are concerned? */
 bool ddl_round_may_go_on(Ddl *d, uint32_t source);
 
 /* -- ddl_round.c; mutex held but where it says so -- */
 NODISCARD bool ddl_rounds_tick(Ddl *d, Err *err); /* not held */
+/* Has the main stream to rest, because a target is to change and the round has failed? Not held. */
+bool ddl_main_makes_room(Ddl *d, uint32_t source);
 /* The catch-up stream takes up the source's round. The pipeline's mutex held, or before the streams run. */
 void ddl_start_round(Ddl *d, uint32_t source);
 NODISCARD bool ddl_end_fork(Ddl *d, DdlFork *f, const StreamPoint *to, bool next_waits, uint64_t needs,
@@ -280,7 +315,7 @@ enum { DDL_MOST_RENAMES = 256 };
 uint32_t ddl_renames(const DdlEvent *e, DdlRename *out, uint32_t cap);
 /* The shard table of that name where the stream is now. *there: it exists, and takes part. */
 bool ddl_find(Ddl *d, uint32_t stream, TableName name, CatalogMemberInfo *out, bool *there);
-/* NULL: not a shard table yet. False: rows would come into a group that were never copied. */
+/* False: rows would come into a group that were never copied. */
 bool ddl_may_rename(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlRename *r);
 /* The source's shard tables in a database; heap. */
 CatalogMemberInfo *ddl_of_database(Ddl *d, uint32_t stream, Str schema, size_t *n);
@@ -289,8 +324,11 @@ CatalogMemberInfo *ddl_of_database(Ddl *d, uint32_t stream, Str schema, size_t *
 /* The statement that made its table, when that was read; NULL: the table was there. */
 const DdlStep *ddl_birth(const DdlMember *m);
 void ddl_is_born(DdlMember *m); /* the lock need not be told of that step */
-/* The lock has said so, and that is stored. */
-void ddl_leave(Ddl *d, DdlMember *m);
+/* What its lock has said is stored: it has left with the steps up to `last`. */
+void ddl_leave(Ddl *d, DdlMember *m, uint64_t last);
+/* The step behind `last` that has made its table anew already, when the fork that waits has only rows of
+ * that; 0: none. */
+uint64_t ddl_made_behind(const DdlMember *m, uint64_t last);
 /* As read from the state folder; nothing is on its way. */
 void ddl_has_left(Ddl *d, DdlMember *m);
 /* One whose table was made anew since: the step that made it, or NULL. */
@@ -307,11 +345,39 @@ bool ddl_rests(Ddl *d, uint32_t stream, bool *runs);
 /* Is no row on its way that was delivered before it left? *ask: the main stream's boundary has to say. */
 bool ddl_left_drained(Ddl *d, const DdlMember *m, bool *ask);
 
+/* -- ddl_enter.c; mutex not held -- */
+/* May the statement give a table that is no member this name, which is routed? renames: all of them.
+ * ERR_SOURCE_DDL. */
+NODISCARD bool ddl_may_enter(Ddl *d, uint32_t stream, TableName name, const DdlRename *renames, uint32_t n,
+                             const DdlEvent *e, Err *err);
+/* It is a member from the statement on, and its rows are copied. Blocks. */
+NODISCARD bool ddl_enter(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, Err *err);
+
+/* Tables that came into a task whose target had changed by then: of a source that could not be reached, or is
+ * new. Nothing of theirs is written before the lock lets them in. Mutex held. */
+NODISCARD bool ddl_hold_newcomers(Ddl *d, uint32_t source, const StreamPoint *at, Err *err);
+
 /* -- ddl_work.c; coordinator -- */
 void ddl_owe_work(DdlTarget *t, const LockAction *a); /* mutex held */
 NODISCARD bool ddl_work_tick(Ddl *d, DdlTarget *t, Err *err);
 void ddl_work_wake(DdlTarget *t);
 void ddl_work_done(DdlTarget *t);
+
+/* -- ddl_recopy.c -- */
+/* ERR_NOT_SUPPORTED: this task cannot copy it again. */
+NODISCARD bool ddl_recopy_allowed(const Ddl *d, const DdlMember *m, Err *err);
+bool ddl_can_recopy(const Ddl *d);
+/* Whom its lock holds has a fork: else rows behind those that go would be written already. ERR_LOCK_DECISION.
+ * Mutex held. */
+NODISCARD bool ddl_recopy_is_held(const Ddl *d, const DdlTarget *t, const DdlMember *m, Err *err);
+/* What becomes of its rows, a line. */
+void ddl_recopy_words(const Ddl *d, const DdlMember *m, StrBuf *words);
+/* Its table is there, as far as the stream has come; else the rows in the target are all that there is of it:
+ * ERR_LOCK_DECISION. Mutex held. */
+NODISCARD bool ddl_recopy_begins(const DdlMember *m, Err *err);
+/* The member is held, and its rows are not in the target any more: nothing counts as copied of it, here and
+ * downstream. Idempotent. ERR_DB_*, ERR_APPLY_FENCED. Coordinator; mutex not held; blocks. */
+NODISCARD bool ddl_recopy_forget(Ddl *d, const DdlMember *m, Err *err);
 
 /* -- ddl_copy.c; mutex held -- */
 /* The member has a fork: nothing more of it is read. */
@@ -325,7 +391,11 @@ void ddl_copy_changed(Ddl *d, uint32_t stream, const DdlMember *m);
 bool ddl_copy_is_settled(const Ddl *d, const DdlMember *m);
 /* Are rows of a version before this one on their way from its copy? */
 bool ddl_copy_carries(const Ddl *d, const DdlMember *m, uint64_t version);
-/* May it change so while it is copied? ERR_SOURCE_DDL. */
+/* Is it asked for? Mutex not held. */
+bool ddl_copy_asks(Ddl *d, uint32_t stream, const Member *m);
+/* For whom decides that the step is skipped: a line, or nothing. */
+void ddl_copy_skip_words(const Ddl *d, const DdlMember *m, uint64_t number, StrBuf *words);
+/* May it change so while it is copied? DdlTarget.says is known. ERR_SOURCE_DDL. */
 NODISCARD bool ddl_copy_allows(Ddl *d, uint32_t stream, const DdlMember *m, const SchemaStep *step,
                                LockStepKind kind, const DdlEvent *e, Err *err);
 /* Those of a member of this lock. */
@@ -338,6 +408,7 @@ NODISCARD bool ddl_version_at(Ddl *d, const DdlMember *m, uint64_t number, Arena
 /* -- ddl_binlog.c -- */
 /* Now and then: does the source still keep what held members wait for? Mutex not held. */
 void ddl_binlog_tick(Ddl *d);
+void ddl_binlog_stop(Ddl *d); /* the mutex not held */
 /* Seconds that it is kept at least, as far as the server's setting tells; -1: for ever, or not known. */
 int64_t ddl_binlog_left_s(const DdlFork *f);
 
@@ -365,10 +436,21 @@ NODISCARD bool ddl_lock_event(Ddl *d, DdlTarget *t, const LockEvent *e, Err *err
 NODISCARD bool ddl_lock_decide(Ddl *d, DdlTarget *t, const LockEvent *e, const StoreDecision *decision,
                                Err *err);
 NODISCARD bool ddl_load_lock(Ddl *d, const StoreLock *l, Err *err);
+/* All that was read of the target's members: before somebody decides about them. Mutex held. */
+NODISCARD bool ddl_tell_steps(Ddl *d, DdlTarget *t, Err *err);
 
 /* -- ddl_job.c; coordinator; mutex not held but for the last -- */
 NODISCARD bool ddl_job_start(Ddl *d, DdlTarget *t, Err *err);
 NODISCARD bool ddl_job_finish(Ddl *d, DdlTarget *t, Err *err);
 void ddl_job_done(DdlJob *j);
+/* The job's thread has met that error. True: it passes, and may be tried again now. False: it does not, or
+ * the task stops (ERR_CANCELLED). */
+NODISCARD bool ddl_job_pause(DdlJob *j, Err *err);
+
+/* -- ddl_beside.c; the job's thread, of a target that parks; mutex not held -- */
+/* Plans the job and runs it. Blocks as long as it takes. */
+NODISCARD bool ddl_beside_run(Ddl *d, DdlTarget *t, Err *err);
+/* Job.prepared, from what the target is now; AS_IS: its rows take their places. */
+NODISCARD bool ddl_beside_look(Ddl *d, DdlTarget *t, Err *err);
 
 #endif

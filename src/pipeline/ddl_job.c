@@ -1,12 +1,14 @@
 /* The jobs that change a target: its statement is planned from the live definition, runs in a thread of its
  * own while no row of the target is on the way, and the lock is told the outcome. Coordinator. */
 #include <stdlib.h>
+#include "apply/parked.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "db/schema_read.h"
 #include "ddl/parse.h"
 #include "pipeline/ddl_impl.h"
 #include "track/schema_fingerprint.h"
+#include "track/schema_json.h"
 #include "track/schema_onto.h"
 #include "base/poison.h"
 
@@ -17,9 +19,12 @@ void ddl_job_done(DdlJob *j)
     if (!j->id) return;
     if (j->running) pthread_join(j->thread, NULL);
     emit_plan_done(&j->plan);
+    catalog_prepared_free(j->prepared);
     schema_free(j->before);
     schema_free(j->after);
     err_clear(&j->err);
+    err_clear(&j->unread);
+    err_clear(&j->doubt);
     waker_done(&j->wake);
     *j = (DdlJob){0};
 }
@@ -66,21 +71,44 @@ static bool read_target(DdlTarget *t, Err *err)
     }
 }
 
+/* What the journal has begun goes on, whatever is in doubt. */
+static bool may_begin(DdlTarget *t, Err *err)
+{
+    DdlJob *j = &t->job;
+    for (bool ok = !err_is_set(&j->doubt); !ok;) {
+        Conn *conn = NULL;
+        Dialect dialect;
+        TargetDdlStand stand = {0};
+        ok = session_open(&j->job.session, &conn, &dialect, err) &&
+             target_ddl_stands(conn, &j->job.meta, j->job.job, &stand, err);
+        conn_close(conn);
+        if (ok && !stand.begun) {
+            err_copy(err, &j->doubt);
+            return false;
+        }
+        if (!ok && !ddl_job_pause(j, err)) return false;
+    }
+    return true;
+}
+
 static bool is_there(const DdlTarget *t, Err *err)
 {
     const DdlJob *j = &t->job;
-    if (j->after || t->pending.drop || j->kind == DDL_JOB_ALTER || j->kind == DDL_JOB_LOOK) return true;
+    if (j->after || t->pending.drop || j->kind == DDL_JOB_LOOK || j->kind == DDL_JOB_ALTER) return true;
+    if (j->kind == DDL_JOB_MAKE)
+        return err_set_remedy(err, ERR_DDL_DIFFERS, "decide give-up when it has been created by hand",
+                              "target " STR_FMT " was made again, and is not there: somebody dropped it",
+                              STR_ARG(t->label));
     if (j->kind == DDL_JOB_AS_IS)
         return err_set_remedy(err, ERR_DDL_DIFFERS,
                               "create it as its shards have it (shardmerge route --ddl shows how), then "
                               "decide give-up again",
                               "target " STR_FMT " is not there", STR_ARG(t->label));
-    return err_set_remedy(err, ERR_NOT_SUPPORTED,
+    return err_set_remedy(err, ERR_DDL_DIFFERS,
                           "create it as its shards have it (shardmerge route --ddl shows how), then "
-                          "decide retry; or start the task again",
-                          "target " STR_FMT
-                          " was dropped when all its shard tables were, and some were made again: it is "
-                          "not made again by itself",
+                          "decide retry",
+                          "target " STR_FMT " was dropped when all its shard tables were, some were made "
+                          "again, and nothing is on record of what it was",
                           STR_ARG(t->label));
 }
 
@@ -90,13 +118,23 @@ static void *job_main(void *arg)
     DdlTarget *t = arg;
     DdlJob *j = &t->job;
     Err unread = {0};
-    j->ok = j->kind != DDL_JOB_ALTER || target_ddl_run(&j->job, &j->err);
+    bool runs = j->kind == DDL_JOB_ALTER || j->kind == DDL_JOB_MAKE;
+    if (runs)
+        j->ok = j->parked && j->kind == DDL_JOB_ALTER
+                    ? ddl_beside_run(j->ddl, t, &j->err)
+                    : may_begin(t, &j->err) && target_ddl_run(&j->job, &j->err);
+    else
+        j->ok = true;
     bool over = !j->ok && (j->err.code == ERR_CANCELLED || j->err.code == ERR_APPLY_FENCED);
-    if (!over && !read_target(t, &unread) && j->ok) {
+    bool read =
+        over || (read_target(t, &unread) && (!j->parked || !j->after || ddl_beside_look(j->ddl, t, &unread)));
+    if (!read) err_copy(&j->unread, &unread);
+    if (!read && j->ok) {
         err_move(&j->err, &unread);
         j->ok = false;
     }
     err_clear(&unread);
+    j->there = j->after != NULL;
     j->ok = j->ok && is_there(t, &j->err);
     conn_thread_end();
     __atomic_store_n(&j->ended, true, __ATOMIC_RELEASE);
@@ -110,42 +148,70 @@ static bool make_plan(Ddl *d, DdlTarget *t, DdlJob *j, Err *err)
     Pipeline *p = d->p;
     Arena arena = {0};
     EmitChange change;
-    const TableSchema *live;
-    if (j->kind != DDL_JOB_ALTER) return true;
-    if (!catalog_target_live(p->catalog, t->name, &live))
-        return err_set(err, ERR_BUG, "no target " STR_FMT "." STR_FMT, STR_ARG(t->name.schema),
+    const TableSchema *live = t->dropped;
+    bool make = j->kind == DDL_JOB_MAKE;
+    if (!make && j->kind != DDL_JOB_ALTER) return true;
+    if (!make && j->parked) { /* its thread plans */
+        if (t->pending.drop && catalog_target_live(p->catalog, t->name, &live)) j->before = schema_copy(live);
+        return true;
+    }
+    if (!make && !catalog_target_live(p->catalog, t->name, &live))
+        return t->pending.drop || /* it has gone already */
+               err_set(err, ERR_BUG, "no target " STR_FMT "." STR_FMT, STR_ARG(t->name.schema),
                        STR_ARG(t->name.table));
-    if (catalog_target_parks(p->catalog, t->name))
-        return err_set_remedy(
-            err, ERR_NOT_SUPPORTED,
-            "stop the task; change the target by hand, and the tables beside it alike (sm_parked names the "
-            "one "
-            "with the parked rows); start it again; then shardmerge locks TASK.yaml --decide give-up --yes",
-            "target " STR_FMT "." STR_FMT ": a schema change of a target with on-collision: conflict-table",
-            STR_ARG(t->name.schema), STR_ARG(t->name.table));
     TextOpts text = {.dialect = p->dialect.is_tidb      ? DIALECT_TIDB
                                 : p->dialect.is_mariadb ? DIALECT_MARIADB
                                                         : DIALECT_MYSQL,
                      .version = p->dialect.is_tidb ? 0 : ddl_server_version(str_of(p->dialect.version))};
-    bool ok = schema_onto(live,
-                          &(OntoChange){.from = t->pending.from,
-                                        .to = t->pending.to,
-                                        .columns = t->pending.columns,
-                                        .rows = t->pending.rows,
-                                        .drop = t->pending.drop,
-                                        .keyed = t->keyed},
-                          &arena, &change, err) &&
-              schema_emit_change(&change, &text, &j->plan, err);
-    if (ok) j->before = schema_copy(live);
+    OntoChange onto = {.from = t->pending.from,
+                       .to = t->pending.to,
+                       .columns = t->pending.columns,
+                       .rows = t->pending.rows,
+                       .drop = t->pending.drop,
+                       .keyed = catalog_target_keyed(p->catalog, t->name)};
+    bool ok = schema_onto(live, &onto, &arena, &change, &j->doubt);
+    if (!ok) { /* a process before this one may have been at it */
+        onto.begun = true;
+        ok = schema_onto(live, &onto, &arena, &change, err);
+    }
+    change.make = make;
+    ok = ok && schema_emit_change(&change, &text, &j->plan, err);
+    if (ok && !make) j->before = schema_copy(live);
     arena_done(&arena);
     return ok;
+}
+
+/* Kept before it goes: it is made again from that. */
+static bool keep_dropped(Ddl *d, DdlTarget *t, Err *err)
+{
+    if (t->job.kind != DDL_JOB_ALTER || !t->pending.drop || !t->job.before) return true;
+    StrBuf json = {0};
+    schema_to_json(t->job.before, &json);
+    bool ok = store_dropped_put(d->p->store, t->name, sb_view(&json), err);
+    sb_done(&json);
+    if (!ok) return false;
+    schema_free(t->dropped);
+    t->dropped = schema_copy(t->job.before);
+    (void)FAULT("ddl.kept");
+    return true;
+}
+
+/* It is there again. */
+static bool forget_dropped(Ddl *d, DdlTarget *t, Err *err)
+{
+    t->made = false;
+    if (!t->dropped || lock_target(t->lock)->gone) return true;
+    schema_free(t->dropped);
+    t->dropped = NULL;
+    return store_dropped_put(d->p->store, t->name, (Str){0}, err);
 }
 
 static DdlJobKind kind_of(const DdlTarget *t)
 {
     if (t->failed_job && t->failed_job != t->pending_job) return DDL_JOB_LOOK;
     if (t->pending.as_is) return DDL_JOB_AS_IS;
-    return t->pending.from->gone && !t->pending.to->gone ? DDL_JOB_REMADE : DDL_JOB_ALTER;
+    if (!t->pending.from->gone || t->pending.to->gone) return DDL_JOB_ALTER;
+    return t->dropped && !t->made ? DDL_JOB_MAKE : DDL_JOB_MADE;
 }
 
 bool ddl_job_start(Ddl *d, DdlTarget *t, Err *err)
@@ -161,12 +227,15 @@ bool ddl_job_start(Ddl *d, DdlTarget *t, Err *err)
     if (j->kind == DDL_JOB_AS_IS) j->gives_up = j->id;
     t->pending_job = 0;
     pthread_mutex_unlock(&d->mutex);
+    j->ddl = d;
+    j->parked = catalog_target_parks(p->catalog, t->name);
     Err refused = {0};
     if (!make_plan(d, t, j, &refused)) {
         j->err = refused;
         j->ended = true;
         return true;
     }
+    if (!keep_dropped(d, t, err)) return false;
     j->job = (TargetDdlJob){.meta = p->meta_task,
                             .epoch = p->epoch,
                             .session = p->session,
@@ -209,6 +278,15 @@ static bool take_live(Ddl *d, DdlTarget *t, Err *err)
 {
     DdlJob *j = &t->job;
     const TableSchema *live;
+    if (j->prepared)
+        catalog_take_prepared(d->p->catalog, j->prepared);
+    else if (j->parked && err_is_set(&j->unread))
+        catalog_set_apart(d->p->catalog, j->parked, &j->unread);
+    if (j->parked) {
+        if (j->ok && !j->after) atomic_store(&j->parked->n_rows, 0); /* they went with the target */
+        j->prepared = NULL;
+        return true;
+    }
     bool changed = j->after && (!catalog_target_live(d->p->catalog, t->name, &live) ||
                                 !schema_same_fingerprint(live, j->after));
     if (!changed) return true;
@@ -271,7 +349,8 @@ static bool holds_rows(Ddl *d, DdlTarget *t, Err *err)
 static bool target_is_ready(Ddl *d, DdlTarget *t, Err *err)
 {
     bool took = take_live(d, t, err);
-    if (t->job.ok && took && t->job.kind == DDL_JOB_AS_IS && !t->pending.drop) return holds_rows(d, t, err);
+    bool by_hand = t->job.kind == DDL_JOB_AS_IS || t->job.kind == DDL_JOB_MADE;
+    if (t->job.ok && took && by_hand && !t->pending.drop) return holds_rows(d, t, err);
     return took;
 }
 
@@ -287,14 +366,16 @@ bool ddl_job_finish(Ddl *d, DdlTarget *t, Err *err)
     bool looked = ok && j->kind == DDL_JOB_LOOK;
     if (!looked) (void)FAULT("ddl.altered");
     pthread_mutex_lock(&d->mutex);
+    t->jobs_ended++;
     if (looked) {
         t->failed_job = 0;
+        t->made = t->pending.from->gone && j->there;
         t->pending_job = j->id;
     } else if (ok) {
         LockEvent e = {.kind = LOCK_EV_ALTERED, .job = j->id, .at_ms = clock_wall_ms()};
         t->altering = false;
         t->failed_job = 0;
-        ok = ddl_lock_event(d, t, &e, err);
+        ok = ddl_lock_event(d, t, &e, err) && forget_dropped(d, t, err);
     } else {
         ok = job_failed(d, t, err);
     }

@@ -85,14 +85,11 @@ static bool decision_of(Str name, LockDecision *out, Err *err)
     for (size_t i = 0; i < ARRAY_LEN(decisions); i++)
         if (str_eqc(name, decisions[i].name)) {
             *out = decisions[i].decision;
-            if (*out != LOCK_RECOPY) return true;
-            return err_set_remedy(err, ERR_NOT_SUPPORTED,
-                                  "accept the data as it is, or detach the shard table and start a task anew",
-                                  "recopy: copying one shard table again is not supported yet");
+            return true;
         }
     return err_set(err, ERR_USAGE,
                    "no decision '" STR_FMT
-                   "'; there are release, skip, replace, detach, accept, refill, retry and give-up",
+                   "'; there are release, skip, replace, detach, accept, refill, recopy, retry and give-up",
                    STR_ARG(name));
 }
 
@@ -185,13 +182,33 @@ static bool replace(Ddl *d, DdlTarget *t, const DdlMember *m, const DdlDecision 
     return ok;
 }
 
-static bool decide(Ddl *d, DdlTarget *t, const DdlDecision *w, StrBuf *words, Err *err)
+/* A change of the target that tables beside it have not followed has to end first: what else is decided may
+ * leave it as it is, and the shards with a decision that cannot be taken back. A release is planned anew from
+ * what the tables are. apart: why they have not followed; empty: they have. */
+static bool may_decide(const DdlTarget *t, LockDecision what, Str apart, Err *err)
+{
+    uint64_t job = 0;
+    bool failed = !lock_job(t->lock, &job) && job;
+    bool ends_it = what == LOCK_RETRY || what == LOCK_GIVE_UP || what == LOCK_RELEASE;
+    if (!apart.len || !failed || ends_it) return true;
+    return err_set_remedy(err, ERR_LOCK_DECISION,
+                          "mend what the server refused there, then decide retry; or change the tables "
+                          "beside the target as the "
+                          "target was changed, then decide give-up; or change the target back by hand, start "
+                          "the task again, and "
+                          "decide then",
+                          "the last change of target " STR_FMT " was made by half: " STR_FMT,
+                          STR_ARG(t->label), STR_ARG(apart));
+}
+
+static bool decide(Ddl *d, DdlTarget *t, const DdlDecision *w, Str apart, StrBuf *words, Err *err)
 {
     LockDecision what = LOCK_RETRY;
-    if (!decision_of(w->decision, &what, err)) return false;
+    if (!decision_of(w->decision, &what, err) || !may_decide(t, what, apart, err)) return false;
     if (w->n_sql && what != LOCK_REPLACE)
         return err_set(err, ERR_USAGE, "--sql goes with --decide replace alone");
     const DdlMember *m;
+    if (!ddl_tell_steps(d, t, err)) return false;
     if (!find_member(d, t, w, what != LOCK_RETRY && what != LOCK_GIVE_UP, &m, err)) return false;
     LockEvent e = {.kind = LOCK_EV_DECIDE,
                    .member = m ? (uint32_t)m->no : 0,
@@ -200,6 +217,11 @@ static bool decide(Ddl *d, DdlTarget *t, const DdlDecision *w, StrBuf *words, Er
                    .decision = what,
                    .words = w->by};
     if (what == LOCK_REPLACE) return replace(d, t, m, w, &e, words, err);
+    if (what == LOCK_RECOPY) {
+        if (!ddl_recopy_allowed(d, m, err) || !ddl_recopy_is_held(d, t, m, err)) return false;
+        ddl_recopy_words(d, m, words);
+    }
+    if (what == LOCK_SKIP) ddl_copy_skip_words(d, m, e.number, words);
     return follow(d, t, w, &e, words, err);
 }
 
@@ -215,9 +237,23 @@ static bool is_meant(Ddl *d, const DdlTarget *t, const DdlDecision *w)
                   : lock_state(t->lock) != LOCK_CLOSED;
 }
 
+/* Why tables beside the target are not as it is, as long as no job of it ends. The mutex is held, and given
+ * up meanwhile: the catalog's comes before it. */
+static void ask_apart(Ddl *d, const DdlTarget *t, StrBuf *out)
+{
+    uint64_t ended;
+    do {
+        ended = t->jobs_ended;
+        sb_clear(out);
+        pthread_mutex_unlock(&d->mutex);
+        catalog_target_apart(d->p->catalog, t->name, out);
+        pthread_mutex_lock(&d->mutex);
+    } while (ended != t->jobs_ended);
+}
+
 bool ddl_decide(Ddl *d, const DdlDecision *w, StrBuf *words, Err *err)
 {
-    StrBuf names CLEANUP(sb_done) = {0};
+    StrBuf names CLEANUP(sb_done) = {0}, apart CLEANUP(sb_done) = {0};
     DdlTarget *meant = NULL;
     size_t n = 0;
     bool ok = false;
@@ -229,7 +265,8 @@ bool ddl_decide(Ddl *d, const DdlDecision *w, StrBuf *words, Err *err)
     }
     if (n == 1) {
         sb_printf(words, "target " STR_FMT "\n", STR_ARG(meant->label));
-        ok = decide(d, meant, w, words, err);
+        ask_apart(d, meant, &apart);
+        ok = decide(d, meant, w, sb_view(&apart), words, err);
     }
     pthread_mutex_unlock(&d->mutex);
     if (n == 1) return ok;

@@ -36,8 +36,27 @@ void ddl_has_left(Ddl *d, DdlMember *m)
     ddl_bump(d, m->source);
 }
 
-void ddl_leave(Ddl *d, DdlMember *m)
+uint64_t ddl_made_behind(const DdlMember *m, uint64_t last)
 {
+    const DdlStep *dropped = NULL;
+    for (size_t i = 0; i < m->n_steps; i++) {
+        const DdlStep *s = m->steps[i];
+        if (s->number == last) dropped = s;
+        if (s->number > last && s->kind == LOCK_STEP_CREATE)
+            return dropped && dropped->kind == LOCK_STEP_DROP ? s->number : 0;
+    }
+    return 0;
+}
+
+void ddl_leave(Ddl *d, DdlMember *m, uint64_t last)
+{
+    uint64_t back = ddl_made_behind(m, last);
+    for (size_t i = 0; i < m->n_steps; i++)
+        if (m->steps[i]->number > last)
+            m->steps[i]->told = m->steps[i]->passed = m->steps[i]->written = false;
+    for (DdlFork *f = d->sources[m->source].forks; back && f; f = f->next)
+        if (f->member == m && !f->finished && !f->has_to && f->needs >= last && f->needs < back)
+            f->needs = back;
     ddl_has_left(d, m);
     m->left_round = d->sources[m->source].round;
     m->clean = false;
@@ -83,9 +102,11 @@ bool ddl_rests(Ddl *d, uint32_t stream, bool *runs)
     Pipeline *p = d->p;
     pthread_mutex_lock(&p->mutex);
     CtlState s = p->streams[stream].state;
+    bool asks = p->streams[stream].holders != NULL; /* it rests already */
     pthread_mutex_unlock(&p->mutex);
     *runs = s == CTL_RUNNING;
-    bool still = s == CTL_PAUSED || s == CTL_FAILED || s == CTL_UNBORN || s == CTL_GRACE || s == CTL_IDLE;
+    bool still =
+        s == CTL_PAUSED || s == CTL_FAILED || s == CTL_UNBORN || s == CTL_GRACE || s == CTL_IDLE || asks;
     return still && merge_stream_is_quiet(p->merge, stream, true);
 }
 

@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/ddl_impl.h"
+#include "track/schema_json.h"
 #include "base/poison.h"
 
 /* -- actions -- */
@@ -59,7 +60,7 @@ static void act(Ddl *d, DdlTarget *t, const LockAction *a)
         break;
     case LOCK_ACT_GONE: {
         DdlMember *m = ddl_member_numbered(d, a->member);
-        if (m) ddl_leave(d, m);
+        if (m) ddl_leave(d, m, a->number);
         break;
     }
     case LOCK_ACT_CLOSED:
@@ -80,12 +81,16 @@ static void act_all(Ddl *d, DdlTarget *t, const LockActions *actions)
 /* -- the lock itself -- */
 
 /* What is stored with the lock: an event that it took, and who has left by it. *left is heap. */
-static StoreLockNews news_of(const LockEvent *e, const LockActions *actions, uint64_t **left)
+static StoreLockNews news_of(const Ddl *d, const LockEvent *e, const LockActions *actions, StoreLeft **left)
 {
     StoreLockNews n = {0};
-    *left = mem_alloc((actions->n + 1) * sizeof **left);
-    for (uint32_t i = 0; i < actions->n; i++)
-        if (actions->list[i].kind == LOCK_ACT_GONE) (*left)[n.n_left++] = actions->list[i].member;
+    *left = mem_zalloc((actions->n + 1) * sizeof **left);
+    for (uint32_t i = 0; i < actions->n; i++) {
+        const LockAction *a = &actions->list[i];
+        if (a->kind != LOCK_ACT_GONE) continue;
+        const DdlMember *m = ddl_member_numbered(d, a->member);
+        (*left)[n.n_left++] = (StoreLeft){a->member, a->number, m ? ddl_made_behind(m, a->number) : 0};
+    }
     n.left = *left;
     if (e && (e->kind == LOCK_EV_STEP || (e->kind == LOCK_EV_JOIN && e->number))) {
         n.member_no = e->member;
@@ -105,8 +110,8 @@ static bool put_lock(Ddl *d, DdlTarget *t, const LockEvent *e, const StoreDecisi
                      .state = str_of(lock_state_name(lock_state(t->lock))),
                      .lock_json = sb_view(&json),
                      .explained_json = sb_view(&explained)};
-    uint64_t *left;
-    StoreLockNews news = news_of(e, actions, &left);
+    StoreLeft *left;
+    StoreLockNews news = news_of(d, e, actions, &left);
     news.decision = decision;
     bool ok = store_lock_put(d->p->store, &row, &news, err);
     free(left);
@@ -163,10 +168,22 @@ static void lock_opts(const Ddl *d, const DdlTarget *t, LockOpts *out)
                       .can_delete = t->loss.tells_rows,
                       .provenance = t->loss.can_refill,
                       .refill_own = t->loss.can_refill,
+                      .can_recopy = ddl_can_recopy(d),
                       .on_drop = policy_of(t->loss.policies.on_drop),
                       .on_truncate = policy_of(t->loss.policies.on_truncate),
                       .on_partition = policy_of(t->loss.policies.on_drop_partition),
                       .on_rename = policy_of(t->loss.policies.on_rename_out)};
+}
+
+static bool load_dropped(Ddl *d, DdlTarget *t, Err *err)
+{
+    Arena arena = {0};
+    Str json;
+    bool ok = store_dropped_get(d->p->store, t->name, &arena, &json, err) &&
+              (!json.len || schema_from_json(json, &t->dropped, err));
+    arena_done(&arena);
+    return ok || err_wrap(err, "kept definition of " STR_FMT "." STR_FMT, STR_ARG(t->name.schema),
+                          STR_ARG(t->name.table));
 }
 
 bool ddl_load_lock(Ddl *d, const StoreLock *l, Err *err)
@@ -185,6 +202,7 @@ bool ddl_load_lock(Ddl *d, const StoreLock *l, Err *err)
     for (DdlMember *m = d->members; m; m = m->next) {
         if (m->target == t) m->joined = lock_knows(t->lock, (uint32_t)m->no);
     }
+    if (!load_dropped(d, t, err)) return false;
     lock_restart(t->lock, &actions);
     act_all(d, t, &actions);
     lock_actions_done(&actions);
@@ -286,6 +304,13 @@ static bool tell_steps(Ddl *d, DdlMember *m, Err *err)
         s->told = false;
         return err_wrap(err, STR_FMT ": " STR_FMT, STR_ARG(m->label), STR_ARG(s->step->statement));
     }
+    return true;
+}
+
+bool ddl_tell_steps(Ddl *d, DdlTarget *t, Err *err)
+{
+    for (DdlMember *m = d->members; m; m = m->next)
+        if (m->target == t && m->joined && !m->left && !tell_steps(d, m, err)) return false;
     return true;
 }
 
@@ -430,7 +455,7 @@ static bool look_at_targets(Ddl *d, Err *err)
     for (DdlTarget *t = first_target(d); t; t = t->next) {
         if (t->plain || has_lock(d, t)) continue;
         if (!catalog_target_losses(d->p->catalog, t->name, &t->loss, err)) return false;
-        if (!catalog_target_plain(d->p->catalog, t->name, &t->plain, &t->keyed)) t->plain = NULL;
+        if (!catalog_target_plain(d->p->catalog, t->name, &t->plain)) t->plain = NULL;
     }
     return true;
 }
@@ -488,6 +513,7 @@ bool ddl_tick(Ddl *d, Err *err)
 void ddl_stop(Ddl *d)
 {
     bool runs = false;
+    ddl_binlog_stop(d);
     pthread_mutex_lock(&d->mutex); /* against questions and decisions: none of these threads takes it */
     for (DdlTarget *t = d->targets; t; t = t->next) {
         if (t->job.running) waker_wake(&t->job.wake);

@@ -139,7 +139,7 @@ bool ddl_may_rename(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, cons
 {
     uint32_t source = ddl_source(d, stream);
     if (!catalog_routed(d->p->catalog, source, r->to)) return true;
-    if (!info || !catalog_routes_to(d->p->catalog, source, r->to, info->target)) return false;
+    if (!catalog_routes_to(d->p->catalog, source, r->to, info->target)) return false;
     pthread_mutex_lock(&d->mutex);
     const DdlMember *m = ddl_member(d, info->member);
     bool comes_in = m && m->left && !catalog_routes_to(d->p->catalog, source, r->from, info->target);

@@ -124,9 +124,7 @@ static bool forget_forks(Ddl *d, uint32_t source, Err *err)
     StreamPoint floor;
     bool ok = true;
     if (!atomic_load(&s->n_forks)) return true;
-    pthread_mutex_lock(&d->p->mutex);
-    point_copy(&floor, &d->p->streams[source].written_floor);
-    pthread_mutex_unlock(&d->p->mutex);
+    stream_written_floor(&d->p->streams[source], &floor);
     pthread_mutex_lock(&d->mutex);
     for (DdlFork **at = &s->forks; ok && *at;) {
         DdlFork *f = *at;
@@ -318,6 +316,26 @@ static void rest(Ddl *d, StreamCtl *c)
     if (running) stream_halt(c);
 }
 
+/* A main stream that has taken members back waits with a row of theirs, bound to the target as it is, until
+ * the round has written the others. When the round has failed, that may take long, and nothing else of the
+ * source goes on either: the main stream makes room for a target that is to change. */
+bool ddl_main_makes_room(Ddl *d, uint32_t source)
+{
+    const DdlSource *s = &d->sources[source];
+    pthread_mutex_lock(&d->p->mutex);
+    CtlState state = d->p->streams[d->n_sources + source].state;
+    pthread_mutex_unlock(&d->p->mutex);
+    bool room = false;
+    if (state != CTL_FAILED && state != CTL_PAUSED) return false;
+    pthread_mutex_lock(&d->mutex);
+    for (const DdlFork *f = s->forks; f; f = f->next) {
+        const Lock *lock = f->member->target->lock;
+        room |= ddl_in_round(s, f) && f->has_to && !ddl_given_up(f) && lock && !lock_is_open(lock);
+    }
+    pthread_mutex_unlock(&d->mutex);
+    return room;
+}
+
 static bool tick_round(Ddl *d, uint32_t source, Err *err)
 {
     DdlSource *s = &d->sources[source];
@@ -326,6 +344,7 @@ static bool tick_round(Ddl *d, uint32_t source, Err *err)
     CtlState state = c->state, main_state = main->state;
     pthread_mutex_unlock(&d->p->mutex);
     if (s->ending) return state != CTL_IDLE || end_round(d, source, err);
+    if (main_state == CTL_RUNNING && ddl_main_makes_room(d, source)) rest(d, main);
     if (state != CTL_RUNNING) return true;
     if (main_state != CTL_RUNNING && !ddl_round_may_go_on(d, source)) {
         rest(d, c);

@@ -124,6 +124,13 @@ static bool names_charset(const DdlStmt *stmt)
     return false;
 }
 
+static bool has_change(const DdlStmt *stmt, DdlChangeKind kind)
+{
+    for (const DdlChange *c = stmt->changes; c; c = c->next)
+        if (c->kind == kind) return true;
+    return false;
+}
+
 bool ddl_look(Flavor flavor, const DdlEvent *e, DdlLook *out)
 {
     Arena arena = {0};
@@ -136,10 +143,42 @@ bool ddl_look(Flavor flavor, const DdlEvent *e, DdlLook *out)
     if (ok)
         *out = (DdlLook){.conditional = stmt->if_exists || stmt->if_not_exists || stmt->replace,
                          .by_others = stmt->like || stmt->as_select,
+                         .renames = has_change(stmt, DDL_RENAME_TABLE),
+                         .exchanges = has_change(stmt, DDL_EXCHANGE_PARTITION),
                          .by_default = !e->query->collation_database && !names_charset(stmt)};
     err_clear(&ignored);
     arena_done(&arena);
     return ok;
+}
+
+/* Its rows changed places with those of a partition of another table, which the statement alters. */
+static bool is_exchanged(const DdlStmt *stmt, TableName name, Str default_schema)
+{
+    for (const DdlChange *c = stmt->changes; c; c = c->next) {
+        TableName with = c->table;
+        if (!with.schema.len) with.schema = default_schema;
+        if (c->kind == DDL_EXCHANGE_PARTITION && table_name_eq(with, name)) return true;
+    }
+    return false;
+}
+
+static bool exchange(const TableSchema *t, TableName name, const DdlEvent *e, SchemaStep **out, Err *err)
+{
+    Arena arena = {0};
+    SchemaStep s = {.before = t,
+                    .after = t,
+                    .columns = arena_array(&arena, ColumnLineage, t->n_columns + 1),
+                    .dropped = arena_array(&arena, bool, t->n_columns + 1),
+                    .name_before = name,
+                    .name_after = name,
+                    .rows = ROWS_UNKNOWN,
+                    .rows_what = STR("exchanged for a partition"),
+                    .statement = e->query->sql};
+    for (uint32_t i = 0; i < t->n_columns; i++)
+        s.columns[i].from = i;
+    *out = own_step(&s, err);
+    arena_done(&arena);
+    return *out != NULL;
 }
 
 bool ddl_make_step(Flavor flavor, const TableSchema *before, TableName name, const DdlEvent *e,
@@ -158,6 +197,9 @@ bool ddl_make_step(Flavor flavor, const TableSchema *before, TableName name, con
     if (ok && step) {
         *kind = kind_of(stmt, step);
         ok = (*out = own_step(step, err)) != NULL;
+    } else if (ok && before && is_exchanged(stmt, name, q->schema)) {
+        *kind = LOCK_STEP_PARTITION;
+        ok = exchange(before, name, e, out, err);
     }
     schema_step_free(step);
     schema_free(after);

@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/ddl_impl.h"
+#include "track/schema_json.h"
 #include "track/step_json.h"
 #include "base/poison.h"
 
@@ -164,7 +165,7 @@ void ddl_boundary(Ddl *d, uint32_t stream, const StreamPoint *at)
     pthread_mutex_unlock(&d->mutex);
 }
 
-void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const AppliedSet *applied)
+bool ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const AppliedSet *applied, Err *err)
 {
     uint32_t source = ddl_source(d, stream);
     unsigned kind = ddl_kind(d, stream);
@@ -186,8 +187,10 @@ void ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const App
         for (size_t i = 0; i < m->n_steps; i++)
             if (point_covers(at, &m->steps[i]->id)) m->cursor[kind] = m->steps[i]->number;
     }
+    bool ok = kind != DDL_MAIN || ddl_hold_newcomers(d, source, at, err);
     ddl_bump(d, source);
     pthread_mutex_unlock(&d->mutex);
+    return ok;
 }
 
 /* A round whose main stream rests cannot end: it makes room for a target that is to change. */
@@ -216,11 +219,9 @@ bool ddl_round_may_go_on(Ddl *d, uint32_t source)
 bool ddl_may_begin(Ddl *d, uint32_t stream)
 {
     if (ddl_kind(d, stream) == DDL_CATCH_UP) return ddl_round_may_go_on(d, ddl_source(d, stream));
-    bool may = true;
+    bool may = !ddl_main_makes_room(d, stream);
     StreamPoint floor;
-    pthread_mutex_lock(&d->p->mutex);
-    point_copy(&floor, &d->p->streams[stream].written_floor);
-    pthread_mutex_unlock(&d->p->mutex);
+    stream_written_floor(&d->p->streams[stream], &floor);
     pthread_mutex_lock(&d->mutex);
     for (const DdlMember *m = d->members; m; m = m->next) {
         if (m->source != stream || !m->target->altering || m->left) continue;
@@ -234,7 +235,7 @@ bool ddl_may_begin(Ddl *d, uint32_t stream)
 
 /* -- statements -- */
 
-static DdlStep *find_step(const DdlMember *m, Str identity)
+DdlStep *ddl_find_step(const DdlMember *m, Str identity)
 {
     for (size_t i = 0; i < m->n_steps; i++)
         if (str_eq(m->steps[i]->identity, identity)) return m->steps[i];
@@ -280,9 +281,9 @@ static bool known_step(Ddl *d, uint32_t stream, DdlMember *m, const DdlStep *s, 
 }
 
 /* fork: its rows wait from here on. */
-static bool keep_step(Ddl *d, DdlMember *m, DdlStep *s, bool forks, Err *err)
+static bool keep_step(Ddl *d, DdlMember *m, DdlStep *s, const char *what, bool forks, Err *err)
 {
-    StrBuf txn = {0}, point = {0}, change = {0};
+    StrBuf txn = {0}, point = {0}, change = {0}, first = {0};
     ddl_txn_json(&s->id, &txn);
     point_format(&s->before, &point);
     step_to_json(s->step, &change);
@@ -293,6 +294,12 @@ static bool keep_step(Ddl *d, DdlMember *m, DdlStep *s, bool forks, Err *err)
                      .point_json = sb_view(&point),
                      .kind = str_of(ddl_step_kind_name(s->kind)),
                      .change_json = sb_view(&change)};
+    if (s->number == 1 &&
+        !s->step->before) { /* killed in between, it would be a table that was always there */
+        schema_to_json(s->step->after, &first);
+        row.first_json = sb_view(&first);
+        row.why = str_of(what);
+    }
     if (s->step->after && !table_name_eq(s->step->name_after, ddl_name_at(m, UINT64_MAX)))
         row.renamed = s->step->name_after;
     StoreFork fork = {.source_id = d->p->task->sources[m->source].id,
@@ -304,6 +311,7 @@ static bool keep_step(Ddl *d, DdlMember *m, DdlStep *s, bool forks, Err *err)
     sb_done(&txn);
     sb_done(&point);
     sb_done(&change);
+    sb_done(&first);
     return ok;
 }
 
@@ -319,7 +327,7 @@ static DdlStep *store_new_step(Ddl *d, DdlMember *m, Str identity, const DdlEven
     s->step = step;
     s->kind = what;
     point_copy(&s->before, e->point);
-    if (!keep_step(d, m, s, forks, err)) {
+    if (!keep_step(d, m, s, e->what, forks, err)) {
         ddl_step_done(s);
         return NULL;
     }
@@ -328,30 +336,32 @@ static DdlStep *store_new_step(Ddl *d, DdlMember *m, Str identity, const DdlEven
 }
 
 /* As it is on the server, when nothing has changed it since. */
-static bool made_there(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out,
-                       Err *err)
+bool ddl_made_there(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out, Err *err)
 {
     StreamPoint after;
     point_copy(&after, e->point);
     add_kept(&after, &e->id);
-    bool ok = catalog_made_table(d->p->catalog, ddl_source(d, stream), name, &after, out, err);
+    bool ok = catalog_made_table(d->p->catalog, ddl_source(d, stream), name, e->point, &after, out, err);
     point_done(&after);
     return ok;
 }
 
-/* A table that was dropped is made again by a statement that does not tell its definition; *out NULL: not so.
- * Mutex not held. */
+static bool made_as(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, TableSchema **out, Err *err);
+
+/* A table that was dropped is made again by a statement that does not tell its definition, or not its
+ * charset; *out NULL: not so. Mutex not held. */
 static bool made_again(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, Str identity,
                        const DdlEvent *e, TableSchema **out, Err *err)
 {
     DdlLook look;
     *out = NULL;
-    if (!ddl_creates(e) || !ddl_look(d->p->streams[stream].flavor, e, &look) || !look.by_others) return true;
+    if (!ddl_creates(e) || !ddl_look(d->p->streams[stream].flavor, e, &look)) return true;
+    if (!look.by_others && !look.by_default) return true;
     pthread_mutex_lock(&d->mutex);
     const DdlMember *m = ddl_member(d, info->member);
-    bool asked = m && !find_step(m, identity) && ddl_gone_at(m, UINT64_MAX);
+    bool asked = m && !ddl_find_step(m, identity) && ddl_gone_at(m, UINT64_MAX);
     pthread_mutex_unlock(&d->mutex);
-    return !asked || made_there(d, stream, e->tables[0], e, out, err);
+    return !asked || made_as(d, stream, e->tables[0], e, out, err);
 }
 
 /* What the statement does to the member's table. A table that has left is followed as far as that goes: what
@@ -400,11 +410,14 @@ static bool new_step(Ddl *d, uint32_t stream, DdlMember *m, Str identity, const 
     return known_step(d, stream, m, s, e->point, err);
 }
 
-static bool one_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e, Err *err)
+bool ddl_one_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e, Err *err)
 {
     StrBuf identity = {0};
     TableSchema *made;
+    LossAnswer says = {0};
+    bool asks = ddl_copy_asks(d, stream, info->member);
     if (!catalog_have_target(d->p->catalog, info->member, err)) return false;
+    if (asks && !catalog_target_losses(d->p->catalog, info->target, &says, err)) return false;
     txn_identity(&e->id, e->id.server, &identity);
     if (!made_again(d, stream, info, sb_view(&identity), e, &made, err)) {
         sb_done(&identity);
@@ -412,7 +425,8 @@ static bool one_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, co
     }
     pthread_mutex_lock(&d->mutex);
     DdlMember *m = ddl_know_member(d, info->member, info->number, info->first, info->target);
-    const DdlStep *s = find_step(m, sb_view(&identity));
+    if (asks) m->target->says = says;
+    const DdlStep *s = ddl_find_step(m, sb_view(&identity));
     bool ok = s ? known_step(d, stream, m, s, e->point, err)
                 : new_step(d, stream, m, sb_view(&identity), e, made, err);
     TableName now = ddl_name_at(m, UINT64_MAX);
@@ -441,9 +455,9 @@ static bool made_as(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, 
     char *collation = NULL;
     *out = NULL;
     bool known = ddl_look(flavor, e, &look);
-    if (known && look.by_others) return made_there(d, stream, name, e, out, err);
+    if (known && look.by_others) return ddl_made_there(d, stream, name, e, out, err);
     if (known && look.by_default) {
-        if (made_there(d, stream, name, e, out, err)) return true;
+        if (ddl_made_there(d, stream, name, e, out, err)) return true;
         if (err->code != ERR_TRACK_START) return false;
         err_clear(err);
         if (!catalog_schema_collation(d->p->catalog, ddl_source(d, stream), name.schema, &collation, err))
@@ -460,8 +474,8 @@ static bool made_as(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e, 
 
 /* The statement that made its table is a member's first step, which the lock does not see: it joins with it.
  */
-static bool begin_member(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e,
-                         SchemaStep *step, Err *err)
+bool ddl_begin_member(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e,
+                      SchemaStep *step, Err *err)
 {
     StrBuf identity = {0};
     txn_identity(&e->id, e->id.server, &identity);
@@ -491,16 +505,16 @@ static bool new_table(Ddl *d, uint32_t stream, TableName name, const DdlEvent *e
     pthread_mutex_lock(&d->mutex);
     bool was =
         ddl_member(d, info.member) != NULL; /* its name went to one that is gone: it is that one again */
-    ok = was || begin_member(d, stream, &info, e, step, err);
+    ok = was || ddl_begin_member(d, stream, &info, e, step, err);
     pthread_mutex_unlock(&d->mutex);
     if (!was) return ok;
     step_free(step);
-    return one_table(d, stream, &info, e, err);
+    return ddl_one_table(d, stream, &info, e, err);
 }
 
 static bool change_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e, Err *err)
 {
-    return one_table(d, stream, info, e, err);
+    return ddl_one_table(d, stream, info, e, err);
 }
 
 /* A table of which nobody knows what it looks like here: CREATE TABLE says it, and one that DROP … IF EXISTS
@@ -525,7 +539,7 @@ static bool find_made(Ddl *d, uint32_t stream, const DdlEvent *e, CatalogMemberI
     txn_identity(&e->id, e->id.server, &identity);
     pthread_mutex_lock(&d->mutex);
     for (const DdlMember *m = d->members; m && !found; m = m->next)
-        if (m->source == ddl_source(d, stream) && find_step(m, sb_view(&identity))) found = m;
+        if (m->source == ddl_source(d, stream) && ddl_find_step(m, sb_view(&identity))) found = m;
     if (found)
         *out = (CatalogMemberInfo){
             .member = found->m, .number = found->no, .first = found->first, .target = found->target->name};
@@ -538,11 +552,11 @@ static bool create_table(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
 {
     CatalogMemberInfo info;
     bool there;
-    if (find_made(d, stream, e, &info)) return one_table(d, stream, &info, e, err); /* read again */
+    if (find_made(d, stream, e, &info)) return ddl_one_table(d, stream, &info, e, err); /* read again */
     if (!ddl_find(d, stream, e->tables[0], &info, &there))
         return !catalog_routed(d->p->catalog, ddl_source(d, stream), e->tables[0]) ||
                (is_clear(d, stream, e->tables[0], e, err) && new_table(d, stream, e->tables[0], e, err));
-    return there || one_table(d, stream, &info, e, err); /* IF NOT EXISTS */
+    return there || ddl_one_table(d, stream, &info, e, err); /* IF NOT EXISTS */
 }
 
 /* Every shard table of the database is dropped, one after the other. */
@@ -557,6 +571,16 @@ static bool drop_database(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
     return ok;
 }
 
+static bool may_rename(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlRename *r,
+                       const DdlEvent *e, Err *err)
+{
+    return ddl_may_rename(d, stream, info, r) ||
+           refuse(e,
+                  "a table with rows of its own got the name of a shard table: leave that name out by "
+                  "block-allow-list, or start the task anew, so that it is copied",
+                  err);
+}
+
 /* One after the other, but the names are those before the statement. */
 static bool rename_tables(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
 {
@@ -569,31 +593,46 @@ static bool rename_tables(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
         found[i] = ddl_find(d, stream, list[i].from, &infos[i], &there);
     for (uint32_t i = 0; i < n; i++)
         if (!found[i] && !is_clear(d, stream, list[i].from, e, err)) return false;
-    for (uint32_t i = 0; i < n; i++)
-        if (!ddl_may_rename(d, stream, found[i] ? &infos[i] : NULL, &list[i]))
-            return refuse(
-                e,
-                "a table with rows of its own got the name of a shard table: leave that name out by "
-                "block-allow-list, or start the task anew, so that it is copied",
-                err);
+    for (uint32_t i = 0; i < n; i++) {
+        bool enters = !found[i] && catalog_routed(d->p->catalog, ddl_source(d, stream), list[i].to);
+        if (enters && !ddl_may_enter(d, stream, list[i].to, list, n, e, err)) return false;
+        if (!enters && !may_rename(d, stream, &infos[i], &list[i], e, err)) return false;
+    }
     for (uint32_t i = 0; ok && i < n; i++)
         if (found[i]) ok = change_table(d, stream, &infos[i], e, err);
+    for (uint32_t i = 0; ok && i < n; i++)
+        if (!found[i] && catalog_routed(d->p->catalog, ddl_source(d, stream), list[i].to))
+            ok = ddl_enter(d, stream, list[i].to, e, err);
     return ok;
 }
 
-/* ALTER TABLE may name a second table: it is renamed to that, or takes over its rows. */
+/* ALTER TABLE may name a second table: it is renamed to that, or takes over its rows. A shard table that
+ * exchanges its rows for a partition of another table asks what that means, as that other one does. */
 static bool other_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *first, TableName name,
                         const DdlEvent *e, Err *err)
 {
     CatalogMemberInfo other;
     bool there, known = ddl_find(d, stream, name, &other, &there);
     if (known && first && other.member == first->member) return true;
+    DdlLook look;
     if (!known && !catalog_routed(d->p->catalog, ddl_source(d, stream), name)) return true;
+    if (known && there && ddl_look(d->p->streams[stream].flavor, e, &look) && look.exchanges)
+        return change_table(d, stream, &other, e, err);
+    if (!first && ddl_look(d->p->streams[stream].flavor, e, &look) && look.renames)
+        return ddl_may_enter(d, stream, name, NULL, 0, e, err) && ddl_enter(d, stream, name, e, err);
     return refuse(
         e,
         "rows of its own came into a shard table without row events: leave it out by block-allow-list, "
         "or start the task anew, so that it is copied",
         err);
+}
+
+/* ALTER TABLE … RENAME TO, of a shard table. */
+static bool may_alter(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, const DdlEvent *e, Err *err)
+{
+    DdlLook look;
+    if (e->n_tables < 2 || !ddl_look(d->p->streams[stream].flavor, e, &look) || !look.renames) return true;
+    return may_rename(d, stream, info, &(DdlRename){e->tables[0], e->tables[1]}, e, err);
 }
 
 /* Read by the main stream. */
@@ -616,6 +655,7 @@ static bool follow(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
         }
         known = true;
         first = info;
+        if (alter && !may_alter(d, stream, &info, e, err)) return false;
         if (!change_table(d, stream, &info, e, err)) return false;
     }
     return true;
@@ -656,7 +696,7 @@ static bool follow_known(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
            !source_is_stopping(own))
         (void)clock_cond_wait_until(&d->changed, &d->mutex, clock_mono_ms() + 20);
     for (DdlMember *m = d->members; may && ok && m; m = m->next) {
-        const DdlStep *s = m->source == source ? find_step(m, sb_view(&identity)) : NULL;
+        const DdlStep *s = m->source == source ? ddl_find_step(m, sb_view(&identity)) : NULL;
         if (s) ok = known_step(d, stream, m, s, e->point, err);
     }
     pthread_mutex_unlock(&d->mutex);

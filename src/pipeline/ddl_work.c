@@ -1,10 +1,11 @@
 /* Work on rows that are in a target: a member's rows are deleted, because its table lost them and the route's
- * policy says so; or they get the values that they have in the member's own table, in columns that other
- * members filled otherwise. The lock orders it: everything the member wrote before is in the target, and
- * nothing that it wrote afterwards is, until the work is reported as done. It is owed as long as the lock
- * says so, which is stored; a run that was killed is simply made again. One thread for each piece of work.
- * Coordinator. */
+ * policy says so, or because it is copied again; or they get the values that they have in the member's own
+ * table, in columns that other members filled otherwise. The lock orders it: everything the member wrote
+ * before is in the target, and nothing that it wrote afterwards is, until the work is reported as done. It is
+ * owed as long as the lock says so, which is stored; a run that was killed is simply made again. One thread
+ * for each piece of work. Coordinator. */
 #include <stdlib.h>
+#include "base/check.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/ddl_impl.h"
@@ -34,6 +35,8 @@ static void work_free(DdlWork *w)
     sb_done(&w->order);
     sb_done(&w->first);
     refill_sql_done(&w->sql);
+    row_refill_place_done(&w->place);
+    sb_done(&w->place_of);
     err_clear(&w->err);
     waker_done(&w->wake);
     free(w);
@@ -57,7 +60,7 @@ void ddl_work_wake(DdlTarget *t)
 static void *work_main(void *arg)
 {
     DdlWork *w = arg;
-    w->ok = w->kind == LOCK_WORK_REFILL ? row_refill_run(&w->refill, &w->rows, &w->err)
+    w->ok = w->kind == LOCK_WORK_REFILL ? row_refill_run(&w->refill, &w->place, &w->rows, &w->err)
                                         : row_delete_run(&w->job, &w->rows, &w->err);
     conn_thread_end();
     __atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
@@ -87,6 +90,19 @@ static bool make_delete(Pipeline *p, DdlWork *w, const DdlMember *m)
     return true;
 }
 
+/* A try goes on behind what the one before it has set, unless it sets other values or goes another way. */
+static void keep_place(DdlWork *w)
+{
+    CLEANUP(sb_done) StrBuf of = {0};
+    sb_printf(&of, STR_FMT "; " STR_FMT ";", STR_ARG(sb_view(&w->sql.set)), STR_ARG(sb_view(&w->sql.where)));
+    for (uint32_t i = 0; i < w->sql.n_keys; i++)
+        sb_printf(&of, " " STR_FMT " %d", STR_ARG(w->sql.keys[i].column), (int)w->sql.keys[i].literal);
+    if (str_eq(sb_view(&of), sb_view(&w->place_of))) return;
+    row_refill_place_done(&w->place);
+    sb_clear(&w->place_of);
+    sb_str(&w->place_of, sb_view(&of));
+}
+
 /* *none: every row holds its values, or nobody asks for it any more. */
 static bool make_refill(Ddl *d, DdlWork *w, const DdlMember *m, bool *none)
 {
@@ -102,6 +118,7 @@ static bool make_refill(Ddl *d, DdlWork *w, const DdlMember *m, bool *none)
     refill_sql_done(&w->sql);
     if (ok && n) ok = refill_sql_of(p->catalog, m->m, fills, n, &w->sql, &w->err);
     arena_done(&arena);
+    if (ok && n) keep_place(w);
     w->refill = (RowRefillJob){.meta = p->meta_task,
                                .epoch = p->epoch,
                                .session = p->session,
@@ -119,9 +136,36 @@ static bool make_job(Ddl *d, DdlWork *w, const DdlMember *m, bool *none)
 {
     w->where.len = w->order.len = w->first.len = w->table.len = 0;
     table_name_sql(w->target->name, &w->table);
-    if (m && w->kind == LOCK_WORK_DELETE) return make_delete(d->p, w, m);
-    if (m && w->kind == LOCK_WORK_REFILL) return make_refill(d, w, m, none);
-    return err_set(&w->err, ERR_NOT_SUPPORTED, "copying a shard table again");
+    CHECK(m, "work is owed for a shard table that is known");
+    if (w->kind == LOCK_WORK_RECOPY && !ddl_recopy_allowed(d, m, &w->err)) return false;
+    return w->kind == LOCK_WORK_REFILL ? make_refill(d, w, m, none) : make_delete(d->p, w, m);
+}
+
+/* What is said of it: when it begins, when it is done, and in the history. */
+typedef struct Words {
+    LogEvent begins, done;
+    const char *event, *went;
+} Words;
+
+static const Words *words_of(const DdlWork *w)
+{
+    static const Words all[] = {
+        [LOCK_WORK_DELETE] = {LOGEV_ROWS_GO, LOGEV_ROWS_WENT, "shard-rows-deleted", "deleted from"},
+        [LOCK_WORK_REFILL] = {LOGEV_ROWS_REFILL, LOGEV_ROWS_REFILLED, "shard-rows-refilled", "set in"},
+        [LOCK_WORK_RECOPY] = {LOGEV_ROWS_RECOPY, LOGEV_ROWS_CLEARED, "shard-rows-cleared",
+                              "deleted, to be copied again, from"},
+    };
+    return &all[w->kind];
+}
+
+/* It may have gone after the copy was decided. */
+static bool is_there(Ddl *d, DdlWork *w, const DdlMember *m)
+{
+    if (w->kind != LOCK_WORK_RECOPY) return true;
+    pthread_mutex_lock(&d->mutex);
+    bool there = ddl_recopy_begins(m, &w->err);
+    pthread_mutex_unlock(&d->mutex);
+    return there;
 }
 
 static bool start_work(Ddl *d, DdlWork *w, Err *err)
@@ -130,13 +174,12 @@ static bool start_work(Ddl *d, DdlWork *w, Err *err)
     bool none = false;
     w->ended = w->ok = false;
     w->rows = 0;
-    if (!make_job(d, w, m, &none) || none) {
+    if (!is_there(d, w, m) || !make_job(d, w, m, &none) || none) {
         w->ok = none;
         w->ended = true;
         return true;
     }
-    log_write(w->kind == LOCK_WORK_REFILL ? LOGEV_ROWS_REFILL : LOGEV_ROWS_GO, LOG_STR("table", m->label),
-              LOG_STR("target", w->target->label));
+    log_write(words_of(w)->begins, LOG_STR("table", m->label), LOG_STR("target", w->target->label));
     if (pthread_create(&w->thread, NULL, work_main, w) != 0)
         return err_set(err, ERR_IO, "no thread could be started");
     w->running = true;
@@ -177,6 +220,8 @@ static bool finish_work(Ddl *d, DdlWork *w, bool given_up, bool *done, Err *err)
     if (w->running) pthread_join(w->thread, NULL);
     w->running = w->ended = false;
     w->total += w->rows;
+    const DdlMember *m = member_of(d, w->member_no);
+    if (w->ok && w->kind == LOCK_WORK_RECOPY && !given_up) w->ok = ddl_recopy_forget(d, m, &w->err);
     bool stopped = !w->ok && given_up && w->err.code != ERR_APPLY_FENCED;
     if (!w->ok && !stopped) return work_failed(d, w, err);
     err_clear(&w->err);
@@ -184,7 +229,6 @@ static bool finish_work(Ddl *d, DdlWork *w, bool given_up, bool *done, Err *err)
         (void)FAULT("ddl.refilled");
     else
         (void)FAULT("loss.done");
-    const DdlMember *m = member_of(d, w->member_no);
     LockEvent e = {.kind = LOCK_EV_WORKED,
                    .member = (uint32_t)w->member_no,
                    .number = w->number,
@@ -194,17 +238,17 @@ static bool finish_work(Ddl *d, DdlWork *w, bool given_up, bool *done, Err *err)
     bool ok = !lock_knows(w->target->lock, (uint32_t)w->member_no) || ddl_lock_event(d, w->target, &e, err);
     pthread_mutex_unlock(&d->mutex);
     if (!ok) return false;
-    bool refill = w->kind == LOCK_WORK_REFILL;
+    const Words *say = words_of(w);
     if (!stopped)
-        log_write(refill ? LOGEV_ROWS_REFILLED : LOGEV_ROWS_WENT, LOG_STR("table", m->label),
-                  LOG_STR("target", w->target->label), LOG_U("rows", w->total));
+        log_write(say->done, LOG_STR("table", m->label), LOG_STR("target", w->target->label),
+                  LOG_U("rows", w->total));
     *done = true;
     CLEANUP(sb_done) StrBuf text = {0};
     sb_printf(&text, "%llu rows of " STR_FMT " %s " STR_FMT "%s", (unsigned long long)w->total,
-              STR_ARG(m->label), refill ? "set in" : "deleted from", STR_ARG(w->target->label),
+              STR_ARG(m->label), say->went, STR_ARG(w->target->label),
               stopped ? "; detached, the rest stays" : "");
-    return store_event(d->p->store, d->p->task->sources[m->source].id,
-                       refill ? STR("shard-rows-refilled") : STR("shard-rows-deleted"), sb_view(&text), err);
+    return store_event(d->p->store, d->p->task->sources[m->source].id, str_of(say->event), sb_view(&text),
+                       err);
 }
 
 /* Others put work in front, under the mutex; only the coordinator takes it out. */

@@ -468,34 +468,13 @@ static void *applier_main(void *arg)
     return NULL;
 }
 
-/* Every source that can go on is caught up. *failed: one cannot go on. */
-static bool all_caught_up(Pipeline *p, bool *failed)
-{
-    *failed = false;
-    for (uint32_t i = 0; i < p->n_streams; i++) {
-        StreamCtl *c = &p->streams[i];
-        pthread_mutex_lock(&p->mutex);
-        CtlState state = c->state;
-        pthread_mutex_unlock(&p->mutex);
-        if (state == CTL_FAILED) *failed = true;
-        if (state == CTL_FAILED || state == CTL_PAUSED || state == CTL_IDLE) continue;
-        bool caught_up = false;
-        Err err = {0};
-        bool ok = state == CTL_RUNNING && (!c->load || load_is_complete(c->load)) &&
-                  stream_is_caught_up(c, &caught_up, &err);
-        err_clear(&err);
-        if (!ok || !caught_up) return false;
-    }
-    return !p->ddl || ddl_is_quiet(p->ddl);
-}
-
 static void check_until(Pipeline *p)
 {
     int64_t now = clock_mono_ms();
     bool failed;
     if (!p->until_caught_up || now - p->last_ask_ms < ASK_MS) return;
     p->last_ask_ms = now;
-    if (!all_caught_up(p, &failed)) return;
+    if (!streams_are_caught_up(p, &failed)) return;
     pthread_mutex_lock(&p->mutex);
     if (failed && !err_is_set(&p->fatal))
         for (uint32_t i = 0; i < p->n_streams; i++)

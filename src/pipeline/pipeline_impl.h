@@ -53,6 +53,8 @@ typedef struct StreamCtl {
     _Atomic uint64_t written_first; /* window.first at the last floor write; status reads it */
     bool has_floor;                 /* a floor is stored downstream */
     int64_t trouble_since_ms;       /* first passing failure to begin a run; 0 none */
+    struct StreamAsk *ask_first;    /* before it runs first; NULL: nothing is asked */
+    struct StreamAsk *ask_goal;     /* likewise, for the goal */
     bool has_goal;                  /* until caught up: */
     StreamPoint goal;               /* where the server was when the copy was done */
 
@@ -62,7 +64,8 @@ typedef struct StreamCtl {
     CtlState after_closing; /* PAUSED, GRACE or FAILED */
     bool ask_pause, ask_resume;
     bool pinned;
-    Err error; /* why FAILED, GRACE, or the last failed try */
+    struct Holders *holders; /* CLOSING, DRAINING: it rests; who holds its key is asked. The coordinator's */
+    Err error;               /* why FAILED, GRACE, or the last failed try */
     int64_t retry_at_ms;
     int64_t grace_since_ms;     /* first collision of the culprit; 0 none */
     uint64_t behind;            /* GRACE: it waits for rows that are held (ddl_held_beside); 0: no */
@@ -160,11 +163,20 @@ const char *ctl_state_name(Pipeline *p, const StreamCtl *c); /* mutex held */
 /* status.c */
 /* This floor is stored downstream now. */
 void stream_floor_written(Pipeline *p, StreamCtl *c, const StreamPoint *floor);
-/* Has this stream's floor, as it is stored, reached the goal: the server's end at the first call? Asks the
- * server then. A source that is written to without a pause is caught up, too. Coordinator. */
+/* A copy of it, for point_done. Takes the pipeline's mutex. */
+void stream_written_floor(const StreamCtl *c, StreamPoint *out);
+/* Has this stream's floor, as it is stored, reached the goal: the server's end behind the first call? The
+ * server is asked by a thread of its own, and false is the answer meanwhile. A source that is written to
+ * without a pause is caught up, too. Coordinator. */
 NODISCARD bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err);
+/* Is every stream that can go on? *failed: one cannot go on. Coordinator. */
+bool streams_are_caught_up(Pipeline *p, bool *failed);
+/* There is something to be done before it may count as caught up. Coordinator. */
+void stream_forget_goal(StreamCtl *c);
 /* A short question to the source, by any thread but the stream's own. */
 NODISCARD bool stream_connect(StreamCtl *c, Conn **out, Err *err);
+/* The same, ended by another cancel than the pipeline's. */
+NODISCARD bool stream_connect_until(StreamCtl *c, ConnCancel *cancel, Conn **out, Err *err);
 NODISCARD bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err);
 
 /* load_status.c: new reference. Any thread. */

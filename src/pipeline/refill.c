@@ -24,11 +24,11 @@ static bool literal_of(const ColumnDef *c, RowLiteral *out)
     }
 }
 
-static bool is_set(const ColumnDef *c, const BindFill *fills, uint32_t n)
+static bool is_filled(const ColumnDef *c, const BindFill *fills, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         if (str_ieq(fills[i].column, c->name)) return true;
-    return c->on_update_now;
+    return false;
 }
 
 /* The target's key that finds rows, when its values can be compared as literals and do not change here. */
@@ -39,7 +39,8 @@ static void put_keys(const Target *t, const BindFill *fills, uint32_t n, RefillS
     RowRefillKey *keys = arena_array(&out->arena, RowRefillKey, k->n_parts + 1);
     for (uint32_t i = 0; i < k->n_parts; i++) {
         const ColumnDef *c = &t->schema->columns[k->parts[i].column];
-        if (k->parts[i].prefix || is_set(c, fills, n) || !literal_of(c, &keys[i].literal)) return;
+        bool stays = !c->on_update_now && !is_filled(c, fills, n);
+        if (k->parts[i].prefix || !stays || !literal_of(c, &keys[i].literal)) return;
         StrBuf name = {0};
         sb_ident(&name, c->name);
         keys[i].column = arena_str(&out->arena, sb_view(&name));
@@ -70,10 +71,7 @@ static bool put_set(const Target *t, const MemberKeys *keys, const BindFill *fil
     }
     for (uint32_t i = 0; i < t->schema->n_columns; i++) {
         const ColumnDef *c = &t->schema->columns[i];
-        bool filled = false;
-        for (uint32_t k = 0; k < n; k++)
-            filled |= str_ieq(fills[k].column, c->name);
-        if (!c->on_update_now || filled) continue;
+        if (!c->on_update_now || is_filled(c, fills, n)) continue;
         sb_ch(&out->set, ',');
         sb_ident(&out->set, c->name);
         sb_c(&out->set, " = ");

@@ -59,26 +59,61 @@ static bool no_xa_open(const SourceConfig *s, Conn *conn, Err *err)
     return n == 0;
 }
 
+/* How many statements that end XA transactions the server has begun. Each is counted before it does anything.
+ */
+static bool xa_ends(const SourceConfig *s, Conn *conn, uint64_t *out, Err *err)
+{
+    Rows rows;
+    *out = 0;
+    if (!conn_query(conn,
+                    STR("SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_xa_commit', "
+                        "'Com_xa_rollback')"),
+                    &rows, err))
+        return err_wrap(err, "source " STR_FMT, STR_ARG(s->id));
+    bool ok = true;
+    Str row[2];
+    while (ok && rows.n_columns == 2 && rows_next(&rows, row)) {
+        uint64_t n;
+        ok = str_to_u64(row[1], &n) ||
+             err_set(err, ERR_DB_SERVER, "source " STR_FMT ": " STR_FMT " is no number", STR_ARG(s->id),
+                     STR_ARG(row[0]));
+        if (ok) *out += n;
+    }
+    rows_done(&rows);
+    return ok;
+}
+
+/* The point, between two looks: no XA transaction was prepared there, else ERR_SOURCE_XA_OPEN, with the point
+ * all the same. One that came and went between the looks is seen by its end. */
+static bool try_present(const SourceConfig *s, Conn *conn, Flavor flavor, StreamPoint *out, Err *err)
+{
+    uint64_t ended, then;
+    Err open = {0};
+    if (!xa_ends(s, conn, &ended, err)) return false;
+    bool looked = no_xa_open(s, conn, &open) || open.code == ERR_SOURCE_XA_OPEN;
+    bool ok = looked && server_current_point(conn, flavor, out, err);
+    if (open.code && (ok || !looked)) {
+        err_move(err, &open);
+        return false;
+    }
+    err_clear(&open);
+    return ok && no_xa_open(s, conn, err) && xa_ends(s, conn, &then, err) &&
+           (then == ended || err_set(err, ERR_SOURCE_XA_OPEN,
+                                     "source " STR_FMT ": XA transactions end all the time", STR_ARG(s->id)));
+}
+
 /* No XA transaction prepared before it may end behind it: its rows would stand in front of the stream, and
  * the copy could not tell whether it has them. Where XA transactions come and go, there is soon a moment
  * without any. */
 bool start_present(const SourceConfig *s, Conn *conn, StreamPoint *out, Err *err)
 {
-    enum { TRIES = 20 };
+    enum { TRIES = 40 };
     Flavor flavor = FLAVOR_UNKNOWN;
     *out = (StreamPoint){0};
     bool ok = flavor_of(s, conn, &flavor, err);
     for (unsigned i = 0; ok; i++) {
-        bool before = no_xa_open(s, conn, err);
-        if (!before && err->code != ERR_SOURCE_XA_OPEN) return false;
-        Err point = {0};
         point_done(out);
-        if (!server_current_point(conn, flavor, out, &point)) {
-            err_clear(err);
-            err_move(err, &point);
-            return false;
-        }
-        ok = before && no_xa_open(s, conn, err);
+        ok = try_present(s, conn, flavor, out, err);
         if (ok || err->code != ERR_SOURCE_XA_OPEN || i == TRIES) break;
         err_clear(err);
         ok = true;

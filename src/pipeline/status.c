@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err_json.h"
 #include "pipeline/pipeline_impl.h"
+#include "pipeline/stream_ask.h"
 #include "base/poison.h"
 
 enum { ANSWER_MS = 15000 };
@@ -43,15 +44,50 @@ bool stream_server_end(StreamCtl *c, StreamPoint *out, Err *err)
 bool stream_is_caught_up(StreamCtl *c, bool *caught_up, Err *err)
 {
     *caught_up = false;
+    if (!c->has_goal && !c->ask_goal) {
+        c->ask_goal = stream_ask(c, STREAM_ASK_END, err);
+        if (!c->ask_goal) return false;
+    }
     if (!c->has_goal) {
+        if (!stream_ask_is_over(c->ask_goal)) return true;
+        StreamAsk *a = c->ask_goal;
+        c->ask_goal = NULL;
         point_done(&c->goal);
-        c->has_goal = stream_server_end(c, &c->goal, err);
+        c->has_goal = stream_ask_take(a, &c->goal, err);
         if (!c->has_goal) return false;
     }
     pthread_mutex_lock(&c->pipeline->mutex);
     *caught_up = point_reaches(&c->written_floor, &c->goal);
     pthread_mutex_unlock(&c->pipeline->mutex);
     return true;
+}
+
+void stream_forget_goal(StreamCtl *c)
+{
+    stream_ask_free(c->ask_goal);
+    c->ask_goal = NULL;
+    c->has_goal = false;
+}
+
+bool streams_are_caught_up(Pipeline *p, bool *failed)
+{
+    bool all = true;
+    *failed = false;
+    for (uint32_t i = 0; i < p->n_streams; i++) {
+        StreamCtl *c = &p->streams[i];
+        pthread_mutex_lock(&p->mutex);
+        CtlState state = c->state;
+        pthread_mutex_unlock(&p->mutex);
+        if (state == CTL_FAILED) *failed = true;
+        if (state == CTL_FAILED || state == CTL_PAUSED || state == CTL_IDLE) continue;
+        bool caught_up = false;
+        Err err = {0};
+        bool ok = state == CTL_RUNNING && (!c->load || load_is_complete(c->load)) &&
+                  stream_is_caught_up(c, &caught_up, &err);
+        err_clear(&err);
+        all &= ok && caught_up; /* of the others, too, it is asked meanwhile */
+    }
+    return all && (!p->ddl || ddl_is_quiet(p->ddl));
 }
 
 static json_t *json_str(const char *s)
@@ -255,13 +291,15 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
 
 /* -- pause and resume -- */
 
-/* Waits until the stream rests or runs, as wanted. */
+/* Waits until the stream rests or runs, as wanted. A catch-up stream whose round ends meanwhile rests for
+ * good. */
 static bool await_state(Pipeline *p, StreamCtl *c, bool resting, Err *err)
 {
     int64_t deadline = clock_mono_ms() + ANSWER_MS;
     pthread_mutex_lock(&p->mutex);
     for (;;) {
-        bool rests = c->state == CTL_PAUSED || c->state == CTL_FAILED;
+        bool rests = c->state == CTL_PAUSED || c->state == CTL_FAILED || c->state == CTL_IDLE;
+        if (c->state == CTL_IDLE) c->ask_pause = c->ask_resume = false;
         if (p->stopping || (!c->ask_pause && !c->ask_resume && (resting ? rests : c->state != CTL_PAUSED)))
             break;
         if (!clock_cond_wait_until(&p->changed, &p->mutex, deadline) && clock_mono_ms() >= deadline) {

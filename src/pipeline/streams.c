@@ -4,7 +4,8 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "pipeline/pipeline_impl.h"
+#include "pipeline/holders.h"
+#include "pipeline/stream_ask.h"
 #include "base/poison.h"
 
 enum { UNBORN_RETRY_MS = 2000, GRACE_RETRY_MS = 250, BEHIND_RETRY_MS = 5000, BEHIND_MOST = 12 };
@@ -18,6 +19,9 @@ void stream_set_state(StreamCtl *c, CtlState state)
 
 void stream_ctl_done(StreamCtl *c)
 {
+    holders_free(c->holders);
+    stream_ask_free(c->ask_first);
+    stream_ask_free(c->ask_goal);
     source_free(c->source);
     load_free(c->load);
     load_free(c->judge);
@@ -49,29 +53,49 @@ void stream_new_round(StreamCtl *c, Str id)
  * answer. */
 bool stream_connect(StreamCtl *c, Conn **out, Err *err)
 {
+    return stream_connect_until(c, c->pipeline->cancel, out, err);
+}
+
+bool stream_connect_until(StreamCtl *c, ConnCancel *cancel, Conn **out, Err *err)
+{
     ConnOpts opts;
     StrBuf role = {0};
     sb_printf(&role, "source %s", c->id);
     endpoint_conn(&c->config->from, role.ptr, &opts);
     opts.connect_timeout_s = 3;
     opts.read_timeout_s = opts.write_timeout_s = 5;
-    opts.cancel = c->pipeline->cancel;
+    opts.cancel = cancel;
     bool ok = conn_open(&opts, out, err);
     if (!ok) endpoint_hint(&c->config->from, err);
     sb_done(&role);
     return ok;
 }
 
-static bool write_first_floor(Pipeline *p, StreamCtl *c, Err *err)
+/* What its source has to say before it runs first. *waits: it is being asked. A catch-up stream's floor was
+ * written with its round. */
+static bool know_source(Pipeline *p, StreamCtl *c, bool *waits, Err *err)
 {
     StreamPoint at = {0};
-    Conn *conn = NULL;
-    if (!stream_connect(c, &conn, err)) return false;
-    bool ok = catalog_start_point(p->catalog, c->index, conn, &at, err);
-    conn_close(conn);
-    c->has_floor = ok && checkpoint_first_floor(p, str_of(c->id), &at, err);
+    bool catch_up = c->index >= p->n_sources, ok = true;
+    *waits = false;
+    if (catch_up) return true;
+    if (!c->ask_first &&
+        (!c->has_floor || ((c->load || p->ddl) && !catalog_is_listed(p->catalog, c->index)))) {
+        c->ask_first = stream_ask(c, STREAM_ASK_FIRST, err);
+        *waits = c->ask_first != NULL;
+        return *waits;
+    }
+    if (c->ask_first) {
+        *waits = !stream_ask_is_over(c->ask_first);
+        if (*waits) return true;
+        StreamAsk *a = c->ask_first;
+        c->ask_first = NULL;
+        ok = stream_ask_take(a, &at, err);
+    }
+    if (ok && !c->has_floor) ok = c->has_floor = checkpoint_first_floor(p, str_of(c->id), &at, err);
     point_done(&at);
-    return c->has_floor;
+    if (ok && p->ddl) ddl_know_source(p->ddl, c->index);
+    return ok;
 }
 
 /* -- a run -- */
@@ -111,7 +135,8 @@ static bool begin_load(Pipeline *p, StreamCtl *c, const StreamPoint *at, Err *er
     bool *frozen = arena_array(&arena, bool, run.n_members + 1);
     if (p->ddl) ddl_copy_frozen(p->ddl, members, run.n_members, frozen);
     run.frozen = frozen;
-    ok = ok && load_begin(stream_load(c), &run, err);
+    ok = ok && load_begin(stream_load(c), &run, err) &&
+         (!p->ddl || !c->load || ddl_copy_may_begin(p->ddl, source, err));
     if (ok && p->ddl && c->load) ddl_copy_begun(p->ddl, source);
     free(members);
     arena_done(&arena);
@@ -146,10 +171,10 @@ static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
     ok = ok && point_parse(floor.point_json, &at, err) && same_gtid_mode(c, &at, err);
     for (size_t i = 0; ok && i < n_rows; i++)
         ok = applied_set_decode(set, rows[i].entries, str_of(c->id), &at, &n_entries, err);
+    ok = ok && (!p->ddl || ddl_stream_begins(p->ddl, c->index, &at, set, err));
     if (ok) {
         catalog_set_flavor(p->catalog, c->index % p->n_sources, at.flavor);
         c->flavor = at.flavor;
-        if (p->ddl) ddl_stream_begins(p->ddl, c->index, &at, set);
         applied_set_free(c->applied);
         c->applied = set;
         c->digested = false;
@@ -182,12 +207,24 @@ static void set_error(Pipeline *p, StreamCtl *c, Err *err, CtlState state)
     pthread_mutex_unlock(&p->mutex);
 }
 
+/* Its source is being asked; one that is to go on is not at rest any more. */
+static void becomes_unborn(Pipeline *p, StreamCtl *c)
+{
+    pthread_mutex_lock(&p->mutex);
+    if (c->state == CTL_PAUSED || c->state == CTL_FAILED) stream_set_state(c, CTL_UNBORN);
+    pthread_mutex_unlock(&p->mutex);
+}
+
 /* Unborn, or about to run again. A passing failure is tried again; another one leaves the stream failed. */
 static void try_begin(Pipeline *p, StreamCtl *c)
 {
     Err err = {0};
-    bool catch_up = c->index >= p->n_sources; /* its floor was written with its round */
-    bool ok = (c->has_floor || catch_up || write_first_floor(p, c, &err)) && begin_run(p, c, &err);
+    bool waits, ok = know_source(p, c, &waits, &err);
+    if (waits) {
+        becomes_unborn(p, c);
+        return;
+    }
+    ok = ok && begin_run(p, c, &err);
     if (ok) {
         c->trouble_since_ms = 0;
         if (!c->behind) log_write(LOGEV_SOURCE_RESUMED, LOG_S("source", c->id));
@@ -283,102 +320,6 @@ void pipeline_source_failed(Pipeline *p, uint32_t source, Err *err)
     stream_halt(c);
 }
 
-/* Asking who holds a key: one connection a source, as long as there is time. */
-typedef struct Holders {
-    StrBuf names;  /* that hold it */
-    StrBuf silent; /* sources that could not be asked */
-    size_t found, n_silent;
-    int64_t deadline_ms;
-} Holders;
-enum { HOLDERS_SHOWN = 5, HOLDERS_MS = 10000 };
-
-static bool has_time(Pipeline *p, const Holders *h)
-{
-    pthread_mutex_lock(&p->mutex);
-    bool stopping = p->stopping;
-    pthread_mutex_unlock(&p->mutex);
-    return !stopping && clock_mono_ms() < h->deadline_ms;
-}
-
-static bool ask_member(Conn *conn, const Member *m, const char *condition, bool *holds, Err *err)
-{
-    StrBuf sql = {0};
-    char *count = NULL;
-    sb_c(&sql, "SELECT COUNT(*) FROM ");
-    table_name_sql(m->name, &sql);
-    sb_printf(&sql, " WHERE %s", condition);
-    bool ok = conn_scalar(conn, sb_view(&sql), &count, err);
-    *holds = ok && count && strcmp(count, "0") != 0;
-    free(count);
-    sb_done(&sql);
-    return ok;
-}
-
-/* All members of one source. */
-static void ask_source(Pipeline *p, StreamCtl *other, const Member *const *members, size_t n,
-                       const char *condition, Holders *h)
-{
-    Err err = {0};
-    Conn *conn = NULL;
-    bool ok = has_time(p, h) && stream_connect(other, &conn, &err) &&
-              conn_exec(conn, STR("SET NAMES utf8mb4, time_zone = '+00:00'"), NULL, &err);
-    for (size_t i = 0; ok && i < n; i++) {
-        bool holds = false;
-        if (members[i]->source != other->index) continue;
-        ok = has_time(p, h) && ask_member(conn, members[i], condition, &holds, &err);
-        if (!holds || h->found++ >= HOLDERS_SHOWN) continue;
-        sb_printf(&h->names, "%s%s ", h->found > 1 ? ", " : "", other->id);
-        table_name_plain(members[i]->name, &h->names);
-    }
-    if (!ok && h->n_silent++ < HOLDERS_SHOWN)
-        sb_printf(&h->silent, "%s%s", h->n_silent > 1 ? ", " : "", other->id);
-    conn_close(conn);
-    err_clear(&err);
-}
-
-static void say_holders(const Holders *h, StrBuf *text)
-{
-    if (h->found)
-        sb_printf(text, "the other side is %s", h->names.ptr);
-    else if (h->n_silent)
-        sb_c(text, "the other side is not known");
-    else
-        sb_c(text, "no other shard table has such a row now: it was deleted since, or somebody else wrote it "
-                   "into the target");
-    if (h->n_silent)
-        sb_printf(text, " (could not be asked: %s%s)", h->silent.ptr,
-                  h->n_silent > HOLDERS_SHOWN ? " …" : "");
-}
-
-/* Which other member holds the key of the collision: added to the stream's error. True: none does now. */
-static bool name_other_side(Pipeline *p, StreamCtl *c)
-{
-    enum { MOST = 4096 };
-    if (!c->collision_binding || !c->collision_condition || !c->collision_condition[0]) return false;
-    const Member **members = mem_zalloc(MOST * sizeof *members);
-    size_t n = catalog_members(p->catalog, c->collision_binding->target, c->collision_binding->member,
-                               members, MOST);
-    Holders h = {.deadline_ms = clock_mono_ms() + HOLDERS_MS};
-    for (uint32_t s = 0; s < p->n_sources; s++) {
-        bool any = false;
-        for (size_t i = 0; i < n; i++)
-            any |= members[i]->source == s;
-        if (any) ask_source(p, &p->streams[s], members, n, c->collision_condition, &h);
-    }
-    StrBuf message = {0};
-    pthread_mutex_lock(&p->mutex);
-    sb_printf(&message, "%s; ", c->error.message);
-    say_holders(&h, &message);
-    free(c->error.message);
-    c->error.message = sb_take(&message);
-    pthread_mutex_unlock(&p->mutex);
-    bool nobody = h.found == 0;
-    sb_done(&h.names);
-    sb_done(&h.silent);
-    free(members);
-    return nobody;
-}
-
 static const TxnId *waits_with(const StreamCtl *c)
 {
     return c->culprit_copy ? NULL : &c->culprit;
@@ -417,7 +358,6 @@ static bool waits_for_held(Pipeline *p, StreamCtl *c)
 
 static void tell_failed(Pipeline *p, StreamCtl *c)
 {
-    if (name_other_side(p, c) && waits_for_held(p, c)) return;
     Err err = {0}, ignored = {0};
     pthread_mutex_lock(&p->mutex);
     c->behind = 0;
@@ -431,6 +371,38 @@ static void tell_failed(Pipeline *p, StreamCtl *c)
         log_error(LOGEV_CHECK_WARNING, &ignored, LOG_S("source", c->id));
     err_clear(&ignored);
     err_clear(&err);
+}
+
+/* The stream rests because of its error: told at once, but a collision when it was asked who holds the key;
+ * it stays in its state until then. */
+static void give_up(Pipeline *p, StreamCtl *c)
+{
+    Err err = {0};
+    Holders *h = holders_ask(p, c, &err);
+    err_clear(&err); /* without a thread nobody is asked */
+    pthread_mutex_lock(&p->mutex);
+    c->holders = h;
+    pthread_mutex_unlock(&p->mutex);
+    if (!h) tell_failed(p, c);
+}
+
+/* Which other member holds the key is added to the stream's error. When none does now, rows that are held may
+ * be what frees it in the target. */
+static void hear_holders(Pipeline *p, StreamCtl *c)
+{
+    bool nobody;
+    StrBuf message = {0};
+    Holders *h = c->holders;
+    if (!holders_have_answered(h)) return;
+    pthread_mutex_lock(&p->mutex);
+    c->holders = NULL;
+    sb_printf(&message, "%s; ", c->error.message);
+    holders_say(h, &message, &nobody);
+    free(c->error.message);
+    c->error.message = sb_take(&message);
+    pthread_mutex_unlock(&p->mutex);
+    holders_free(h);
+    if (!nobody || !waits_for_held(p, c)) tell_failed(p, c);
 }
 
 /* -- one step -- */
@@ -501,6 +473,10 @@ static void tick_running(Pipeline *p, StreamCtl *c)
 static void tick_closing(Pipeline *p, StreamCtl *c)
 {
     bool failed;
+    if (c->holders) {
+        hear_holders(p, c);
+        return;
+    }
     if (!thread_has_ended(c, &failed, NULL) || !merge_stream_is_quiet(p->merge, c->index, true)) return;
     source_join(c->source);
     if (stream_load(c)) load_join(stream_load(c));
@@ -511,13 +487,17 @@ static void tick_closing(Pipeline *p, StreamCtl *c)
     if (next == CTL_GRACE) c->behind = 0;
     if (next != CTL_FAILED) stream_set_state(c, next);
     pthread_mutex_unlock(&p->mutex);
-    if (next == CTL_FAILED) tell_failed(p, c);
+    if (next == CTL_FAILED) give_up(p, c);
     if (next == CTL_PAUSED) log_write(LOGEV_SOURCE_PAUSED, LOG_S("source", c->id));
     if (next == CTL_GRACE) log_write(LOGEV_SOURCE_EJECTED, LOG_S("source", c->id));
 }
 
 static void tick_draining(Pipeline *p, StreamCtl *c)
 {
+    if (c->holders) {
+        hear_holders(p, c);
+        return;
+    }
     if (!merge_stream_is_quiet(p->merge, c->index, true)) return;
     source_join(c->source);
     if (stream_load(c)) load_join(stream_load(c));
@@ -526,7 +506,7 @@ static void tick_draining(Pipeline *p, StreamCtl *c)
     pthread_mutex_unlock(&p->mutex);
     if (!still) return;
     merge_stream_close(p->merge, c->index);
-    tell_failed(p, c);
+    give_up(p, c);
 }
 
 /* Has anything been written of the rows that it waits for, since it was asked last? */

@@ -229,6 +229,11 @@ static bool add_step(sqlite3 *db, const StoreStep *t, StoreFork *fork, Err *err)
                 "created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 BIND_I(t->member_no), BIND_I(t->number), BIND_S(t->identity), BIND_S(t->txn_json),
                 BIND_S(t->point_json), BIND_S(t->kind), BIND_S(t->change_json), BIND_I(clock_wall_ms())) &&
+        (!t->first_json.len ||
+         sql_run(db, err,
+                 "INSERT INTO schema_version (member_no, point, definition, why, created_ms) "
+                 "VALUES (?, '{}', ?, ?, ?)",
+                 BIND_I(t->member_no), BIND_S(t->first_json), BIND_S(t->why), BIND_I(clock_wall_ms()))) &&
         (!fork || add_fork(db, fork, err)) &&
         (!t->renamed.table.len || rename_member(db, t->member_no, t->renamed, err));
     (void)FAULT("ddl.step");
@@ -288,6 +293,19 @@ static bool put_decision(sqlite3 *db, TableName target, const StoreDecision *d, 
            (!FAULT("ddl.decision") || err_set(err, ERR_STORE_SQL, "fault ddl.decision"));
 }
 
+static bool put_left(sqlite3 *db, const StoreLeft *m, Err *err)
+{
+    return sql_run(db, err, "UPDATE member SET left_ms = ? WHERE member_no = ?", BIND_I(clock_wall_ms()),
+                   BIND_I(m->member_no)) &&
+           sql_run(db, err, "UPDATE shard_step SET told = 0 WHERE member_no = ? AND number > ?",
+                   BIND_I(m->member_no), BIND_I(m->last)) &&
+           (!m->back ||
+            sql_run(db, err,
+                    "UPDATE fork SET needs = ? WHERE member_no = ? AND NOT finished AND to_point = '' AND "
+                    "needs >= ? AND needs < ?",
+                    BIND_I(m->back), BIND_I(m->member_no), BIND_I(m->last), BIND_I(m->back)));
+}
+
 static bool put_lock(sqlite3 *db, const StoreLock *l, const StoreLockNews *n, Err *err)
 {
     if (!begin(db, err)) return false;
@@ -300,8 +318,7 @@ static bool put_lock(sqlite3 *db, const StoreLock *l, const StoreLockNews *n, Er
                  BIND_I(n->member_no), BIND_I(n->number))) &&
         (!n->back || sql_run(db, err, "UPDATE member SET left_ms = 0 WHERE member_no = ?", BIND_I(n->back)));
     for (size_t i = 0; ok && i < n->n_left; i++)
-        ok = sql_run(db, err, "UPDATE member SET left_ms = ? WHERE member_no = ?", BIND_I(clock_wall_ms()),
-                     BIND_I(n->left[i]));
+        ok = put_left(db, &n->left[i], err);
     ok = ok && (!n->decision || put_decision(db, l->target, n->decision, err));
     (void)FAULT("ddl.lock");
     return end(db, ok, err);
@@ -380,4 +397,39 @@ static bool read_locks(sqlite3 *db, Arena *arena, StoreLock **out, size_t *n, Er
 bool store_locks(Store *s, Arena *arena, StoreLock **out, size_t *n, Err *err)
 {
     return store_leave(s, read_locks(store_enter(s), arena, out, n, err));
+}
+
+/* -- dropped targets -- */
+
+static bool put_dropped(sqlite3 *db, TableName target, Str json, Err *err)
+{
+    if (!json.len)
+        return sql_run(db, err, "DELETE FROM dropped_target WHERE target_schema = ? AND target_table = ?",
+                       BIND_S(target.schema), BIND_S(target.table));
+    return sql_run(db, err, "INSERT OR REPLACE INTO dropped_target VALUES (?, ?, ?, ?)",
+                   BIND_S(target.schema), BIND_S(target.table), BIND_S(json), BIND_I(clock_wall_ms()));
+}
+
+bool store_dropped_put(Store *s, TableName target, Str json, Err *err)
+{
+    return store_leave(s, put_dropped(store_enter(s), target, json, err));
+}
+
+static bool get_dropped(sqlite3 *db, TableName target, Arena *arena, Str *json, Err *err)
+{
+    CLEANUP(sql_end) sqlite3_stmt *stmt = NULL;
+    const Bind key[] = {BIND_S(target.schema), BIND_S(target.table), {.kind = BIND_END}};
+    bool row;
+    *json = (Str){0};
+    if (!sql_begin(db, "SELECT definition FROM dropped_target WHERE target_schema = ? AND target_table = ?",
+                   key, &stmt, err) ||
+        !sql_step(stmt, &row, err))
+        return false;
+    if (row) *json = kept(stmt, 0, arena);
+    return true;
+}
+
+bool store_dropped_get(Store *s, TableName target, Arena *arena, Str *json, Err *err)
+{
+    return store_leave(s, get_dropped(store_enter(s), target, arena, json, err));
 }

@@ -9,7 +9,8 @@ typedef struct StoreStep {
     uint64_t member_no, number;
     Str identity, txn_json, point_json, kind, change_json;
     bool told;
-    TableName renamed; /* the table's new name; empty: it keeps its name. Whoever had it gets the old one */
+    Str first_json, why; /* of the step that made its table: the definition, and what made it; empty: known */
+    TableName renamed;   /* the table's new name; empty: it keeps its name. Whoever had it gets the old one */
     /* when read: whose it is */
     Str source_id;
     TableName member, target;
@@ -54,11 +55,17 @@ typedef struct StoreDecision {
     Str decision, asked_by, outcome;
     uint64_t member_no, number;
 } StoreDecision;
+/* A member that has left its lock. */
+typedef struct StoreLeft {
+    uint64_t member_no;
+    uint64_t last; /* the steps behind this one are told again when it comes back */
+    uint64_t back; /* the step that has made its table anew: the fork that waits holds those rows; 0: none */
+} StoreLeft;
 /* What else is true together with the lock; {0}: nothing. */
 typedef struct StoreLockNews {
     uint64_t member_no, number; /* it knows this step; member_no 0: none */
     uint64_t back;              /* a member that had left is in it again; 0: none */
-    const uint64_t *left;       /* members that have left it */
+    const StoreLeft *left;
     size_t n_left;
     const StoreDecision *decision; /* that the lock has followed; NULL: none */
 } StoreLockNews;
@@ -69,5 +76,9 @@ NODISCARD bool store_left_members(Store *s, Arena *arena, uint64_t **out, size_t
 /* The name the member was first known by; empty: it still has it. */
 NODISCARD bool store_member_origin(Store *s, uint64_t member_no, Arena *arena, TableName *out, Err *err);
 NODISCARD bool store_locks(Store *s, Arena *arena, StoreLock **out, size_t *n, Err *err);
+/* The definition that a target had before it was dropped with all its shard tables; json empty: forget it. */
+NODISCARD bool store_dropped_put(Store *s, TableName target, Str json, Err *err);
+/* *json empty: none is kept. */
+NODISCARD bool store_dropped_get(Store *s, TableName target, Arena *arena, Str *json, Err *err);
 
 #endif

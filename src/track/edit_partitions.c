@@ -209,7 +209,7 @@ bool edit_partitions_change(Edit *e)
         case DDL_PARTITION_BY: partition_by(e, c->partitioning); break;
         case DDL_REMOVE_PARTITIONING: e->table.partitioning = (Partitioning){0}; break;
         case DDL_TRUNCATE_PARTITION: e->rows = c->names ? ROWS_SOME_GONE : ROWS_ALL_GONE; break;
-        case DDL_EXCHANGE_PARTITION: e->rows = ROWS_SOME_GONE; break;
+        case DDL_EXCHANGE_PARTITION: e->rows = ROWS_UNKNOWN; break; /* the other table's came in */
         case DDL_ADD_PARTITION:
         case DDL_DROP_PARTITION:
         case DDL_COALESCE_PARTITION:

@@ -191,17 +191,57 @@ static void join_column(Join *j, ColumnDef *out, uint32_t first, uint32_t i, uin
 /* A row that lacks the column must have something to put there. */
 static void make_fillable(ColumnDef *c, const ColumnOrigin *o)
 {
-    bool has_fill = o->kind == ORIGIN_ADDED && o->fill == FILL_VALUE;
+    bool has_fill = o->fill == FILL_VALUE;
     if (c->generated || !c->not_null || has_fill || c->default_kind == DEFAULT_LITERAL) return;
     c->not_null = false;
     c->auto_increment = false;
     if (c->default_kind == DEFAULT_NONE) c->default_kind = DEFAULT_NULL;
 }
 
+/* Is it another column than the target's of that name? Else what rows without it get stays on record there:
+ * in a table that had it all along nothing says so. */
+static void keep_fill(Join *j, uint32_t at, const VersionView *in, uint32_t column)
+{
+    if (!j->opts->target) return;
+    VersionView target = version_view(j->opts->target);
+    ColumnOrigin *o = &j->origins[at];
+    uint32_t old = schema_column(target.version->schema, j->schema.columns[at].name);
+    j->replaces[at] = old != NO_COLUMN && !version_same_column(&target, old, in, column);
+    if (old == NO_COLUMN || j->replaces[at] || o->kind == ORIGIN_ADDED || o->fill != FILL_NONE) return;
+    const ColumnDef *was = &target.version->schema->columns[old], *is = &j->schema.columns[at];
+    if (!column_same_type(was, is) || !str_eq(was->charset, is->charset))
+        return; /* it may not fit any more */
+    o->fill = target.version->origins[old].fill;
+    o->fill_text = target.version->origins[old].fill_text;
+}
+
+/* The first inputs of each kind: agreement passes from one to the next among those of one kind alone, for a
+ * table that was new, or has no rows, agrees with two that do not agree with each other. */
+typedef struct Firsts {
+    uint32_t in[4], column[4]; /* NO_COLUMN: none yet */
+} Firsts;
+
+static void compare_origins(Join *j, Firsts *f, uint32_t i, uint32_t c, Str name)
+{
+    bool any = j->in[i].version->origins[c].kind == ORIGIN_ANY;
+    uint32_t kind = (any ? 1 : 0) + (j->in[i].no_rows ? 2 : 0);
+    for (uint32_t k = 0; k < ARRAY_LEN(f->in); k++) {
+        if (f->in[k] == NO_COLUMN) continue;
+        ClashKind why = origin_clash(&j->in[f->in[k]], f->column[k], &j->in[i], c);
+        if (!why) continue;
+        clash(j, why, f->in[k], i, name);
+        return;
+    }
+    if (f->in[kind] != NO_COLUMN) return;
+    f->in[kind] = i;
+    f->column[kind] = c;
+}
+
 static void join_by_name(Join *j, uint32_t at)
 {
     ColumnDef *out = &j->schema.columns[at];
     uint32_t first = NO_COLUMN, first_column = 0;
+    Firsts firsts = {.in = {NO_COLUMN, NO_COLUMN, NO_COLUMN, NO_COLUMN}};
     bool lacking = false;
     for (uint32_t i = 0; i < j->n; i++) {
         uint32_t c = schema_column(schema_of(j, i), out->name);
@@ -211,30 +251,31 @@ static void join_by_name(Join *j, uint32_t at)
             Str name = out->name;
             first = i;
             first_column = c;
+            compare_origins(j, &firsts, i, c, name);
             *out = schema_of(j, i)->columns[c];
             out->name = name;
             j->origins[at] = j->in[i].version->origins[c];
         } else {
-            ClashKind kind = origin_clash(&j->in[first], first_column, &j->in[i], c);
-            if (kind) clash(j, kind, first, i, out->name);
+            compare_origins(j, &firsts, i, c, out->name);
             if (j->origins[at].kind == ORIGIN_ANY) j->origins[at] = j->in[i].version->origins[c];
             join_column(j, out, first, i, c);
         }
     }
     CHECK(first != NO_COLUMN, "a column of the join comes from somewhere");
-    const ColumnOrigin *origin = &j->in[first].version->origins[first_column];
-    if (origin->kind == ORIGIN_ADDED && origin->fill == FILL_VOLATILE && !out->generated)
-        clash(j, CLASH_VOLATILE, first, first, out->name); /* not even for the member itself */
+    j->origins[at].left = false;
+    for (uint32_t i = 0; i < j->n && !out->generated; i++) {
+        uint32_t c = schema_column(schema_of(j, i), out->name);
+        const ColumnOrigin *origin = c == NO_COLUMN ? NULL : &j->in[i].version->origins[c];
+        if (origin && origin->kind == ORIGIN_ADDED && origin->fill == FILL_VOLATILE)
+            clash(j, CLASH_VOLATILE, i, i, out->name); /* not even for the member itself */
+    }
     for (uint32_t i = 0; lacking && i < j->n; i++) {
         if (schema_column(schema_of(j, i), out->name) != NO_COLUMN) continue;
         ClashKind kind = lacking_clash(j, i, first, first_column);
         if (kind) clash(j, kind, first, i, out->name);
     }
+    keep_fill(j, at, &j->in[first], first_column);
     if (lacking) make_fillable(out, &j->origins[at]);
-    if (!j->opts->target) return;
-    VersionView target = version_view(j->opts->target);
-    uint32_t old = schema_column(target.version->schema, out->name);
-    j->replaces[at] = old != NO_COLUMN && !version_same_column(&target, old, &j->in[first], first_column);
 }
 
 /* -- keys -- */

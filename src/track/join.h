@@ -81,6 +81,10 @@ typedef struct RowMap {
     bool *left_out;    /* one per column of version->shape: not written; a decision dropped it */
 } RowMap;
 
+/* The column of v that is the same as that of the other: under its name, or, renamed on the way, of one
+ * history that is known; NO_COLUMN: none. */
+uint32_t join_same_column(const Version *v, const Version *other, uint32_t column);
+
 /* May every row be written into target as it is? False: why says which column does not fit. The map is made
  * in either case. */
 bool row_map(const RowsOf *rows, const Version *target, Arena *arena, RowMap *out, StrBuf *why);
@@ -88,6 +92,18 @@ bool row_map(const RowsOf *rows, const Version *target, Arena *arena, RowMap *ou
 /* The least change of *t that lets rows be written: wider types, NULL, fewer unique keys; a column of the
  * rows that carried (a former target) has and nobody needs any more is kept. False: there is none. */
 NODISCARD bool join_widen(VersionPool *p, const Version **t, const RowsOf *rows, const Version *carried);
+
+/* The column of *t goes on holding what the former one may: rows that were written have such values, and
+ * their own table has given the column up. False: no type holds both. */
+NODISCARD bool join_keep(VersionPool *p, const Version **t, uint32_t column, const ColumnDef *former);
+
+/* *t with the column of `carried` that none of its own stands for, as it is there; NULL where rows lack it.
+ */
+void join_carry(VersionPool *p, const Version **t, const Version *carried, uint32_t column);
+
+/* The column comes to hold the values of the other; its name and default stay (strings in arena). False: it
+ * cannot. */
+NODISCARD bool join_hold_both(Arena *arena, ColumnDef *t, const ColumnDef *other);
 
 /* The least type that holds both columns' values, into *out (strings in arena). False: none. */
 NODISCARD bool join_column_type(Arena *arena, const ColumnDef *a, const ColumnDef *b, ColumnDef *out);

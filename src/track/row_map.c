@@ -84,9 +84,7 @@ static bool no_fill(const ColumnDef *t, StrBuf *why)
     return false;
 }
 
-/* The column of v that is the same as that of the other: under its name, or, renamed on the way, of one
- * history that is known; NO_COLUMN: none. */
-static uint32_t same_column(const Version *v, const Version *other, uint32_t column)
+uint32_t join_same_column(const Version *v, const Version *other, uint32_t column)
 {
     const ColumnOrigin *o = &other->origins[column];
     VersionView a = version_view(v), b = version_view(other);
@@ -97,6 +95,15 @@ static uint32_t same_column(const Version *v, const Version *other, uint32_t col
             !v->schema->columns[i].generated && version_same_column(&a, i, &b, column))
             return i;
     return NO_COLUMN;
+}
+
+/* Does the column of the rows stand in their table in the end, and so has its place in the target? */
+static bool goes_on(const RowsOf *rows, uint32_t column)
+{
+    const ColumnOrigin *added;
+    for (uint32_t i = 0; i < last_version(rows)->schema->n_columns; i++)
+        if (trace(rows, i, &added) == column) return true;
+    return false;
 }
 
 static bool feed_column(const RowsOf *rows, const Version *target, uint32_t at, Arena *arena, ColumnFeed *f,
@@ -118,8 +125,8 @@ static bool feed_column(const RowsOf *rows, const Version *target, uint32_t at, 
         return fill_feed(t, &rows->version->origins[column], arena, f) || no_fill(t, why);
     }
     /* the table has given it up, or never had it */
-    uint32_t own = same_column(rows->version, target, at);
-    if (own != NO_COLUMN && feeder(rows->version, own) != NO_COLUMN)
+    uint32_t own = join_same_column(rows->version, target, at);
+    if (own != NO_COLUMN && !goes_on(rows, own) && feeder(rows->version, own) != NO_COLUMN)
         return from_row(rows, feeder(rows->version, own), t, f, why);
     return fill_feed(t, &target->origins[at], arena, f) || no_fill(t, why);
 }
@@ -141,6 +148,21 @@ static bool left_out_ok(const RowsOf *rows, uint32_t shape, StrBuf *why)
     return !kept;
 }
 
+/* A column of the rows goes into one of the target: that of its name, else the first. The other one lacks it.
+ * fed: one per column of the rows: that of the target so far, plus 1. */
+static bool feed_once(const RowsOf *rows, const Version *target, Arena *arena, ColumnFeed *feeds, uint32_t at,
+                      uint32_t *fed, StrBuf *why)
+{
+    if (feeds[at].kind != FEED_COLUMN) return true;
+    uint32_t column = feeds[at].column, other = fed[column];
+    bool named = str_ieq(target->schema->columns[at].name, rows->version->shape->columns[column].name);
+    if (!other || named) fed[column] = at + 1;
+    if (!other) return true;
+    other = named ? other - 1 : at;
+    const ColumnDef *t = &target->schema->columns[other];
+    return fill_feed(t, &target->origins[other], arena, &feeds[other]) || no_fill(t, why);
+}
+
 bool row_map(const RowsOf *rows, const Version *target, Arena *arena, RowMap *out, StrBuf *why)
 {
     const TableSchema *shape = rows->version->shape;
@@ -148,10 +170,12 @@ bool row_map(const RowsOf *rows, const Version *target, Arena *arena, RowMap *ou
     *out = (RowMap){.version = rows->version, .target = target};
     out->feeds = arena_array(arena, ColumnFeed, target->schema->n_columns + 1);
     out->left_out = arena_array(arena, bool, shape->n_columns + 1);
+    uint32_t *fed = arena_array(arena, uint32_t, shape->n_columns + 1);
     for (uint32_t i = 0; i < shape->n_columns; i++)
         out->left_out[i] = !shape->columns[i].generated;
     for (uint32_t i = 0; i < target->schema->n_columns; i++) {
-        ok &= feed_column(rows, target, i, arena, &out->feeds[i], why);
+        ok &= feed_column(rows, target, i, arena, &out->feeds[i], why) &&
+              feed_once(rows, target, arena, out->feeds, i, fed, why);
         if (out->feeds[i].kind == FEED_COLUMN) out->left_out[out->feeds[i].column] = false;
         if (out->feeds[i].kind == FEED_TARGET) {
             uint32_t same = schema_column(shape, target->schema->columns[i].name);
@@ -172,26 +196,83 @@ typedef struct Wide {
     bool failed;
 } Wide;
 
+bool join_hold_both(Arena *arena, ColumnDef *t, const ColumnDef *other)
+{
+    CLEANUP(sb_done) StrBuf why = {0};
+    if (family_fits(other, t, &why)) return true;
+    const ColumnDef was = *t;
+    bool ok = join_column_type(arena, &was, other, t);
+    t->name = was.name;
+    t->default_kind = was.default_kind;
+    t->default_text = was.default_text;
+    t->on_update_now = was.on_update_now;
+    t->not_null = was.not_null && other->not_null;
+    if (!t->not_null && t->default_kind == DEFAULT_NONE) t->default_kind = DEFAULT_NULL;
+    return ok;
+}
+
 static void widen_column(Wide *w, const RowsOf *rows, uint32_t at, const ColumnFeed *f)
 {
-    ColumnDef *t = &w->schema.columns[at], was = *t;
+    ColumnDef *t = &w->schema.columns[at];
     if (f->kind == FEED_FILL && f->fill == FILL_NULL && t->not_null) {
         t->not_null = false;
         if (t->default_kind == DEFAULT_NONE) t->default_kind = DEFAULT_NULL;
     }
-    if (f->kind != FEED_COLUMN) return;
-    const ColumnDef *s = &rows->version->shape->columns[f->column];
-    StrBuf why = {0};
-    if (!family_fits(s, t, &why)) {
-        w->failed |= !join_column_type(&w->arena, &was, s, t);
-        t->name = was.name;
-        t->default_kind = was.default_kind;
-        t->default_text = was.default_text;
-        t->on_update_now = was.on_update_now;
-        t->not_null = was.not_null && s->not_null;
-        if (!t->not_null && t->default_kind == DEFAULT_NONE) t->default_kind = DEFAULT_NULL;
+    if (f->kind == FEED_COLUMN)
+        w->failed |= !join_hold_both(&w->arena, t, &rows->version->shape->columns[f->column]);
+}
+
+bool join_keep(VersionPool *p, const Version **t, uint32_t column, const ColumnDef *former)
+{
+    Arena arena = {0};
+    Version v = **t;
+    TableSchema s = *v.schema;
+    schema_bare(&s);
+    s.columns = arena_array(&arena, ColumnDef, s.n_columns + 1);
+    memcpy(s.columns, v.schema->columns, s.n_columns * sizeof *s.columns);
+    bool ok = s.columns[column].generated || join_hold_both(&arena, &s.columns[column], former);
+    if (ok) {
+        v.schema = v.shape = version_schema(p, &s);
+        *t = version_intern(p, &v);
     }
-    sb_done(&why);
+    arena_done(&arena);
+    return ok;
+}
+
+/* Behind the others; rows that lack it must have something to put there. There is room for it. */
+static void add_carried(TableSchema *s, ColumnOrigin *origins, const Version *carried, uint32_t column)
+{
+    ColumnDef *c = &s->columns[s->n_columns];
+    ColumnOrigin *o = &origins[s->n_columns++];
+    *c = carried->schema->columns[column];
+    *o = carried->origins[column];
+    bool has_fill = o->kind == ORIGIN_ADDED && o->fill == FILL_VALUE;
+    if (c->generated || !c->not_null || has_fill || c->default_kind == DEFAULT_LITERAL) return;
+    c->not_null = false;
+    c->auto_increment = false;
+    if (c->default_kind == DEFAULT_NONE) c->default_kind = DEFAULT_NULL;
+}
+
+void join_carry(VersionPool *p, const Version **t, const Version *carried, uint32_t column)
+{
+    Arena arena = {0};
+    Version v = **t;
+    TableSchema s = *v.schema;
+    uint32_t n = s.n_columns;
+    schema_bare(&s);
+    s.columns = arena_array(&arena, ColumnDef, n + 1);
+    ColumnOrigin *origins = arena_array(&arena, ColumnOrigin, n + 1);
+    uint32_t *feeds = arena_array(&arena, uint32_t, n + 1);
+    memcpy(s.columns, v.schema->columns, n * sizeof *s.columns);
+    memcpy(origins, v.origins, n * sizeof *origins);
+    for (uint32_t i = 0; i <= n; i++)
+        feeds[i] = i;
+    add_carried(&s, origins, carried, column);
+    v.schema = v.shape = version_schema(p, &s);
+    v.origins = origins;
+    v.feeds = feeds;
+    *t = version_intern(p, &v);
+    arena_done(&arena);
 }
 
 /* A column that rows still bring, the former target still has, and no version wants any more. */
@@ -201,21 +282,11 @@ static void carry_columns(Wide *w, const RowsOf *rows, const RowMap *map, const 
     const Version *v = rows->version;
     for (uint32_t i = 0; i < v->shape->n_columns; i++) {
         if (!map->left_out[i] || v->feeds[i] == NO_COLUMN) continue;
-        Str name = v->schema->columns[v->feeds[i]].name;
-        uint32_t old = schema_column(carried->schema, name), at = w->schema.n_columns;
-        VersionView a = version_view(v), b = version_view(carried);
-        if (old == NO_COLUMN || schema_column(&w->schema, name) != NO_COLUMN ||
-            !version_same_column(&a, v->feeds[i], &b, old) || same_column(was, carried, old) != NO_COLUMN)
+        uint32_t old = join_same_column(carried, v, v->feeds[i]);
+        if (old == NO_COLUMN || schema_column(&w->schema, carried->schema->columns[old].name) != NO_COLUMN ||
+            join_same_column(was, carried, old) != NO_COLUMN)
             continue; /* the last: it is there under another name */
-        ColumnDef *c = &w->schema.columns[at];
-        *c = carried->schema->columns[old];
-        w->origins[at] = carried->origins[old];
-        bool has_fill = w->origins[at].kind == ORIGIN_ADDED && w->origins[at].fill == FILL_VALUE;
-        if (c->not_null && !has_fill && c->default_kind != DEFAULT_LITERAL) {
-            c->not_null = false;
-            if (c->default_kind == DEFAULT_NONE) c->default_kind = DEFAULT_NULL;
-        }
-        w->schema.n_columns++;
+        add_carried(&w->schema, w->origins, carried, old);
     }
 }
 

@@ -59,9 +59,8 @@ static bool predict(Emit *e, Str sql, TableSchema **after)
     return ok;
 }
 
-static bool statement(Emit *e, Str sql, bool repeatable)
+void emit_plan_add(EmitPlan *p, TableName table, Str sql, TableSchema *after, bool repeatable)
 {
-    EmitPlan *p = e->plan;
     if (p->n == p->cap) {
         uint32_t cap = p->cap ? p->cap * 2 : 8;
         EmitStep *grown = arena_array(&p->arena, EmitStep, cap);
@@ -69,10 +68,27 @@ static bool statement(Emit *e, Str sql, bool repeatable)
         p->steps = grown;
         p->cap = cap;
     }
-    EmitStep s = {.sql = arena_str(&p->arena, sql), .repeatable = repeatable};
-    if (!predict(e, s.sql, &s.after)) return false;
+    EmitStep s = {.sql = arena_str(&p->arena, sql), .after = after, .repeatable = repeatable};
+    if (table.table.len)
+        s.table = (TableName){arena_str(&p->arena, table.schema), arena_str(&p->arena, table.table)};
     p->steps[p->n++] = s;
-    e->now = s.after;
+}
+
+void emit_plan_append(EmitPlan *p, TableName table, const EmitPlan *more)
+{
+    for (uint32_t i = 0; i < more->n; i++)
+        emit_plan_add(p, table, more->steps[i].sql,
+                      more->steps[i].after ? schema_copy(more->steps[i].after) : NULL,
+                      more->steps[i].repeatable);
+    sb_str(&p->notes, sb_view(&more->notes));
+}
+
+static bool statement(Emit *e, Str sql, bool repeatable)
+{
+    TableSchema *after;
+    if (!predict(e, sql, &after)) return false;
+    emit_plan_add(e->plan, (TableName){0}, sql, after, repeatable);
+    e->now = after;
     return true;
 }
 
@@ -299,6 +315,19 @@ static bool rename_unchanged(Emit *e)
     return true;
 }
 
+bool emit_default_fills(const ColumnDef *def, FillKind kind, Str fill_text, Arena *arena)
+{
+    if (kind == FILL_NULL)
+        return def->default_kind == DEFAULT_NULL || (def->default_kind == DEFAULT_NONE && !def->not_null);
+    if (kind != FILL_VALUE) return false;
+    if (def->default_kind == DEFAULT_NONE && def->not_null)
+        return str_eq(fill_text, lineage_zero(def, arena));
+    CLEANUP(sb_done) StrBuf own = {0};
+    if (def->default_kind == DEFAULT_LITERAL) sb_quoted(&own, def->default_text);
+    return def->default_kind == DEFAULT_LITERAL &&
+           (str_eq(sb_view(&own), fill_text) || str_eq(def->default_text, fill_text));
+}
+
 /* The literal that rows that are there must get, when the column's own default would give them another. */
 static Str other_fill(const Emit *e, uint32_t to)
 {
@@ -306,20 +335,9 @@ static Str other_fill(const Emit *e, uint32_t to)
     const ColumnDef *def = &c->to->columns[to];
     if (!c->fills || def->generated || def->auto_increment) return (Str){0};
     FillKind kind = c->fills[to];
-    if (kind == FILL_NULL) {
-        bool null =
-            def->default_kind == DEFAULT_NULL || (def->default_kind == DEFAULT_NONE && !def->not_null);
-        return null ? (Str){0} : STR("NULL");
-    }
-    if (kind != FILL_VALUE) return (Str){0};
-    Str fill = c->fill_texts[to];
-    if (def->default_kind == DEFAULT_NONE && def->not_null)
-        return str_eq(fill, lineage_zero(def, &e->plan->arena)) ? (Str){0} : fill;
-    CLEANUP(sb_done) StrBuf own = {0};
-    if (def->default_kind == DEFAULT_LITERAL) sb_quoted(&own, def->default_text);
-    bool same = def->default_kind == DEFAULT_LITERAL &&
-                (str_eq(sb_view(&own), fill) || str_eq(def->default_text, fill));
-    return same ? (Str){0} : fill;
+    if (kind != FILL_NULL && kind != FILL_VALUE) return (Str){0};
+    if (emit_default_fills(def, kind, c->fill_texts[to], &e->plan->arena)) return (Str){0};
+    return kind == FILL_NULL ? STR("NULL") : c->fill_texts[to];
 }
 
 static bool add_columns(Emit *e)
@@ -501,9 +519,24 @@ static bool drop_table(Emit *e)
     return statement(e, sb_view(&sql), false);
 }
 
+/* As it was, to the letter: what it shall be besides comes behind, as to a table that has always stood there.
+ */
+static bool make_table(Emit *e)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    TableSchema was = *e->c->from;
+    was.auto_increment = 0;
+    if (!schema_emit_create(&was, e->o, &sql, e->err)) return false;
+    TableSchema *made = schema_copy(e->c->from);
+    emit_plan_add(e->plan, (TableName){0}, sb_view(&sql), made, false);
+    e->now = made;
+    return true;
+}
+
 static bool write_change(Emit *e)
 {
     if (e->c->drop) return drop_table(e);
+    if (e->c->make && !make_table(e)) return false;
     if (!change_rows(e) || !drop_keys(e)) return false;
     if (e->single ? !rename_columns(e) || !drop_columns(e) || !rename_waiting(e)
                   : !drop_columns(e) || !rename_unchanged(e))

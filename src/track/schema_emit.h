@@ -21,11 +21,13 @@ typedef struct EmitChange {
     Str rows;  /* "truncate;", "drop partition p0,p1;", "truncate partition p0;": what happens to its rows; or
                   empty */
     bool drop; /* the table goes */
+    bool make; /* it is not there: it is made as `from` first */
     bool move; /* bring columns that are there into to's order; else only new ones are placed */
 } EmitChange;
 
 /* One statement, to be journalled and run by itself. */
 typedef struct EmitStep {
+    TableName table; /* another one than the plan's own; empty: that */
     Str sql;
     TableSchema *after; /* predicted; NULL: the table is gone */
     bool repeatable;    /* running it twice is running it once, while nobody writes */
@@ -41,6 +43,12 @@ typedef struct EmitPlan {
 /* No steps: nothing to do. ERR_TRACK_TARGET: the target refuses it; the message says what and the remedy what
  * to do. ERR_NOT_SUPPORTED: rows that cannot be followed. */
 NODISCARD bool schema_emit_change(const EmitChange *c, const TextOpts *opts, EmitPlan *out, Err *err);
+/* Is that fill what rows get that lack the column, by its default or its type's zero? */
+bool emit_default_fills(const ColumnDef *def, FillKind kind, Str fill_text, Arena *arena);
+/* Appends a step; takes after over. */
+void emit_plan_add(EmitPlan *p, TableName table, Str sql, TableSchema *after, bool repeatable);
+/* Appends copies of all steps of another plan, as steps of that table. */
+void emit_plan_append(EmitPlan *p, TableName table, const EmitPlan *more);
 void emit_plan_done(EmitPlan *p);
 
 #endif

@@ -1,5 +1,6 @@
 #include "track/schema_onto.h"
 #include "model/binding.h"
+#include "track/column.h"
 #include "track/family.h"
 #include "track/join.h"
 #include "base/poison.h"
@@ -14,6 +15,7 @@ typedef struct Onto {
     Str *fill_texts;
     uint32_t *at; /* one per column of live: its place in to, or NO_COLUMN */
     bool *dropped;
+    bool judges; /* there are rows, and what they hold in the end must be what the shards' hold */
 } Onto;
 
 static bool same_column(const ColumnDef *a, const ColumnDef *b)
@@ -32,16 +34,73 @@ static bool same_type(const ColumnDef *a, const ColumnDef *b)
            a->not_null == b->not_null;
 }
 
-/* The live column after the change from → to of what it stands for. */
-static bool change_column(const Onto *o, const ColumnDef *live, const ColumnDef *from, const ColumnDef *to,
-                          ColumnDef *out, Err *err)
+/* Has the change from → to changed values that are there, so that the live column's have to be changed too?
+ */
+static bool converts(const Onto *o, uint32_t from, uint32_t to)
 {
+    return o->judges && !str_eq(o->c->from->origins[from].lossy, o->c->to->origins[to].lossy);
+}
+
+/* It is what it was but for NULL and collation of its own, which it keeps. */
+static void convert_column(const ColumnDef *live, const ColumnDef *from, const ColumnDef *to, ColumnDef *out)
+{
+    *out = *to;
+    if (str_eq(from->collation, to->collation)) {
+        out->charset = live->charset;
+        out->collation = live->collation;
+    }
+    if (live->not_null || !to->not_null || !from->not_null) return;
+    out->not_null = false;
+    if (out->default_kind == DEFAULT_NONE) out->default_kind = DEFAULT_NULL;
+}
+
+static bool not_converted(const ColumnDef *live, const ColumnDef *to, Err *err)
+{
+    return err_set_remedy(
+        err, ERR_TRACK_TARGET,
+        "make it that type by hand (ALTER TABLE … MODIFY), or give its rows the values that the shards have "
+        "now, and decide give-up; after MODIFY retry does as well",
+        "column `" STR_FMT "` of the target is " STR_FMT ", and the shards' became " STR_FMT
+        " by a conversion that may have changed values",
+        STR_ARG(live->name), STR_ARG(live->column_type), STR_ARG(to->column_type));
+}
+
+/* Somebody has done it by hand. */
+static bool is_converted(const ColumnDef *live, const ColumnDef *from, const ColumnDef *to)
+{
+    bool null_too = live->not_null || !to->not_null || from->not_null;
+    return column_same_type(live, to) && str_ieq(live->charset, to->charset) && null_too;
+}
+
+/* Rows of shard tables that have left have values there that would not go into it. */
+static bool holds_left(const Onto *o, const ColumnDef *live, uint32_t was, const ColumnDef *to)
+{
+    CLEANUP(sb_done) StrBuf why = {0};
+    return o->judges && o->c->from->origins[was].left && !family_fits(live, to, &why);
+}
+
+/* The live column after the change from → to of what it stands for. */
+static bool change_column(const Onto *o, const ColumnDef *live, uint32_t was, uint32_t now, ColumnDef *out,
+                          Err *err)
+{
+    const ColumnDef *from = &o->c->from->schema->columns[was], *to = &o->c->to->schema->columns[now];
     StrBuf why = {0};
     *out = *live;
     out->name = to->name;
     if (same_column(from, to)) return true;
     *out = *to;
-    if (same_type(from, to) || !same_type(live, from)) {
+    if (!converts(o, was, now) && holds_left(o, live, was, to))
+        return err_set_remedy(
+            err, ERR_TRACK_TARGET,
+            "change those rows and make the column that type by hand (ALTER TABLE … MODIFY), "
+            "then decide retry",
+            "column `" STR_FMT "` of the target is " STR_FMT
+            ": values of shard tables that have left may not go into " STR_FMT,
+            STR_ARG(live->name), STR_ARG(live->column_type), STR_ARG(to->column_type));
+    if (converts(o, was, now) && !same_type(live, from) && !is_converted(live, from, to)) {
+        if (!column_same_type(live, from)) return not_converted(live, to, err);
+        convert_column(live, from, to, out);
+    } else if (same_type(from, to) || !same_type(live, from)) {
         /* the type stays, or was another one here: it need only hold the new values */
         bool fits = same_type(from, to) || family_fits(to, live, &why);
         sb_done(&why);
@@ -79,6 +138,20 @@ static void put(Onto *o, const ColumnDef *c, uint32_t live, uint32_t before)
     t->n_columns++;
 }
 
+/* Not where the rows of shard tables that have left have values that nothing else holds. */
+static bool may_go(const Onto *o, const ColumnDef *live, uint32_t was, Err *err)
+{
+    bool another = schema_column(o->c->to->schema, live->name) != NO_COLUMN;
+    if (!o->judges || !another || !o->c->from->origins[was].left) return true;
+    return err_set_remedy(err, ERR_TRACK_TARGET,
+                          "rename that column of the target, or drop it if nobody needs its values, then "
+                          "decide retry",
+                          "column `" STR_FMT
+                          "` of the target holds values of shard tables that have left, and the others have "
+                          "another column of that name now",
+                          STR_ARG(live->name));
+}
+
 /* What stays of the live columns, in their order. */
 static bool keep_columns(Onto *o, Err *err)
 {
@@ -88,21 +161,86 @@ static bool keep_columns(Onto *o, Err *err)
         uint32_t was = schema_column(from, live->name), now = NO_COLUMN;
         for (uint32_t k = 0; was != NO_COLUMN && k < to->n_columns; k++)
             if (o->c->columns[k] == was) now = k;
-        if (was != NO_COLUMN && now == NO_COLUMN) continue; /* dropped */
+        if (was != NO_COLUMN && now == NO_COLUMN) {
+            if (!may_go(o, live, was, err)) return false;
+            continue; /* dropped */
+        }
         ColumnDef c = *live;
-        if (now != NO_COLUMN && !change_column(o, live, &from->columns[was], &to->columns[now], &c, err))
-            return false;
+        if (now != NO_COLUMN && !change_column(o, live, was, now, &c, err)) return false;
         put(o, &c, i, o->to->n_columns);
     }
     return true;
 }
 
-/* New columns stand behind the one that they follow. One that the target has already is taken as it is. */
-static void add_columns(Onto *o)
+/* The column comes to hold the shards' values, too. */
+static bool hold_both(const Onto *o, ColumnDef *own, const ColumnDef *to, Err *err)
+{
+    const ColumnDef live = *own;
+    if (own->generated || to->generated) return true;
+    if (!join_hold_both(o->arena, own, to))
+        return err_set_remedy(err, ERR_TRACK_TARGET, "rename or drop that column, and decide retry",
+                              "the target has a column `" STR_FMT "` of its own, which is " STR_FMT
+                              ", and shards have added one that is " STR_FMT,
+                              STR_ARG(live.name), STR_ARG(live.column_type), STR_ARG(to->column_type));
+    own->comment = live.comment;
+    own->invisible = live.invisible;
+    return true;
+}
+
+/* 0.00 and 0, quoted or not. */
+static bool same_number(Str a, Str b)
+{
+    Str *both[] = {&a, &b};
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        Str *s = both[i];
+        if (s->len >= 2 && s->ptr[0] == '\'' && s->ptr[s->len - 1] == '\'')
+            *s = (Str){s->ptr + 1, s->len - 2};
+        if (!s->len || memchr(s->ptr, '.', s->len) == NULL) continue;
+        while (s->len && s->ptr[s->len - 1] == '0')
+            s->len--;
+        if (s->len && s->ptr[s->len - 1] == '.') s->len--;
+    }
+    return str_eq(a, b);
+}
+
+/* Do rows that are there hold in the column of the target's own what the shards' rows got in theirs? */
+static bool own_is_filled(const Onto *o, const ColumnDef *own, uint32_t now)
+{
+    const ColumnDef *to = &o->c->to->schema->columns[now];
+    const ColumnOrigin *origin = &o->c->to->origins[now];
+    if (own->generated || to->generated)
+        return own->generated == to->generated && column_same_generation(own, to);
+    if (origin->kind != ORIGIN_ADDED || origin->fill == FILL_NONE) return column_same_default(own, to);
+    return emit_default_fills(own, origin->fill, origin->fill_text, o->arena) ||
+           (origin->fill == FILL_VALUE && own->default_kind == DEFAULT_LITERAL &&
+            same_number(own->default_text, origin->fill_text));
+}
+
+/* A new column that the target has already. */
+static bool take_own(const Onto *o, ColumnDef *own, uint32_t now, Err *err)
+{
+    if (!o->judges || own_is_filled(o, own, now))
+        return hold_both(o, own, &o->c->to->schema->columns[now], err);
+    return err_set_remedy(err, ERR_TRACK_TARGET,
+                          "give the rows of the target what the shards have in it and decide give-up; or "
+                          "rename or drop that column, and decide retry",
+                          "the target has a column `" STR_FMT
+                          "` of its own, and shards have added one of that name: by its default, rows that "
+                          "are there hold other values than the shards' rows got",
+                          STR_ARG(own->name));
+}
+
+/* New columns stand behind the one that they follow. One that the target has already is that one. */
+static bool add_columns(Onto *o, Err *err)
 {
     const TableSchema *to = o->c->to->schema;
     for (uint32_t k = 0; k < to->n_columns; k++) {
-        if (o->c->columns[k] != NO_COLUMN || schema_column(o->to, to->columns[k].name) != NO_COLUMN) continue;
+        if (o->c->columns[k] != NO_COLUMN) continue;
+        uint32_t own = schema_column(o->to, to->columns[k].name);
+        if (own != NO_COLUMN) {
+            if (!take_own(o, &o->to->columns[own], k, err)) return false;
+            continue;
+        }
         uint32_t before = k ? schema_column(o->to, to->columns[k - 1].name) : NO_COLUMN;
         before = !k ? 0 : before == NO_COLUMN ? o->to->n_columns : before + 1;
         put(o, &to->columns[k], UINT32_MAX, before);
@@ -111,6 +249,7 @@ static void add_columns(Onto *o)
         o->fills[before] = origin->fill;
         o->fill_texts[before] = origin->fill_text;
     }
+    return true;
 }
 
 /* Does s have this key of t, by its parts? */
@@ -170,6 +309,63 @@ static bool live_key(const Onto *o, const KeyDef *k, KeyDef *out)
     return n > 0;
 }
 
+static bool is_dropped(const OntoChange *c, uint32_t column)
+{
+    for (uint32_t i = 0; i < c->to->schema->n_columns; i++)
+        if (c->columns[i] == column) return false;
+    return true;
+}
+
+/* Is the shards' key the same before and afterwards: its columns under their new names, without those that
+ * are dropped? */
+static bool same_key(const OntoChange *c, const KeyDef *was, const KeyDef *is)
+{
+    uint32_t n = 0;
+    if (was->unique != is->unique || was->primary != is->primary) return false;
+    for (uint32_t i = 0; i < was->n_parts; i++) {
+        const KeyPart *a = &was->parts[i], *b = &is->parts[n];
+        if (a->column != NO_COLUMN && is_dropped(c, a->column)) continue;
+        if (n == is->n_parts || a->prefix != b->prefix ||
+            (a->column == NO_COLUMN) != (b->column == NO_COLUMN) ||
+            (a->column != NO_COLUMN && c->columns[b->column] != a->column))
+            return false;
+        n++;
+    }
+    return n == is->n_parts;
+}
+
+/* What servers take as an identifier, in characters. */
+enum { MOST_CHARACTERS = 64 };
+
+/* Its first characters, as many as that at most; UTF-8. */
+static Str first_characters(Str s, size_t most)
+{
+    size_t n = 0, at = 0;
+    for (; at < s.len; at++)
+        if (((unsigned char)s.ptr[at] & 0xC0) != 0x80 && ++n > most) break;
+    return (Str){s.ptr, at};
+}
+
+static bool has_name(const TableSchema *t, Str name)
+{
+    for (uint32_t i = 0; i < t->n_keys; i++)
+        if (str_ieq(t->keys[i].name, name)) return true;
+    return false;
+}
+
+/* name_3 for a name that the table has a key of; a long name loses its end for that. */
+static Str free_name(Onto *o, const TableSchema *t, Str name)
+{
+    Str is;
+    unsigned n = t->n_keys;
+    do {
+        Str suffix = arena_printf(o->arena, "_%u", n++);
+        Str start = first_characters(name, MOST_CHARACTERS - suffix.len);
+        is = arena_printf(o->arena, STR_FMT STR_FMT, STR_ARG(start), STR_ARG(suffix));
+    } while (has_name(t, is));
+    return is;
+}
+
 static bool change_keys(Onto *o, Err *err)
 {
     const TableSchema *from = o->c->from->schema, *to = o->c->to->schema, *live = o->live;
@@ -179,9 +375,8 @@ static bool change_keys(Onto *o, Err *err)
     for (uint32_t i = 0; i < live->n_keys; i++) {
         const KeyDef *was = find_key(from, live, &live->keys[i]);
         bool named = was != NULL;
-        for (uint32_t k = 0; named && k < to->n_keys;
-             k++) /* it is still there, if under its columns' new names */
-            if (str_ieq(to->keys[k].name, was->name) && to->keys[k].unique == was->unique) named = false;
+        for (uint32_t k = 0; named && k < to->n_keys; k++)
+            if (same_key(o->c, was, &to->keys[k])) named = false; /* it is still there */
         if (named && find_key(to, from, was)) named = false;
         if (named) {
             if (!key_refused(o, was, err)) return false;
@@ -194,16 +389,13 @@ static bool change_keys(Onto *o, Err *err)
         const KeyDef *k = &to->keys[i];
         KeyDef key;
         if (find_key(from, to, k) || !carry_key(o, to, k, &key) || find_key(t, to, k)) continue;
-        bool same_name = false;
-        for (uint32_t x = 0; x < t->n_keys; x++)
-            same_name |= str_ieq(t->keys[x].name, k->name);
+        bool same_name = has_name(t, k->name);
         bool was_there = false; /* the same key under a renamed column */
         for (uint32_t x = 0; x < from->n_keys; x++)
-            was_there |= str_ieq(from->keys[x].name, k->name) && from->keys[x].n_parts == k->n_parts;
+            was_there |= same_key(o->c, &from->keys[x], k);
         if (same_name && was_there) continue;
         if (!key_refused(o, k, err)) return false;
-        if (same_name)
-            key.name = arena_printf(o->arena, STR_FMT "_%u", STR_ARG(k->name), (unsigned)t->n_keys);
+        if (same_name) key.name = free_name(o, t, k->name);
         if (k->primary) { /* stands first */
             for (uint32_t x = t->n_keys; x > 0; x--)
                 t->keys[x] = t->keys[x - 1];
@@ -223,10 +415,19 @@ static void change_table(Onto *o)
     if (!str_eq(from->comment, to->comment)) o->to->comment = to->comment;
 }
 
+/* Are there rows of the target in it that stay? */
+static bool judges(const OntoChange *c)
+{
+    bool stay = !c->drop && !c->from->gone && !c->beside && !c->begun;
+    for (Str rows = c->rows; rows.len;)
+        stay &= !str_eq(str_split(&rows, ';'), STR("truncate"));
+    return stay;
+}
+
 bool schema_onto(const TableSchema *live, const OntoChange *c, Arena *arena, EmitChange *out, Err *err)
 {
     uint32_t most = live->n_columns + c->to->schema->n_columns + 1;
-    Onto o = {.live = live, .c = c, .arena = arena, .to = arena_new(arena, TableSchema)};
+    Onto o = {.live = live, .c = c, .arena = arena, .to = arena_new(arena, TableSchema), .judges = judges(c)};
     *o.to = *live;
     o.to->arena = (Arena){0};
     o.to->n_columns = 0;
@@ -235,8 +436,7 @@ bool schema_onto(const TableSchema *live, const OntoChange *c, Arena *arena, Emi
     o.fills = arena_array(arena, FillKind, most);
     o.fill_texts = arena_array(arena, Str, most);
     *out = (EmitChange){.from = live, .rows = c->rows, .drop = c->drop};
-    if (!keep_columns(&o, err)) return false;
-    add_columns(&o);
+    if (!keep_columns(&o, err) || !add_columns(&o, err)) return false;
     if (!change_keys(&o, err)) return false;
     change_table(&o);
     out->to = o.to;

@@ -82,7 +82,7 @@ static ColumnOrigin kept_origin(Draft *d, const ColumnOrigin *was, uint32_t afte
 {
     ColumnOrigin o = *was;
     const ColumnLineage *l = &d->step->columns[after];
-    if (l->lossy && o.kind != ORIGIN_ANY) {
+    if (l->lossy) {
         const ColumnDef *c = &d->step->after->columns[after];
         StrBuf words = {0};
         column_type_words(c, &words);
@@ -190,6 +190,9 @@ static void add_column(Draft *d, uint32_t after)
     uint32_t at = schema_column(&d->schema, def->name);
     if (at == NO_COLUMN) {
         at = d->schema.n_columns++;
+        d->from[at] = NO_COLUMN;
+        d->origins[at] = added_origin(d->step, after);
+    } else if (d->origins[at].left) { /* its rows hold the fill now, whatever they held before */
         d->from[at] = NO_COLUMN;
         d->origins[at] = added_origin(d->step, after);
     } else if (d->origins[at].fill != l->fill || !str_eq(d->origins[at].fill_text, l->fill_text)) {
@@ -358,9 +361,9 @@ const VersionStep *version_skip(VersionPool *p, const Version *v, const SchemaSt
         d.from[i] = i;
         d.origins[i] = v->origins[i];
         uint32_t before = feeder_before(&d, i);
-        if (before == NO_COLUMN || successor(step, before) != NO_COLUMN || d.origins[i].fill != FILL_NONE)
-            continue;
-        d.origins[i].fill = FILL_NULL; /* no row feeds it any more */
+        if (before == NO_COLUMN || successor(step, before) != NO_COLUMN) continue;
+        d.origins[i].left = true; /* no row feeds it any more */
+        if (d.origins[i].fill == FILL_NONE) d.origins[i].fill = FILL_NULL;
     }
     d.feeds = arena_array(&d.arena, uint32_t, step->after->n_columns + 1);
     for (uint32_t i = 0; i < step->after->n_columns; i++) {
@@ -386,7 +389,8 @@ static const Version *with_origins(VersionPool *p, const Version *v, const Colum
 static uint32_t counterpart(const Version *v, const Version *model, uint32_t column, bool added)
 {
     VersionView a = version_view(v), b = version_view(model);
-    for (uint32_t i = 0; i < v->schema->n_columns; i++)
+    bool told = model->origins[column].kind != ORIGIN_ANY; /* else its history is that of every column */
+    for (uint32_t i = 0; told && i < v->schema->n_columns; i++)
         if ((v->origins[i].kind == ORIGIN_BASE || (added && v->origins[i].kind == ORIGIN_ADDED)) &&
             version_same_column(&a, i, &b, column))
             return i;
@@ -422,6 +426,7 @@ static const VersionStep *adopt(VersionPool *p, const Version *v, const Version 
         d.from[c] = counterpart(v, model, c, replaces);
         d.origins[c] = model->origins[c];
         if (d.origins[c].fill == FILL_VOLATILE) d.origins[c] = (ColumnOrigin){.kind = ORIGIN_ANY};
+        d.origins[c].left = d.from[c] != NO_COLUMN && v->origins[d.from[c]].left;
         for (uint32_t i = 0; d.from[c] != NO_COLUMN && i < v->shape->n_columns; i++)
             if (v->feeds[i] == d.from[c]) d.feeds[i] = c;
     }
@@ -455,6 +460,7 @@ const Version *version_rebase(VersionPool *p, const Version *v)
         if (is_fed(v, i)) continue;
         origins[i].fill = v->origins[i].fill; /* what rows without it get stays on record */
         origins[i].fill_text = v->origins[i].fill_text;
+        origins[i].left = v->origins[i].left;
     }
     const Version *out = with_origins(p, v, origins, (Str){0});
     arena_done(&arena);

@@ -23,6 +23,9 @@ typedef struct ColumnOrigin {
     FillKind fill;
     Str fill_text;
     Str lossy; /* conversions since that may have changed values: the types in order, each followed by ';' */
+    bool left; /* the shard's table gave the column up, and a decision says that this does not count: one of
+                  that name which it adds later is another one. In a target: shard tables that have left the
+                  group have values in it. No part of how it came about */
 } ColumnOrigin;
 
 /* What rows look like (shape) and what the group takes the table for (schema). They are one but after an
@@ -94,8 +97,11 @@ typedef struct VersionView {
     const Version *version;
     const Str *lost;
     uint32_t n_lost;
+    bool no_rows; /* it has none in the target: nothing there is other than what it adds */
 } VersionView;
 
+/* Has the member given up a column of that name that the target still has? */
+bool version_is_lost(const VersionView *v, Str name);
 /* Are they the same column: the base's, or added with the same fill? Two that were filled with what nobody
  * can compute are not, even when the versions are one. */
 bool version_same_column(const VersionView *a, uint32_t ca, const VersionView *b, uint32_t cb);

@@ -14,7 +14,7 @@ static void say(StrBuf *words, const char *fmt, ...)
     sb_ch(words, '\n');
 }
 
-static bool is_lost(const VersionView *v, Str name)
+bool version_is_lost(const VersionView *v, Str name)
 {
     for (uint32_t i = 0; i < v->n_lost; i++)
         if (str_ieq(v->lost[i], name)) return true;
@@ -26,18 +26,18 @@ bool version_same_column(const VersionView *a, uint32_t ca, const VersionView *b
     const ColumnDef *x = &a->version->schema->columns[ca], *y = &b->version->schema->columns[cb];
     const ColumnOrigin *p = &a->version->origins[ca], *q = &b->version->origins[cb];
     if (x->generated && y->generated) return true; /* computed from the row: it has no history */
-    if (p->kind == ORIGIN_ANY || q->kind == ORIGIN_ANY) return true;
+    bool same_loss = a->no_rows || b->no_rows || version_is_lost(a, x->name) == version_is_lost(b, y->name);
+    if (p->kind == ORIGIN_ANY || q->kind == ORIGIN_ANY) return same_loss; /* its own rows hold its values */
     if (p->kind != q->kind) return false;
     if (p->kind == ORIGIN_BASE) return str_ieq(p->base, q->base);
     if (p->fill == FILL_VOLATILE || p->fill != q->fill || !str_eq(p->fill_text, q->fill_text)) return false;
-    return is_lost(a, x->name) == is_lost(b, y->name);
+    return same_loss;
 }
 
 bool version_same_origin(const VersionView *a, uint32_t ca, const VersionView *b, uint32_t cb)
 {
     const ColumnOrigin *p = &a->version->origins[ca], *q = &b->version->origins[cb];
-    if (!version_same_column(a, ca, b, cb)) return false;
-    return p->kind == ORIGIN_ANY || q->kind == ORIGIN_ANY || str_eq(p->lossy, q->lossy);
+    return version_same_column(a, ca, b, cb) && str_eq(p->lossy, q->lossy);
 }
 
 static bool has_key(const TableSchema *in, const TableSchema *of, const KeyDef *k, bool by_name)

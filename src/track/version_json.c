@@ -39,6 +39,7 @@ json_t *version_to_json(const Version *v)
         put_text(c, "base", v->origins[i].base);
         put_text(c, "text", v->origins[i].fill_text);
         put_text(c, "lossy", v->origins[i].lossy);
+        if (v->origins[i].left) json_object_set_new(c, "left", json_true());
         json_array_append_new(origins, c);
     }
     for (uint32_t i = 0; i < v->shape->n_columns; i++)
@@ -85,7 +86,8 @@ static bool origin_read(Arena *arena, const json_t *o, ColumnOrigin *out)
     if (!name_index(kinds, ARRAY_LEN(kinds), json_object_get(o, "kind"), &kind) ||
         !name_index(fills, ARRAY_LEN(fills), json_object_get(o, "fill"), &fill))
         return false;
-    *out = (ColumnOrigin){.kind = (OriginKind)kind, .fill = (FillKind)fill};
+    *out = (ColumnOrigin){
+        .kind = (OriginKind)kind, .fill = (FillKind)fill, .left = json_is_true(json_object_get(o, "left"))};
     return json_to_text(arena, json_object_get(o, "base"), &out->base) &&
            json_to_text(arena, json_object_get(o, "text"), &out->fill_text) &&
            json_to_text(arena, json_object_get(o, "lossy"), &out->lossy);

@@ -115,7 +115,7 @@ static void version_key(const Version *v, StrBuf *key)
     put_text(key, v->rows);
     for (uint32_t i = 0; i < v->schema->n_columns; i++) {
         const ColumnOrigin *o = &v->origins[i];
-        sb_printf(key, "%d,%d,", o->kind, o->fill);
+        sb_printf(key, "%d,%d,%d,", o->kind, o->fill, o->left);
         put_text(key, o->base);
         put_text(key, o->fill_text);
         put_text(key, o->lossy);

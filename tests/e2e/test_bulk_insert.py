@@ -7,7 +7,7 @@ import re
 import pytest
 
 from harness.oracle import compare
-from harness.sm import Runner
+from harness.sm import STOPPED, Runner
 from harness.values import LAX, ValueTable, make_tables, value_tables
 
 from test_load_values import exact
@@ -96,7 +96,7 @@ def second_task(s, tables: dict, extra: dict) -> Runner:
 
 
 def copied(status) -> bool:
-    errors = [source["error"] for source in status["sources"] if source["error"]]
+    errors = [source["error"] for source in status["sources"] if source["error"] and source["state"] in STOPPED]
     assert not errors, errors
     return (status["load"] or {}).get("state") == "done"
 
@@ -181,7 +181,7 @@ def test_a_row_at_fault_is_named_as_text_names_it(scenario, flavor, defect):
     conn.close()
     said = []
     for runner, target in ((s.runner, targets[0]), (text, targets[1])):
-        status = runner.wait_for("the source to stop", lambda x: any(i["error"] for i in x["sources"]), timeout=60)
+        status = runner.wait_for("the source to stop", lambda x: any(i["error"] and i["state"] in STOPPED for i in x["sources"]), timeout=60)
         error = status["sources"][0]["error"]
         said.append((error["code"], error["message"].replace(target, "T"), error["remedy"].replace(target, "T"), s.downstream.query(f"SELECT id FROM `{target}`.t ORDER BY 1")))
     assert said[0] == said[1]

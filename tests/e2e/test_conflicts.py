@@ -254,11 +254,11 @@ def test_two_shards_arrive_far_apart(scenario):
     s.start()
     s.runner.wait_caught_up()
     for round_no, late in enumerate((1, 2)):
-        assert s.runner.verb("pause", "--source", f"s{late}").returncode == 0
+        s.runner.pause(f"s{late}")
         for shard in s.shards:
             churn(s, shard.number, random.Random(f"{seed}-{round_no}-{shard.number}"), 15, count=200)
         time.sleep(1)
-        assert s.runner.verb("resume", "--source", f"s{late}").returncode == 0
+        s.runner.resume(f"s{late}")
         check(s)
     s.runner.stop()
 
@@ -385,38 +385,17 @@ def test_what_cannot_be_sound_is_refused(scenario, key, code):
     assert code in s.runner.log(), s.runner.log_tail()
 
 
-@pytest.mark.parametrize("mode", [None, "pessimistic", "optimistic"])
-def test_a_schema_change_of_such_a_target_is_not_made(scenario, mode):
-    """The table beside the target would have other columns; nothing is changed, and who waits says why. By hand it can be done."""
-    s = make(scenario, **({"shard-mode": mode} if mode else {}))
+def test_a_schema_change_stops_the_source_where_nobody_follows_it(scenario):
+    """Without shard-mode; with it: test_conflicts_ddl.py."""
+    s = make(scenario)
     s.start()
     settle(s, 1, "INSERT INTO {s}.t VALUES (1, 'a', 1)")
     settle(s, 2, "INSERT INTO {s}.t VALUES (1, 'b', 2)")
     for number in (1, 2):
         s.shard_run(number, "ALTER TABLE {s}.t ADD COLUMN w INT NOT NULL DEFAULT 5", "UPDATE {s}.t SET v = v + 10")
-    if mode:
-        s.runner.wait_for("the reason", lambda status: "conflict-table" in json.dumps(status))
-    else:
-        s.runner.wait_error("s1", "SOURCE_DDL")
+    s.runner.wait_error("s1", "SOURCE_DDL")
     assert s.rows("t", COLUMNS) == [("s1", 1, "a", 1)] and len(parked(s)) == 1
     assert [c[0] for c in s.downstream.query(f"SHOW COLUMNS FROM `{s.target}`.t")] == ["shard", "id", "u", "v"]
-    if not mode:
-        return
-    s.runner.stop()
-    beside = [(s.meta, parked_table(s)), (s.meta, parked_table(s).replace("sm_parked_", "sm_decided_"))]
-    for schema, table in (*beside, (s.target, "t")):
-        s.downstream.run(f"ALTER TABLE `{schema}`.`{table}` ADD COLUMN w INT NOT NULL DEFAULT 5 AFTER v")
-    s.start()
-    s.runner.wait_for("the lock", lambda status: any((t["lock"] or {}).get("state") == "operator" for t in status["targets"]))
-    done = s.runner.verb("locks", "--decide", "give-up", "--yes")
-    assert done.returncode == 0, done.stdout + done.stderr
-    s.runner.wait_caught_up(60)
-    s.shard_run(2, "UPDATE {s}.t SET w = 7")
-    s.shard_run(1, "INSERT INTO {s}.t VALUES (3, 'c', 3, 6)")
-    s.runner.wait_caught_up(60)
-    assert s.rows("t", COLUMNS + ", w", "id") == [("s1", 1, "a", 11, 5), ("s1", 3, "c", 3, 6)]
-    assert s.downstream.query(f"SELECT {COLUMNS}, w FROM `{s.meta}`.`{parked_table(s)}`") == [("s2", 1, "b", 12, 7)]
-    s.runner.stop()
 
 
 def test_a_prefix_key_is_refused(scenario):

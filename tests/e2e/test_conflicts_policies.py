@@ -187,11 +187,11 @@ def test_two_shards_arrive_far_apart(scenario, policy):
     s.start()
     s.runner.wait_caught_up()
     for round_no, late in enumerate((1, 2)):
-        assert s.runner.verb("pause", "--source", f"s{late}").returncode == 0
+        s.runner.pause(f"s{late}")
         for shard in s.shards:
             churn(s, shard.number, random.Random(f"{seed}-{round_no}-{shard.number}"), 15, count=200)
         time.sleep(1)
-        assert s.runner.verb("resume", "--source", f"s{late}").returncode == 0
+        s.runner.resume(f"s{late}")
         check(s)
     s.runner.stop()
 

@@ -36,3 +36,11 @@ def test_an_answer_that_is_cut(pool, flavor, how, sql, whole):
             outcomes[at] = outcome(proxy, server, how, sql)
     wrong = {at: o for at, o in outcomes.items() if o != "DB_LOST"}
     assert not wrong, f"cut at these bytes of {size}: {wrong}"
+
+
+@pytest.mark.parametrize("taken_for", ["mariadb", "mysql"])
+@pytest.mark.parametrize("flavor", ["mariadb", "mysql", "mariadb11"])
+def test_a_server_says_who_it_is_whatever_it_is_taken_for(pool, flavor, taken_for):
+    server = pool.get("conn-" + flavor, flavor)
+    want = server.uuid() if flavor == "mysql" else f"server_id:{server.number}"
+    assert outcome(server, server, "identity", taken_for) == want

@@ -68,16 +68,20 @@ def test_a_process_fenced_with_its_commit_under_way(scenario):
     s.closers.append(proxy.stop)
     mine = dict(s.task["target-database"])
     s.task["target-database"].update(host=proxy.host, port=proxy.port)
+    s.task["syncers"]["global"]["checkpoint-flush-interval"] = 600  # none while the COMMIT is held: a copied state would be behind it
     s.save()
     s.start()
     s.work.run(10)
     s.runner.wait_caught_up()
-    rule = proxy.hold_commit(seconds=3, nth=1, close_client=False)
+    rule = proxy.hold_commit(seconds=600, nth=1, close_client=False)
     s.work.run(10)
     rule.wait(20)
     shutil.copytree(s.folder / "state", s.folder / "state2", ignore=shutil.ignore_patterns("*.sock"))
     other = second(s, **{"state-dir": str(s.folder / "state2"), "target-database": mine})
     other.start()
+    raises_the_epoch = f"SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE%{s.meta}%sm_progress% SET epoch = %'"
+    other.wait_for("the new process to wait for the COMMIT", lambda _: s.downstream.value(raises_the_epoch) > 0, 60)
+    rule.release.set()
     s.work.run(10)
     s.runner.wait_exit(60)
     assert has_code(s.runner.log(), "APPLY_FENCED"), s.runner.log_tail()
@@ -112,6 +116,7 @@ def test_pause_the_whole_task_under_load(scenario):
     s = scenario.make(tables=TABLES, transactions=0)
     s.work.options.pause_s = 0.01
     s.start()
+    s.runner.wait_for("the task to run", lambda st: st["running"])
     s.work.start(60)
     for _ in range(3):
         time.sleep(0.4)
@@ -170,13 +175,14 @@ def test_status_after_a_kill(scenario):
 def test_counters_survive_kills(scenario):
     """Durable counters count exactly what the floor covers: after any number of kills they equal those of one run."""
     s = scenario.make(tables=TABLES, transactions=0)
+    s.work.options.pause_s = 0.003
     for n in range(4):
         s.start(f"apply.after_commit=kill@{3 + n}" if n < 3 else "")
         if n == 3:
             s.work.run(20)
             break
         s.work.start()  # until it has died: the third commit comes for certain
-        assert s.runner.wait_exit(20) == -9, s.runner.log_tail()
+        assert s.runner.wait_exit(90) == -9, s.runner.log_tail()
         s.work.stop()
     status = s.finish()
     for source, shard in zip(status["sources"], s.shards):
@@ -314,6 +320,7 @@ def test_sigint_and_sigterm_under_load(scenario):
     s.work.start()
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
         s.start()
+        s.runner.wait_for("the task to run", lambda st: st["running"])
         time.sleep(0.8)
         os.kill(s.runner.pid, sig)
         assert s.runner.wait_exit(30) == 0, s.runner.log_tail()

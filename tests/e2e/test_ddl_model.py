@@ -50,7 +50,7 @@ class Model:
 
     def close(self) -> None:
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 def look(cursor, generator: Generator, schema: str) -> None:

@@ -1,5 +1,8 @@
 """A unique value leaves a shard table whose rows are held, and comes in at another one that is free: its source waits."""
+import time
+
 import pytest
+from harness.proxy import Proxy
 from harness.sm import has_code
 from test_ddl_policies import caught_up, locks, rows, start, wait_rows
 
@@ -22,9 +25,10 @@ def wait_behind(s, source="s2", who="s1"):
         x = next(x for x in status["sources"] if x["id"] == source)
         return x["state"] == "waiting-for-lock" and x["error"] and has_code(x["error"], "LOCK_KEY")
 
-    s.runner.wait_for("the source to wait for held rows", waits, 60)
-    error = s.runner.source(source)["error"]
+    status = s.runner.wait_for("the source to wait for held rows", waits, 60)
+    error = next(x for x in status["sources"] if x["id"] == source)["error"]
     assert f"rows of {who} {s.shards[0].schema}.t" in error["message"] and "release" in error["remedy"], error
+    return error
 
 
 def decide(s, what, table="t"):
@@ -49,7 +53,7 @@ def test_the_held_shard_waits_for_the_one_that_waits_for_it(scenario, flavors, d
     caught_up(s)
     first = [(1, 101, 1, 5)] if how.startswith("UPDATE") else []
     assert rows(s, cols=COLS) == first + [(2, 200, 1, 5), (11, 110, 1, 5), (12, 100, 3, 5), (13, 130, 2, 7)]
-    assert all(x["error"] is None for x in s.runner.status()["sources"])
+    s.runner.wait_for("no error", lambda st: all(x["error"] is None for x in st["sources"]))
     s.runner.stop()
 
 
@@ -91,4 +95,49 @@ def test_between_two_tables_of_one_source(scenario):
     decide(s, "release", "t_1")
     caught_up(s)
     assert rows(s, cols=COLS) == [(2, 100, 2, 6), (3, 300, 3, 3)]
+    s.runner.stop()
+
+
+def wait_floor(s, source, old, timeout=40):
+    """The source's floor, as it is stored, is another than `old`."""
+    end = time.monotonic() + timeout
+    while (floor := s.downstream.value(f"SELECT point FROM `{s.meta}`.sm_floor WHERE stream = %s", (source,))) == old:
+        assert time.monotonic() < end, f"the floor of {source} stands\n{s.runner.log_tail()}"
+        time.sleep(0.05)
+    return floor
+
+
+def test_others_go_on_while_a_shard_does_not_answer(scenario):
+    """Who holds the key is asked of every shard, and one of them cannot be reached: floors of the others move, during the first try and all later ones."""
+    s = scenario.make_plain(T, ("mariadb",) * 3, task={"shard-mode": "pessimistic", "retry-max": 600})  # of s3, which is away for as long as this takes
+    proxies = {n: Proxy(s.shards[n - 1].server.host, s.shards[n - 1].server.port).start() for n in (1, 3)}
+    for n, proxy in proxies.items():
+        s.closers.append(proxy.stop)
+        s.source_config(n)["from"].update(host=proxy.host, port=proxy.port)
+    s.save()
+    start(s, "eject.holders=delay:600000@2")
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 100, 1)", "INSERT INTO {s}.other VALUES (1, 1)")
+    caught_up(s)
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 5", "DELETE FROM {s}.t WHERE id = 1", "INSERT INTO {s}.other VALUES (2, 2)")
+    wait_rows(s, [(1, 1), (2, 2)], "other", "id, v")
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (12, 100, 2)")
+    proxies[1].call(r"SELECT COUNT\(\*\) FROM .*`t` WHERE", lambda: None).wait(60)  # the third shard's turn
+    floor = wait_floor(s, "s1", None)
+    s.shard_run(1, "INSERT INTO {s}.other VALUES (3, 3)")
+    floor = wait_floor(s, "s1", floor)
+    assert "SM-1655" not in s.runner.log() and s.runner.source("s2")["error"] is None, "it does not ask any more: the test proved nothing"
+    s.runner.kill9()
+    start(s)
+    proxies[3].cut()
+    wait_behind(s)
+    s.runner.wait_for("a try when s3 is away", lambda st: "could not be asked: s3" in ((st["sources"][1]["error"] or {}).get("message") or ""), 90)
+    for i in range(4, 6):  # tries go on behind these
+        s.shard_run(1, f"INSERT INTO {{s}}.other VALUES ({i}, {i})")
+        floor = wait_floor(s, "s1", floor)
+    decide(s, "release")
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 5")
+    proxies[3].heal()
+    s.shard_run(3, "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 5")
+    caught_up(s)
+    assert rows(s, cols=COLS) == [(12, 100, 2, 5)]
     s.runner.stop()

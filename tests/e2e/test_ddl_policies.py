@@ -186,13 +186,6 @@ def test_drop_applies_when_all_have_dropped(scenario, flavors, downstream):
     s.shard_run(2, "INSERT INTO {s}.other VALUES (3, 3)")
     caught_up(s)
     assert rows(s, "other", "id, v") == [(2, 2), (3, 3)]
-    for n in (1, 2):
-        s.shard_run(n, "CREATE TABLE {s}.t (id BIGINT PRIMARY KEY, v INT)", f"INSERT INTO {{s}}.t VALUES (3{n}, 1)")
-    s.runner.wait_for("the lock to ask", lambda _: "not made again by itself" in s.runner.log())
-    s.downstream.run(f"CREATE TABLE `{s.target}`.t (id BIGINT PRIMARY KEY, v INT)")
-    locks(s, "--decide", "retry", "--target", f"{s.target}.t", "--yes")
-    caught_up(s)
-    assert rows(s, cols="id, v") == [(31, 1), (32, 1)]
     s.runner.stop()
 
 
@@ -221,7 +214,7 @@ def test_hold_asks_and_the_decision_frees(scenario, mode):
     s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1)", "TRUNCATE TABLE {s}.t", "INSERT INTO {s}.t VALUES (2, 2)", "INSERT INTO {s}.other VALUES (1, 1)")
     wait_rows(s, [(1, 1, "s1")], "other")
     wait_rows(s, [(1, 1, "s1")])
-    assert "operator" in locks(s)
+    s.runner.wait_for("the lock to ask", lambda st: "operator" in locks(s))
     locks(s, "--decide", "skip", "--source", "s1", "--table", f"{s.shards[0].schema}.t", "--target", f"{s.target}.t", "--yes")
     caught_up(s)
     assert rows(s) == [(1, 1, "s1"), (2, 2, "s1")]

@@ -5,6 +5,7 @@ import random
 
 import pytest
 from harness.oracle import assert_counters
+from harness.proxy import Proxy
 from harness.sm import has_code
 from test_ddl_policies import IDS, KEY, MIXES, MODES, caught_up, held, locks, start, wait_rows
 
@@ -45,7 +46,7 @@ def merged(s, cols="id, v, seen, c"):
 
 
 def lock_is_gone(s):
-    s.runner.wait_for("the lock to close", lambda st: not any(t["lock"] for t in st["targets"]))
+    s.runner.wait_for("the lock to close", lambda st: not any(t["lock"] for t in st["targets"]), 60)
 
 
 def differ(s):
@@ -159,6 +160,29 @@ def test_killed_while_rows_are_set(scenario, mode, fault, times):
     s.runner.stop()
 
 
+@pytest.mark.parametrize("cut", ["drop_before", "drop_after"])
+def test_goes_on_where_the_connection_was_lost(scenario, cut):
+    """In the fourth batch of rows, before or after the server had set them: those of the first three are not set again."""
+    s = make(scenario)
+    proxy = Proxy(s.downstream.host, s.downstream.port).start()
+    s.closers.append(proxy.stop)
+    s.task["target-database"].update(host=proxy.host, port=proxy.port)
+    s.save()
+    start(s)
+    s.shard_run(2, many(1, 5500))
+    caught_up(s)
+    batch = rf"UPDATE `{s.target}`.`t` SET `c` = "
+    rule = getattr(proxy, cut)(batch, nth=4)
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN c INT DEFAULT 2", "ALTER TABLE {s}.t ALTER COLUMN c SET DEFAULT 1")
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN c INT DEFAULT 1")
+    merged(s)
+    assert rule.seen == 7, "six batches, one of them twice"
+    sent = [x.text for x in proxy.find(batch)]
+    assert sent[3] == sent[4] and len(set(sent)) == 6, sent
+    assert "rows.refilled" in s.runner.log() and "rows=5500" in s.runner.log(), s.runner.log_tail()
+    s.runner.stop()
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_while_the_table_is_copied(scenario, mode):
     """What is copied in part gets its values too; what is read later has them."""
@@ -176,13 +200,15 @@ def test_while_the_table_is_copied(scenario, mode):
 
 
 def changes(rng, shards):
-    """For each shard its statements: the same columns in the end, with other values for the rows that were there."""
+    """For each shard its statements: the same columns and indexes in the end, with other values for the rows that were there. An index comes with the
+    column, or behind it."""
     lists = [[] for _ in range(shards)]
     for n in range(3):
+        indexed = rng.random() < 0.7
         for i, own in enumerate(lists):
-            value = rng.choice([None, 1, 2, 3, i + 10])
-            own.append(f"ADD COLUMN c{n} INT" + (f" DEFAULT {value}" if value else "") + rng.choice(["", ", ADD INDEX (v)"]))
-            own.append(f"MODIFY COLUMN c{n} INT DEFAULT 1")
+            value, index = rng.choice([None, 1, 2, 3, i + 10]), rng.choice([[", ADD INDEX (v)", ""], ["", ", ADD INDEX (v)"]]) if indexed else ["", ""]
+            own.append(f"ADD COLUMN c{n} INT" + (f" DEFAULT {value}" if value else "") + index[0])
+            own.append(f"MODIFY COLUMN c{n} INT DEFAULT 1" + index[1])
     return lists
 
 

@@ -32,6 +32,11 @@ def members(s):
     return sorted(db.execute("SELECT shard_table, first_known_as, left_utc IS NOT NULL FROM v_members WHERE target_table LIKE '%.t'").fetchall())
 
 
+def wait_operator(s):
+    """The lock begins a moment after what lies behind the statement is merged, and after a start."""
+    s.runner.wait_for("the lock to ask", lambda _: "operator" in locks(s), 60)
+
+
 @pytest.mark.parametrize("how", ["RENAME TABLE {s}.t_1 TO {s}.t_9", "ALTER TABLE {s}.t_1 RENAME TO {s}.t_9"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("flavors,downstream", MIXES, ids=IDS)
@@ -98,10 +103,11 @@ def test_two_change_places(scenario):
                 "RENAME TABLE {s}.t_1 TO {s}.x, {s}.t_2 TO {s}.t_1, {s}.x TO {s}.t_2", "UPDATE {s}.t_2 SET v = 11", "UPDATE {s}.t_1 SET v = 22",
                 "INSERT INTO {s}.other VALUES (1, 1)")
     wait_rows(s, [(1, 1, "s1")], "other")
+    wait_operator(s)
     assert rows(s) == [(1, 1, "s1-t_1"), (2, 2, "s1-t_2")]
-    assert "operator" in locks(s)
     s.runner.kill9()
     start(s)
+    wait_operator(s)
     for t in ("t_1", "t_2"):
         locks(s, "--decide", "skip", "--source", "s1", "--table", f"{s.shards[0].schema}.{t}", "--target", f"{s.target}.t", "--yes")
     caught_up(s)
@@ -118,10 +124,11 @@ def test_rename_out_of_the_group(scenario, flavors, downstream, policy):
                 "INSERT INTO {s}.old_1 VALUES (3, 3)", "INSERT INTO {s}.other VALUES (1, 1)")
     wait_rows(s, [(1, 1, "s1")], "other")
     if policy == "hold":
+        wait_operator(s)
         wait_rows(s, [(1, 1, "s1-t_1"), (2, 2, "s1-t_2")])
-        assert "operator" in locks(s)
         s.runner.kill9()
         start(s)
+        wait_operator(s)
         locks(s, "--decide", "skip", "--source", "s1", "--table", f"{s.shards[0].schema}.t_1", "--target", f"{s.target}.t", "--yes")
     caught_up(s)
     assert rows(s) == ([] if policy == "delete-shard-rows" else [(1, 1, "s1-t_1")]) + [(2, 2, "s1-t_2")]
@@ -140,6 +147,7 @@ def test_renamed_out_and_back_while_it_waits(scenario):
                 "INSERT INTO {s}.aside VALUES (2, 2)", "RENAME TABLE {s}.aside TO {s}.t_1", "INSERT INTO {s}.t_1 VALUES (3, 3)",
                 "INSERT INTO {s}.other VALUES (1, 1)")
     wait_rows(s, [(1, 1, "s1")], "other")
+    wait_operator(s)
     locks(s, "--decide", "skip", "--source", "s1", "--table", f"{s.shards[0].schema}.t_1", "--target", f"{s.target}.t", "--yes")
     caught_up(s)
     assert rows(s) == [(1, 11, "s1-t_1"), (2, 2, "s1-t_1"), (3, 3, "s1-t_1")]
@@ -217,3 +225,24 @@ def test_renamed_while_the_program_was_down(scenario):
     caught_up(s)
     assert rows(s, cols="id, v, n, shard") == [(1, 12, None, "s1-t_1"), (2, 2, None, "s1-t_1")]
     s.runner.stop()
+
+
+@pytest.mark.parametrize("how,to", [("RENAME TABLE {s}.old_1 TO {s}.%s", "t_1"), ("ALTER TABLE {s}.old_1 RENAME TO {s}.%s", "t_1"),
+                                    ("ALTER TABLE {s}.old_1 ADD COLUMN n INT, RENAME TO {s}.%s", "t_7"), ("ALTER TABLE {s}.old_1 RENAME TO {s}.%s", "other_7")])
+def test_one_that_has_left_comes_back(scenario, how, to):
+    """With rows that nobody followed, into its group or into another one: the source stops before anything behind it is written. What it is called
+    outside of them concerns nobody."""
+    s = make(scenario, on_rename_out="ignore")
+    s.task["routes"]["r-other"]["table-pattern"] = "other*"
+    s.task["block-allow-list"]["ours"]["do-tables"].append({"db-name": f"{s.unique}_s*", "tbl-name": "other_*"})
+    s.save()
+    start(s)
+    s.shard_run(1, "INSERT INTO {s}.t_1 VALUES (1, 1)", "RENAME TABLE {s}.t_1 TO {s}.old_0", "INSERT INTO {s}.other VALUES (1, 1)")
+    wait_rows(s, [(1, 1)], "other", cols="id, v")
+    s.runner.wait_for("the shard to leave", lambda _: "shard.left" in s.runner.log())
+    s.shard_run(1, "ALTER TABLE {s}.old_0 RENAME TO {s}.old_1", "INSERT INTO {s}.old_1 VALUES (2, 2)", "INSERT INTO {s}.other VALUES (2, 2)")
+    caught_up(s)
+    s.shard_run(1, how % to, f"INSERT INTO {{s}}.{to} (id, v) VALUES (3, 3)", "INSERT INTO {s}.other VALUES (4, 4)")
+    error = s.runner.wait_error("s1", "SOURCE_DDL")
+    assert "block-allow-list" in error["remedy"], error
+    assert rows(s, cols="id, v") == [(1, 1)] and rows(s, "other", "id, v") == [(1, 1), (2, 2)]

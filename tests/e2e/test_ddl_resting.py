@@ -1,4 +1,5 @@
 """A source that rests (paused, stopped by an error) holds up nobody: targets change for the others, and it goes on as it was left."""
+import sqlite3
 import time
 
 import pytest
@@ -14,30 +15,28 @@ def wait_column(s, name, timeout=60):
         time.sleep(0.1)
 
 
-def verb(s, *args):
-    done = s.runner.verb(*args)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("flavor", ["mariadb", "mysql"])
 def test_paused_in_the_middle_of_its_copy(scenario, flavor):
     """The others' change reaches the target; the rest of its copy, and its own change, come afterwards."""
     s = scenario.make_plain(T, (flavor, flavor), task={"task-mode": "all", "shard-mode": "optimistic",
-                                                       "load": {"chunk-rows": 10, "readers": 1, "rows-per-second": 60}})
+                                                       "load": {"chunk-rows": 10, "readers": 1}})
     many = [(1000 * n + i, i) for n in (1, 2) for i in range(1, 21 if n == 1 else 301)]
     for n in (1, 2):
         s.shard_run(n, "INSERT INTO {s}.t VALUES " + ", ".join(f"({i}, {v})" for i, v in many if i // 1000 == n))
-    s.start()
+    s.start(extra=("--rows-per-second", "20"))
     wait_copied(s, 1, 20)
     wait_copied(s, 2, 20)
-    verb(s, "pause", "--source", "s2")
+    s.runner.pause("s2")
     assert copied(s, "s2")[0] < 300
     s.shard_run(2, "UPDATE {s}.t SET v = -1 WHERE id IN (2001, 2300)", "INSERT INTO {s}.t VALUES (2500, 5)")
     s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 5", "INSERT INTO {s}.t VALUES (1500, 1, 9)")
     wait_column(s, "n")
     assert s.runner.source("s2")["state"] == "paused-by-user"
-    verb(s, "resume", "--source", "s2")
+    s.runner.resume("s2")
     s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 5", "UPDATE {s}.t SET n = 6 WHERE id = 2299")
+    s.runner.wait_for("its own change", lambda _: s.runner.log().count("schema.changed") == 2, 60)
+    s.runner.stop()
+    s.start()  # with the rest at once
     caught_up(s)
     expected = {i: (i, v, 5) for i, v in many} | {1500: (1500, 1, 9), 2500: (2500, 5, 5), 2001: (2001, -1, 5), 2300: (2300, -1, 5), 2299: (2299, 299, 6)}
     assert rows(s, cols="id, v, n") == sorted(expected.values())
@@ -55,7 +54,7 @@ def test_in_the_middle_of_a_round(scenario, how):
     s.start("source.event=delay:50@*")
     s.runner.wait_for("the round", lambda _: "source=s1#1" in s.runner.log())
     if how == "paused":
-        verb(s, "pause", "--source", "s1")
+        s.runner.pause("s1")
     else:
         s.shard_run(1, "INSERT INTO {s}.other VALUES (1, 2)")
         s.runner.wait_error("s1", "APPLY_COLLISION")
@@ -65,9 +64,33 @@ def test_in_the_middle_of_a_round(scenario, how):
     if how == "failed":
         s.shard_run(2, "DELETE FROM {s}.other")
         s.runner.wait_for("the row to go", lambda _: rows(s, "other", "id") == [])
-    verb(s, "resume", "--source", "s1")
+    s.runner.resume("s1")
     s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN b INT DEFAULT 2")
     s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN a INT DEFAULT 1")
     caught_up(s)
     assert rows(s, cols="id, v, a, b") == [(i, 0, 0, 2) for i in range(25)] + [(900, 0, 1, 2), (901, 0, 1, 3)]
+    s.runner.stop()
+
+
+def test_failed_when_taken_back(scenario):
+    """The main stream has taken the table back, and waits for a round that has failed on one of its last rows."""
+    s = scenario.make_plain(T, task={"shard-mode": "optimistic"})
+    start(s, "ddl.round=kill")
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (900, 0)")
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN a INT DEFAULT 1", *(f"INSERT INTO {{s}}.t VALUES ({i}, 0, 0)" for i in range(905, 925)))
+    s.runner.wait_exit()
+    s.start("source.event=delay:80@*")
+    with sqlite3.connect(f"file:{s.folder}/state/state.db?mode=ro", uri=True) as db:
+        s.runner.wait_for("the table to be taken back", lambda _: db.execute("SELECT count(*) FROM fork WHERE to_point <> ''").fetchone() == (1,))
+    s.downstream.run(f"INSERT INTO `{s.target}`.t VALUES (924, -1, -1)")  # in a row's way
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (930, 0, 0)")
+    s.runner.wait_for("the collision", lambda _: "APPLY_COLLISION" in s.runner.log())
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN b INT DEFAULT 2", "INSERT INTO {s}.t VALUES (901, 0, 3)")
+    wait_column(s, "b")
+    s.downstream.run(f"DELETE FROM `{s.target}`.t WHERE id = 924")
+    s.runner.resume("s1")
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN b INT DEFAULT 2")
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN a INT DEFAULT 1")
+    caught_up(s)
+    assert rows(s, cols="id, v, a, b") == [(900, 0, 1, 2), (901, 0, 1, 3)] + [(i, 0, 0, 2) for i in range(905, 925)] + [(930, 0, 0, 2)]
     s.runner.stop()

@@ -1,5 +1,6 @@
 """What an operator asks about schema changes: schema, ddl, locks; and the definition of a table where its stream begins."""
 import json
+import re
 import sqlite3
 
 import pytest
@@ -157,12 +158,12 @@ def test_status_says_who_waits_and_how_long_its_binlog_is_kept(scenario, flavor)
         def held(st):
             return [h for x in st["sources"] for h in x.get("held", [])]
 
-        status = s.runner.wait_for("what is kept", lambda st: any(h["binlog"] == "expires" for h in held(st)), 30)
+        status = s.runner.wait_for("what is kept", lambda st: any(h["binlog"] == "expires" for h in held(st)), 90)
         one = held(status)[0]
         assert 3000 < one["binlog_left_s"] <= 3600 and one["state"] == "held", one
         text = s.runner.verb("status").stdout
         assert "LOCKS" in text and f"waits for s2 {s.shards[1].schema}.t" in text and "HELD" in text, text
-        assert "its binlog is kept for another 59 min" in text or "another 60 min" in text, text
+        assert re.search(r"its binlog is kept for another (5\d|60) min", text), text
         s.runner.stop()
     finally:
         server.run(f"SET GLOBAL binlog_expire_logs_seconds = {kept}")
@@ -356,9 +357,10 @@ def test_killed_while_the_target_is_looked_at_before_a_retry(scenario):
     failed_rows(s)
     s.shard_run(2, "UPDATE {s}.t SET v = 6 WHERE id = 2")
     s.downstream.run(f"UPDATE `{s.target}`.t SET v = 6 WHERE id = 2", f"ALTER TABLE `{s.target}`.t ADD COLUMN n INT")
-    assert s.runner.verb("ddl", "--decide", "retry", "--yes").returncode == 0
+    s.runner.verb("ddl", "--decide", "retry", "--yes")  # it may die before it has answered
     assert s.runner.wait_exit(60) < 0
     again(s)
+    assert [d[0] for d in decisions(s)] == ["retry"]
     s.runner.wait_caught_up(60)
     assert state_of(s) == "closed" and list(s.rows("t", "id, v, n")) == union(s)
     assert [r["state"] for r in answer(s, "ddl")] == ["done", "skipped"]

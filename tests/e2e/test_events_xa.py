@@ -22,7 +22,7 @@ def prepare(s, number, xid, *statements):
             cur.execute(statement.replace("{s}", f"`{shard.schema}`"))
         cur.execute(f"XA END '{xid}'")
         cur.execute(f"XA PREPARE '{xid}'")
-    conn.close()
+    shard.server.close_and_wait(conn)
 
 
 def end(s, number, verb, xid):

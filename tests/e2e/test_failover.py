@@ -63,7 +63,7 @@ def test_failover_after_kill_with_work_under_way(scenario, pair):
     make(s, primary)
     s.work.run(60)
     s.start("apply.after_commit=kill@1")  # the backlog may be one batch
-    s.runner.wait_exit(30)
+    s.runner.wait_exit(90)
     replica.wait_replica_of(primary)
     primary.kill()
     promote(s, replica)

@@ -24,7 +24,7 @@ def some_rows(status: dict) -> bool:
 def test_a_throttled_copy_is_shown_and_goes_on_without_the_throttle(scenario):
     s = make(scenario)
     s.start(extra=("--rows-per-second", "150"))
-    status = s.runner.wait_for("some chunks", some_rows, 30)
+    status = s.runner.wait_for("some chunks", lambda x: some_rows(x) and {r["source"] for r in x["load"]["readers"]} == {"s1", "s2"})
     load = status["load"]
     assert status["state"] == "loading" and not status["caught_up"], status["state"]
     assert 0 < load["percent"] < 100 and load["rows_estimated"] >= load["rows"] and load["bytes"] > 0, load

@@ -6,6 +6,7 @@ import pymysql
 import pytest
 
 from harness.oracle import assert_counters
+from harness.proxy import Proxy
 from harness.sm import error_codes
 
 ROW = "(id BIGINT NOT NULL PRIMARY KEY, n INT NOT NULL)"
@@ -50,8 +51,8 @@ class XaWriters:
                 cur.execute(f"UPDATE {table} SET n = n + 1 WHERE {row[0]}", row[1])
             cur.execute(f"XA END '{xid}'")
             cur.execute(f"XA PREPARE '{xid}'")
-        conn.close()
-        time.sleep(0.02)  # MariaDB loses a transaction whose COMMIT meets the end of the connection that prepared it
+        shard.server.close_and_wait(conn, committer)
+        time.sleep(0.02)  # prepared for a while
         verb = "COMMIT" if n % 10 else "ROLLBACK"
         for _ in range(2000):
             try:
@@ -105,7 +106,8 @@ def check(s, tables):
 def test_xa_transactions_that_end_while_rows_are_read(scenario, flavor, gtid):
     s, tables = make(scenario, flavor, gtid)
     with XaWriters(s, tables) as writers:
-        time.sleep(0.3)
+        while writers.commits <= 10 and not writers.errors:  # they are at it when the copy begins
+            time.sleep(0.01)
         s.start()
         s.runner.wait_for("the copy", copied, 120)
     assert not writers.errors and writers.commits > 10, (writers.errors, writers.commits)
@@ -123,7 +125,7 @@ def test_prepared_when_the_copy_begins(scenario, flavor):
     with conn.cursor() as cur:
         for statement in (f"XA START '{xid}'", "INSERT INTO t_0 VALUES (999, 7)", f"XA END '{xid}'", f"XA PREPARE '{xid}'"):
             cur.execute(statement)
-    conn.close()
+    shard.server.close_and_wait(conn)
     s.start()
     name, _, _ = error_codes()["SOURCE_XA_OPEN"]
     waiting = s.runner.wait_for("the error", lambda status: any(name in str(x["error"]) for x in status["sources"]))
@@ -135,3 +137,38 @@ def test_prepared_when_the_copy_begins(scenario, flavor):
     s.runner.wait_caught_up(60)
     assert (999, 7) in s.rows("t")
     check(s, tables)
+
+
+@pytest.mark.parametrize("flavor", ["mysql", "mariadb"])
+def test_prepared_and_committed_between_two_looks(scenario, flavor):
+    """Neither look at what is prepared sees it, and it stands before the start: the stream would meet its XA COMMIT."""
+    s, tables = make(scenario, flavor)
+    server, schema, xid = s.shards[0].server, s.shards[0].schema, f"{s.unique}-hole"
+
+    def prepare():
+        conn = server.connect(database=schema)
+        with conn.cursor() as cur:
+            for x in (f"XA START '{xid}'", "INSERT INTO t_0 VALUES (999, 7)", f"XA END '{xid}'", f"XA PREPARE '{xid}'"):
+                cur.execute(x)
+        server.close_and_wait(conn)
+
+    done = []
+    with Proxy(server.host, server.port) as proxy:
+        s.source_config(1)["from"].update(host=proxy.host, port=proxy.port)
+        s.save()
+
+        def look():
+            """Before the first XA RECOVER is forwarded; the next status is asked between the looks."""
+            if not done:
+                done.append(proxy.call(r"^SHOW (BINARY LOG|MASTER|BINLOG) STATUS", prepare))
+            elif len(done) == 1 and done[0].fired.is_set():
+                done.append(True)
+                server.run(f"XA COMMIT '{xid}'")
+
+        proxy.call(r"^XA RECOVER", look, times=0)
+        s.start()
+        s.runner.wait_for("the copy", copied, 60)
+        s.runner.wait_caught_up(60)
+        assert len(done) == 2
+        check(s, tables)
+        s.runner.stop()

@@ -160,7 +160,7 @@ def test_killed_at_the_start(scenario, fault):
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_what_a_statement_leaves_to_its_session_and_database(scenario, flavor):
     """The database's charset, explicit_defaults_for_timestamp."""
-    s = make(scenario, flavor, tables={"t": T["t"], "n": "(id INT PRIMARY KEY, w VARCHAR(9) CHARACTER SET utf8mb4, gone INT, ts TIMESTAMP NULL)"})
+    s = make(scenario, flavor, tables={"t": T["t"], "n": "(id INT PRIMARY KEY, w VARCHAR(9) CHARACTER SET utf8mb4, gone INT)"})
     sh = s.shards[0]
     sh.server.run(f"DROP TABLE `{sh.schema}`.n", f"ALTER DATABASE `{sh.schema}` CHARACTER SET latin1")
     s.task["mysql-instances"][0]["meta"] = s.start_point(sh.server, True)

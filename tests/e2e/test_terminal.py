@@ -44,7 +44,7 @@ class Terminal:
                 return
             self.text += data.decode(errors="replace")
 
-    def read_until(self, pattern: str, timeout: float = 20) -> None:
+    def read_until(self, pattern: str, timeout: float = 90) -> None:
         end = time.monotonic() + timeout
         while not re.search(pattern, self.text):
             assert time.monotonic() < end, f"no {pattern!r} on the terminal:\n{ANSI.sub('', self.text)[-3000:]}"
@@ -121,9 +121,12 @@ def test_a_second_signal_ends_at_once_and_nothing_is_lost(s, terminal):
         c.execute("BEGIN")
         c.execute(f"INSERT INTO `{s.target}`.t VALUES (7, 0)")
         s.shards[0].server.run(f"INSERT INTO `{s.shards[0].schema}`.t VALUES (7, 7)")
-        time.sleep(1.5)
+        until = time.monotonic() + 60
+        while not s.downstream.value("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"):
+            assert time.monotonic() < until, "nobody waits for the lock"
+            t.read(0.2)  # asked more often, the server would not look anew
         t.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        t.read_until("task.stopping")
         t.process.send_signal(signal.SIGTERM)
         begin = time.monotonic()
         status = t.end()
@@ -142,9 +145,9 @@ def test_a_start_that_hangs_can_be_stopped(s, terminal):
     s.task["target-database"] = {"host": "127.0.0.1", "port": 1, "user": "x", "password": ""}
     s.save()
     t = terminal(binary(), "run", str(s.runner.task_path), "--plain")
-    time.sleep(0.3)
+    t.read_until("source.retry")
     t.process.send_signal(signal.SIGTERM)
-    assert t.end(15) in (0, 3), "neither stopped nor failed by itself"
+    assert t.end(30) in (0, 3), "neither stopped nor failed by itself"
 
 
 def test_state_dir_replaces_the_task_file(s, terminal):
@@ -153,13 +156,16 @@ def test_state_dir_replaces_the_task_file(s, terminal):
     s.runner.wait_caught_up()
     done = subprocess.run([binary(), "status", "--state-dir", state, "--json"], capture_output=True, text=True)
     assert done.returncode == 0 and json.loads(done.stdout)["running"] is True
+    s.runner.wait_for("s2 to stream", lambda status: status["sources"][1]["state"] == "streaming")
     done = subprocess.run([binary(), "pause", "--state-dir", state, "--source", "s1"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "paused s1\n")
     done = subprocess.run([binary(), "status", "--state-dir", state], capture_output=True, text=True)
     assert re.search(r"s1 +paused-by-user", done.stdout) and re.search(r"s2 +streaming", done.stdout), done.stdout
     done = subprocess.run([binary(), "stop", "--state-dir", state], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "stopped\n")
-    assert s.runner.wait_exit(1) == 0, "stop came back before the process had ended"
+    with open(os.path.join(state, "lock")) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # stop comes back when the state folder is free
+    assert s.runner.wait_exit(20) == 0
     done = subprocess.run([binary(), "status", "--state-dir", state], capture_output=True, text=True)
     assert "no process runs" in done.stdout and re.search(r"s1 +paused-by-user", done.stdout), done.stdout
     done = subprocess.run([binary(), "status", "--state-dir", state + "-nowhere"], capture_output=True, text=True)
@@ -174,5 +180,5 @@ def test_wait_says_no_in_time(s, terminal):
     begin = time.monotonic()
     done = s.runner.verb("status", "--wait", "caught-up", "--timeout", "2")
     assert done.returncode == 1 and "time is up" in done.stdout
-    assert 2 <= time.monotonic() - begin < 10
+    assert 2 <= time.monotonic() - begin < 60
     s.runner.stop()

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from harness.oracle import compare
-from harness.sm import has_code
+from harness.sm import STOPPED, has_code
 
 LAX = "SET SESSION sql_mode='', time_zone='+00:00'"
 PAIRS = [("mariadb", "mariadb"), ("mysql", "mysql"), ("mysql", "mariadb"), ("mariadb", "mysql"), ("mariadb11", "mysql"), ("mysql", "mariadb11")]
@@ -106,7 +106,7 @@ def test_vector_that_the_target_refuses(scenario):
     s = scenario.make_plain({"t": "(id INT PRIMARY KEY, v VECTOR(4))"}, ("mysql",), "mariadb11")
     s.start()
     write(s.shards[0], "INSERT INTO t VALUES (1, STRING_TO_VECTOR('[1,2,3,4]'))", "INSERT INTO t VALUES (2, STRING_TO_VECTOR('[1,2]'))")
-    s.runner.wait_for("the source to stop", lambda status: status["sources"] and status["sources"][0]["error"])
+    s.runner.wait_for("the source to stop", lambda status: any(x["error"] and x["state"] in STOPPED for x in status["sources"]))
     assert s.rows("t", "id") == [(1,)]
 
 

@@ -70,7 +70,8 @@ static bool may_hold_other_values(const char *program)
         const char *drop = strchr(ddl, pairs[i][0]);
         if (drop && strchr(drop, pairs[i][1])) return true;
     }
-    return strchr(ddl, 'T') != NULL;
+    bool name_again = strchr(ddl, 'Q') && strpbrk(ddl, "Rk"); /* r is another column then */
+    return strchr(ddl, 'T') != NULL || name_again;
 }
 
 /* Everything that optimistic mode has no reason to hold. */
@@ -199,6 +200,47 @@ static bool may_wait(Game *g, const World *w, int member, LockState state)
     return true;
 }
 
+/* It was copied again, and nothing else was decided. */
+static bool is_own(const Game *g, const Stream *s)
+{
+    return s->recopied && g->decisions && strcmp(g->decisions, "c") == 0;
+}
+
+/* Has the target a column with values of a table that has left? */
+static bool any_left(const World *w)
+{
+    const Version *t = lock_target(w->lock);
+    bool any = false;
+    for (uint32_t i = 0; i < t->schema->n_columns; i++)
+        any |= t->origins[i].left;
+    return any;
+}
+
+/* Nobody converts values, renames columns, or drops one and adds it again. */
+static bool keeps_values(const Game *g)
+{
+    for (int i = 0; i < g->n_members; i++)
+        if (strpbrk(g->shards[i].program, "NRrQkTPMJ") || may_hold_other_values(g->shards[i].program))
+            return false;
+    return true;
+}
+
+/* Of one that has left: rows of it that stand there still have what they had when the last was written. */
+static bool check_left(Game *g, const World *w, int member)
+{
+    const Shard *s = &g->shards[member];
+    const Stream *st = &w->streams[member];
+    int last = 0;
+    if (!st->given_up || w->decided || w->table.schema == NULL || w->dropped || !keeps_values(g)) return true;
+    for (int i = 0; i < st->applied && !(st->given_up >> i & 1); i++)
+        if (is_row(&s->events[i])) last = i + 1;
+    const Table *t = &s->after[last];
+    if (strpbrk(s->program + last, "abcdk")) return true; /* it gave a column up itself */
+    for (int r = 0; t->schema && r < t->n_rows; r++)
+        if (!same_row(g, w, t, &t->rows[r])) return false;
+    return true;
+}
+
 static bool check_member(Game *g, const World *w, int member, LockState state)
 {
     const Shard *s = &g->shards[member];
@@ -206,9 +248,12 @@ static bool check_member(Game *g, const World *w, int member, LockState state)
     const Table *t = &s->after[st->applied];
     if (st->applied < s->n_events && !may_wait(g, w, member, state)) return false;
     if (!t->schema) return true;
-    for (int r = 0; r < t->n_rows && !w->decided; r++)
+    if (st->uncopied && st->applied == s->n_events) return broken(g, "member %d is not copied again", member);
+    for (int r = 0; r < t->n_rows && (!w->decided || is_own(g, st)); r++)
         if (!same_row(g, w, t, &t->rows[r])) return false;
-    if (state == LOCK_CLOSED && !w->decided && t->schema->n_columns != w->table.schema->n_columns)
+    bool others = any_left(w) ? t->schema->n_columns > w->table.schema->n_columns
+                              : t->schema->n_columns != w->table.schema->n_columns;
+    if (state == LOCK_CLOSED && !w->decided && others)
         return broken(g, "the lock is closed, and the target has other columns than member %d", member);
     if (is_plain(g, w) && g->opts.mode == LOCK_PESSIMISTIC && only_letters(s->program, "") &&
         w->table.schema->n_columns != shard_base(g->pool)->n_columns)
@@ -226,11 +271,13 @@ bool world_check_end(Game *g, const World *w)
     if (state == LOCK_OPERATOR && !asked && !w->decided)
         return broken(g, "somebody is asked, and there is nothing to ask");
     for (int i = 0; i < g->n_members; i++)
-        may_differ |= may_hold_other_values(g->shards[i].program) && state == LOCK_DATA_DIFFERS;
+        may_differ |= shard_joins_late(&g->shards[i]) ||
+                      (may_hold_other_values(g->shards[i].program) && state == LOCK_DATA_DIFFERS);
     if (same_programs(g, w) && state != LOCK_CLOSED && !may_differ && !asked && !w->decided)
         return broken(g, "all members ran the same, and the lock is %s", lock_state_name(state));
     for (int i = 0; i < g->n_members; i++) {
         if (!has_rows(g, w, i, &rows)) return false;
+        if (!w->streams[i].in && !check_left(g, w, i)) return false;
         if (w->streams[i].in && !check_member(g, w, i, state)) return false;
     }
     return rows == w->table.n_rows || broken(g, "the target has rows too many");

@@ -1,10 +1,10 @@
-/* explore [short|pairs|losses|decisions|refills|long]: all interleavings of small programs against the lock's
- * promises. explore rules: each rule of the lock, broken, is noticed.
- * explore walk [GAMES [SEED]]: random walks through longer programs. explore outcomes: the page
- * docs/reference/ddl-outcomes.md. explore PROGRAM PROGRAM … [optimistic] [rule N] [POLICY] [decide LETTERS]
- * [fail] [kills N]: one game; N breaks a rule of lock.h; POLICY is for rows that go away; one decision of
- * those LETTERS (r release, s skip, d detach, a accept); the target refuses one change. Exit 0: all promises
- * hold; 1: one is broken, the shortest way there is printed. */
+/* explore [short|pairs|losses|decisions|refills|recopies|long]: all interleavings of small programs against
+ * the lock's promises. explore rules: each rule of the lock, broken, is noticed. explore walk [GAMES [SEED]]:
+ * random walks through longer programs. explore outcomes: the page docs/reference/ddl-outcomes.md. explore
+ * PROGRAM PROGRAM … [optimistic] [rule N] [POLICY] [decide LETTERS [decides N]] [fail] [kills N]: one game; N
+ * breaks a rule of lock.h; POLICY is for rows that go away; one decision, or N, of those LETTERS (r release,
+ * s skip, d detach, a accept); the target refuses one change. Exit 0: all promises hold; 1: one is broken,
+ * the shortest way there is printed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +125,8 @@ static void chosen(size_t most, Sum *sum)
         "iWi iWi",  "iWi iNi",     "iBui iPui",   "iBiaui iaBi", "iDidi iDi",  "iDi iDi",     "iUi iUi",
         "iXi i",    "iXi iXi",     "iUiBi iBUi",  "iBi iBi iBi", "iai iai i",  "Bi RiB i",    "iRi iRi i",
         "iBbi ibi", "iBibBi iBbB", "ibi i",       "iBRi iRBi",   "iNiWi iNWi", "iTi iTi",     "iWiNi iNi",
-        "iDui iui", "iBiCi iBiCi",
+        "iDui iui", "iBiCi iBiCi", "iRi iaQi",    "iQi iRi",     "iQki iQi",   "iWiai i",     "iWiai iWi",
+        "JiBi iBi", "JiRi iaQi",   "iRiki iaQi",  "JiNiWi iNWi", "iNRi JiNRi",
     };
     for (size_t i = 0; i < ARRAY_LEN(games); i++)
         play_both(games[i], most, sum);
@@ -135,11 +136,15 @@ static void chosen(size_t most, Sum *sum)
 static void losses(size_t most, Sum *sum)
 {
     static const char *const games[] = {
-        "iZi i",       "iZi iZi",    "iOMi i",        "iOMi iOMi", "iE i",        "iE iE",     "iO iO",
-        "ipi ipi",     "iZBi iBi",   "iBZi iZBi",     "iZiZi iZi", "iZiZi iZiZi", "iZi Ji",    "iOMi Ji",
-        "iBiZi iBiZi", "iOMi iOMBi", "iBOMi iBi",     "iBi BJi",   "iBi Ji",      "iBi iL",    "iBi iZL",
-        "ipBi iBpi",   "iBiE iBi",   "iBiOMi iBiOMi", "iPi BJi",   "iZi iBi",     "iZi iZi i", "iBi iBi Ji",
-        "iOi",         "iBi iO iBi", "iZiOMi iZiOMi", "iBiZi iBi", "iTi BJi",     "iCi BJi",
+        "iZi i",         "iZi iZi",       "iOMi i",      "iOMi iOMi",  "iE i",       "iE iE",
+        "iO iO",         "ipi ipi",       "iZBi iBi",    "iBZi iZBi",  "iZiZi iZi",  "iZiZi iZiZi",
+        "iZi Ji",        "iOMi Ji",       "iBiZi iBiZi", "iBiZi iZBi", "iOMi iOMBi", "iBOMi iBi",
+        "iBi BJi",       "iBi Ji",        "iBi iL",      "iBi iZL",    "ipBi iBpi",  "iBiE iBi",
+        "iBiOMi iBiOMi", "iPi BJi",       "iZi iBi",     "iZi iZi i",  "iBi iBi Ji", "iOMi iO",
+        "iOMi iO Ji",    "iOMiOMi iO",    "iOMBi iOMi",  "iO iO Ji",   "iOMi BJi",   "iOi",
+        "iBi iO iBi",    "iZiOMi iZiOMi", "iBiZi iBi",   "iTi BJi",    "iCi BJi",    "iCiO iBi",
+        "iWiL i",        "iaL iai",       "iCiL iBiCi",  "iBiL iPi",   "iWiO iai",   "iCiO i Ji",
+        "iBiO i iBi",
     };
     for (int p = LOCK_POLICY_HOLD; p <= LOCK_POLICY_APPLY_WHEN_ALL; p++)
         for (size_t i = 0; i < ARRAY_LEN(games); i++)
@@ -154,9 +159,10 @@ static void losses(size_t most, Sum *sum)
 static void refills(size_t most, Sum *sum)
 {
     static const char *const games[] = {
-        "iTi iTi",   "iTui iTu",   "iTi iTi iTi", "iTiCi iCTi",  "iaTi iTai", "iTi iTiBi", "iBi iBibBi",
-        "ibi",       "iTiNi iTNi", "iTiRi iTRi",  "iBibBi iBi",  "iTi i",     "iTiZi iTi", "iTiOi iTi",
-        "iBibP iBP", "iTuTi iTi",  "iRi iaCi",    "iBiTi iTiBi", "iTi iTiL",  "iTi BJiTi", "iTWi iTiWi",
+        "iTi iTi",    "iTui iTu",  "iTi iTi iTi", "iTiCi iCTi", "iaTi iTai",  "iTi iTiBi",
+        "iBi iBibBi", "ibi",       "iTiNi iTNi",  "iTiRi iTRi", "iBibBi iBi", "iTi i",
+        "iTiZi iTi",  "iTiOi iTi", "iBibP iBP",   "iTuTi iTi",  "iRi iaCi",   "iBiTi iTiBi",
+        "iTi iTiL",   "iTi BJiTi", "iTWi iTiWi",  "iTXi iTXi",
     };
     for (size_t i = 0; i < ARRAY_LEN(games); i++)
         for (int mode = LOCK_PESSIMISTIC; mode <= LOCK_OPTIMISTIC; mode++) {
@@ -165,14 +171,18 @@ static void refills(size_t most, Sum *sum)
             set_policy(&opts, LOCK_POLICY_DELETE_ROWS);
             play(games[i], &opts, &plain_luck, most, sum);
         }
+    static const Luck released = {.decides = 1, .decisions = "r"};
+    LockOpts own = {.can_delete = true, .provenance = true, .refill_own = true};
+    play("BCT BiT", &own, &released, most, sum);
 }
 
 /* Somebody decides at any moment; the target refuses a change, and somebody lets it be tried again. */
 static void decisions(size_t most, Sum *sum)
 {
-    static const char *const games[] = {"iBi i",   "iBi iBi",   "iBi iCi", "iZi i",   "iZi iZi", "iOi iBi",
-                                        "iBi iPi", "iTi iTi",   "iBi i i", "iai iBi", "iRi iai", "iOMi i",
-                                        "ipi i",   "iBiCi iBi", "iBi iL",  "iE i",    "iBi Ji"};
+    static const char *const games[] = {"iBi i",   "iBi iBi", "iBi iCi", "iZi i",     "iZi iZi",
+                                        "iOi iBi", "iBi iPi", "iTi iTi", "iBi i i",   "iai iBi",
+                                        "iRi iai", "iOMi i",  "ipi i",   "iBiCi iBi", "iBi iL",
+                                        "iE i",    "iBi Ji",  "iNi iWi", "iWi iNi",   "iNWi iNi"};
     static const Luck lucks[] = {{.kills = 1, .decides = 1, .decisions = "rsda"},
                                  {.kills = 0, .decides = 2, .decisions = "rsda"},
                                  {.kills = 1, .fails = 1}};
@@ -185,6 +195,24 @@ static void decisions(size_t most, Sum *sum)
                     if (p == LOCK_POLICY_HOLD || strpbrk(games[i], "ZpOE"))
                         play(games[i], &opts, &lucks[luck], most, sum);
                 }
+}
+
+/* A shard's table is copied again, at any moment at which that may be decided. */
+static void recopies(size_t most, Sum *sum)
+{
+    static const char *const games[] = {
+        "iTi iTi",   "iTui iTu",  "iTi iTi iTi", "iTiCi iCTi", "iZi i",    "iZi iTi",   "iOMi i",
+        "ipi i",     "iBibBi iB", "iNi iWiNi",   "iTiNi iTNi", "iZi iZi",  "iTiZi iTi", "iTiBi iTi",
+        "iOMBi iBi", "iZBi iBi",  "iZi",         "iTi iTiL",   "iTiTi iT", "iai iaCci",
+    };
+    static const Luck lucks[] = {{.kills = 1, .decides = 1, .decisions = "c"},
+                                 {.kills = 0, .decides = 2, .decisions = "ca"}};
+    for (size_t luck = 0; luck < ARRAY_LEN(lucks); luck++)
+        for (size_t i = 0; i < ARRAY_LEN(games); i++)
+            for (int mode = LOCK_PESSIMISTIC; mode <= LOCK_OPTIMISTIC; mode++) {
+                LockOpts opts = {.mode = (LockMode)mode, .can_delete = true, .provenance = true};
+                play(games[i], &opts, &lucks[luck], most, sum);
+            }
 }
 
 /* A rule of lock.h, and a game that notices when it does not hold. */
@@ -208,6 +236,7 @@ static const struct {
     {LOCK_RULE_HELD, "held", "iZi iZi", LOCK_PESSIMISTIC, LOCK_POLICY_HOLD},
     {LOCK_RULE_WORK, "work", "iZi i", LOCK_PESSIMISTIC, LOCK_POLICY_DELETE_ROWS},
     {LOCK_RULE_LEAVE, "leave", "iOMi i", LOCK_PESSIMISTIC, LOCK_POLICY_IGNORE},
+    {LOCK_RULE_LEFT, "left", "iCiO i", LOCK_OPTIMISTIC, LOCK_POLICY_IGNORE},
 };
 _Static_assert(ARRAY_LEN(breakers) == LOCK_RULES - 1, "every rule is broken once");
 
@@ -248,6 +277,8 @@ static int one_game(int argc, char **argv)
             }
         if (str_eqc(word, "optimistic")) {
             opts.mode = LOCK_OPTIMISTIC;
+        } else if (str_eqc(word, "provenance")) {
+            opts.provenance = true;
         } else if (str_eqc(word, "own")) {
             opts.provenance = opts.refill_own = true;
         } else if (str_eqc(word, "rule") && i + 1 < argc && str_to_u64(str_of(argv[i + 1]), &rule)) {
@@ -259,6 +290,9 @@ static int one_game(int argc, char **argv)
         } else if (str_eqc(word, "decide") && i + 1 < argc) {
             luck.decisions = argv[++i];
             luck.decides = 1;
+        } else if (str_eqc(word, "decides") && i + 1 < argc && str_to_u64(str_of(argv[i + 1]), &rule)) {
+            luck.decides = (int)rule;
+            i++;
         } else if (str_eqc(word, "fail")) {
             luck.fails = 1;
         } else if (word.len) {
@@ -300,7 +334,7 @@ int main(int argc, char **argv)
     }
     bool is_short = str_eqc(what, "short"), pairs = str_eqc(what, "pairs"), is_long = str_eqc(what, "long");
     if (!is_short && !pairs && !is_long && !str_eqc(what, "losses") && !str_eqc(what, "decisions") &&
-        !str_eqc(what, "refills"))
+        !str_eqc(what, "refills") && !str_eqc(what, "recopies"))
         return one_game(argc, argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
     clock_gettime(CLOCK_MONOTONIC, &from);
@@ -309,6 +343,7 @@ int main(int argc, char **argv)
     if (is_short || is_long || lost) losses(is_short ? 300 : 300000, &sum);
     if (is_short || is_long || decided) decisions(is_short ? 150 : 300000, &sum);
     if (is_short || is_long || own) refills(is_short ? 300 : 300000, &sum);
+    if (is_short || is_long || str_eqc(what, "recopies")) recopies(is_short ? 300 : 300000, &sum);
     if (pairs) all_pairs(1, 100000, &sum);
     if (is_long) {
         all_pairs(1, 2000000, &sum);

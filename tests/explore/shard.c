@@ -4,7 +4,7 @@
 #include "model/binding.h"
 #include "base/poison.h"
 
-static const char letters[] = "BPbCcaRrkWNDdXUxyTZpOME";
+static const char letters[] = "BPbCcaRrkQWNDdXUxyTZpOME";
 
 bool shard_is_ddl(char letter)
 {
@@ -14,6 +14,11 @@ bool shard_is_ddl(char letter)
 bool shard_is_loss(char letter)
 {
     return letter && strchr("ZpOE", letter) != NULL;
+}
+
+bool shard_joins_late(const Shard *s)
+{
+    return strchr(s->program, 'J') != NULL;
 }
 
 bool shard_in_partition(int id)
@@ -164,6 +169,7 @@ static bool change(Build *b, char letter, int member)
     case 'B': return add_column(b, column_of("b", "int", false, "1"), FILL_VALUE, "'1'");
     case 'P': return add_column(b, column_of("b", "int", false, "2"), FILL_VALUE, "'2'");
     case 'C': return add_column(b, column_of("c", "int", false, NULL), FILL_NULL, NULL);
+    case 'Q': return add_column(b, column_of("r", "int", false, NULL), FILL_NULL, NULL);
     case 'D': return add_column(b, column_of("d", "int", true, NULL), FILL_VALUE, "0");
     case 'T': return add_column(b, column_of("t", "int", false, NULL), FILL_VALUE, moments[member]);
     case 'a':
@@ -266,7 +272,8 @@ static int new_value(const ColumnDef *c, int id, int round)
 {
     if (str_eqc(c->name, "id")) return id;
     bool first = str_eqc(c->name, "a") || str_eqc(c->name, "r");
-    return shard_fit(c, first ? 200 + id + 50 * round : 10 + id + 50 * round);
+    int wide = str_eqc(c->data_type, "bigint") ? 2000 : 0; /* no int holds it */
+    return shard_fit(c, wide + (first ? 200 : 10) + id + 50 * round);
 }
 
 static void run_row(Event *e, Table *now, const Table *was, int id)

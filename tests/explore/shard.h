@@ -39,7 +39,7 @@ typedef struct Shard {
 
 /* Letters: i insert, u update the last row; DDL:
  *   B add b int default 1   P add b int default 2   b drop b     C add c int null    c drop c
- *   a drop a                R rename a to r         r rename r to a   k drop r
+ *   a drop a                R rename a to r         r rename r to a   k drop r   Q add r int null
  *   W widen a to bigint     N narrow a to smallint, values change
  *   D add d int not null    d drop d                X add index on a   U add unique key on a   x, y drop them
  *   T add t int null default now(): filled by the moment at which the member runs it
@@ -52,6 +52,8 @@ const TableSchema *shard_base(VersionPool *pool);
 bool shard_is_ddl(char letter);
 /* Rows, or the table, go away by it. */
 bool shard_is_loss(char letter);
+/* Its table is made as the others were before: what those had in common is not its own. */
+bool shard_joins_late(const Shard *s);
 bool shard_in_partition(int id); /* p0 */
 /* What a column of that type keeps of a value: smallint holds up to 100, int up to 1000. */
 int shard_fit(const ColumnDef *c, int value);

@@ -25,15 +25,17 @@ static uint32_t roll(Dice *d, uint32_t sides)
  * changes make no sense one after another. */
 static bool invent(Dice *d, int members, char *out, size_t size)
 {
-    static const char letters[] = "BBPbCcaRRrkWNDdXU";
+    static const char letters[] = "BBPbCcaRRrkQWNDdXU";
     char ddl[5] = {0};
     int n = 2 + (int)roll(d, 3),
-        without = roll(d, 4) ? -1 : (int)roll(d, (uint32_t)n); /* the last lacks one */
+        without = roll(d, 4) ? -1 : (int)roll(d, (uint32_t)n),     /* the last lacks one */
+        joins = roll(d, 4) ? -1 : (int)roll(d, (uint32_t)members), /* … that begins as a new table */
+        leaves = roll(d, 4) ? -1 : (int)roll(d, (uint32_t)members);
     for (int i = 0; i < n; i++)
         ddl[i] = letters[roll(d, sizeof letters - 1)];
     size_t at = 0;
     for (int m = 0; m < members; m++) {
-        at += (size_t)snprintf(out + at, size - at, "%si", m ? " " : "");
+        at += (size_t)snprintf(out + at, size - at, "%s%si", m ? " " : "", m == joins ? "J" : "");
         for (int i = 0; i < n; i++) {
             if (m == members - 1 && i == without) continue;
             at += (size_t)snprintf(out + at, size - at, "%c%s", ddl[i],
@@ -41,6 +43,7 @@ static bool invent(Dice *d, int members, char *out, size_t size)
                                    : roll(d, 2) ? "u"
                                                 : "");
         }
+        if (m == leaves) at += (size_t)snprintf(out + at, size - at, "L");
     }
     return at < size;
 }

@@ -99,9 +99,9 @@ static bool act(Game *g, World *w, const LockAction *a)
     case LOCK_ACT_ASK:
     case LOCK_ACT_NOTE:
     case LOCK_ACT_CLOSED: return true;
-    case LOCK_ACT_GONE: return true; /* stored with the lock */
+    case LOCK_ACT_GONE: break; /* stored with the lock: see tell */
     case LOCK_ACT_WORK:
-        if (!s || (a->work != LOCK_WORK_DELETE && a->work != LOCK_WORK_REFILL)) break;
+        if (!s || a->work == LOCK_WORK_NONE) break;
         s->work = a->work;
         s->work_step = a->number;
         s->worked = false;
@@ -127,14 +127,28 @@ static void forget(World *w)
     }
 }
 
+/* Everything behind the statement that dropped its table is read again: it may be made anew there. */
+static bool begin_behind(Game *g, World *w, uint32_t member, uint64_t dropped)
+{
+    Stream *s = &w->streams[member];
+    for (int i = 0; i < s->read; i++) {
+        const Event *e = &g->shards[member].events[i];
+        if (is_row(e) && i >= s->applied && e->version < dropped)
+            return broken(g, "member %u leaves while rows before that are not written", member);
+        if (e->kind != EVENT_DDL || e->version != dropped) continue;
+        s->read = s->dispatched = s->applied = i + 1;
+        s->floor = MIN(s->floor, s->read);
+        s->told = dropped;
+        s->held_from = MOST_EVENTS;
+        return true;
+    }
+    return broken(g, "member %u leaves with a step that it has not run", member);
+}
+
 /* The member has left: what of it has not been written never is. */
 static bool go_away(Game *g, World *w, uint32_t member, bool by_itself)
 {
     Stream *s = &w->streams[member];
-    s->in = false;
-    s->work = LOCK_WORK_NONE;
-    s->worked = false;
-    s->gate = NO_GATE;
     while (by_itself && s->applied < s->read) {
         const Event *e = &g->shards[member].events[s->applied];
         if (is_row(e)) return broken(g, "member %u leaves while rows before that are not written", member);
@@ -145,22 +159,34 @@ static bool go_away(Game *g, World *w, uint32_t member, bool by_itself)
     return true;
 }
 
+static bool leave(Game *g, World *w, const LockEvent *e, const LockAction *a)
+{
+    Stream *s = &w->streams[a->member];
+    bool out = a->member == e->member &&
+               (e->kind == LOCK_EV_LEAVE || (e->kind == LOCK_EV_DECIDE && e->decision == LOCK_DETACH));
+    s->in = false;
+    s->work = LOCK_WORK_NONE;
+    s->worked = false;
+    s->gate = NO_GATE;
+    if (!out && w->dropped && lock_target(w->lock)->gone) return begin_behind(g, w, a->member, a->number);
+    return go_away(g, w, a->member, !out);
+}
+
 static bool tell(Game *g, World *w, const LockEvent *e, bool kill_after)
 {
     LockActions acts = {0};
     Err err = {0};
     bool ok = lock_step(w->lock, e, &acts, &err);
     if (!ok) broken(g, "the lock refuses an event: %s", err.message);
-    bool out = e->kind == LOCK_EV_LEAVE || (e->kind == LOCK_EV_DECIDE && e->decision == LOCK_DETACH);
     for (uint32_t i = 0; ok && i < acts.n; i++)
         if (acts.list[i].kind == LOCK_ACT_GONE)
-            ok = go_away(g, w, acts.list[i].member, !(out && acts.list[i].member == e->member));
+            ok = leave(g, w, e, &acts.list[i]);
+        else if (!kill_after)
+            ok = act(g, w, &acts.list[i]);
     if (kill_after) {
         forget(w);
         w->kills--;
     }
-    for (uint32_t i = 0; ok && !kill_after && i < acts.n; i++)
-        ok = act(g, w, &acts.list[i]);
     lock_actions_done(&acts);
     err_clear(&err);
     return ok;
@@ -202,7 +228,8 @@ static bool is_set_later(const World *w, int member)
     Err err = {0};
     BindFill *fills;
     uint32_t n;
-    bool owed = lock_fills(w->lock, (uint32_t)member, &arena, &fills, &n, &err);
+    bool owed = lock_fills(w->lock, (uint32_t)member, &arena, &fills, &n, &err) ||
+                err.code == ERR_NOT_SUPPORTED; /* and those of what is copied again go */
     err_clear(&err);
     arena_done(&arena);
     return owed;
@@ -273,8 +300,7 @@ static bool apply_row(Game *g, World *w, int member)
 
 /* -- the target -- */
 
-/* Rows go from the target; member: of that one alone, or -1. partition: those of p0. */
-static void clear_rows(const Game *g, World *w, int member, bool partition)
+void clear_rows(const Game *g, World *w, int member, bool partition)
 {
     int n = 0;
     for (int r = 0; r < w->table.n_rows; r++) {
@@ -292,11 +318,25 @@ static void clear_rows(const Game *g, World *w, int member, bool partition)
         }
 }
 
-static bool has_any_row(const World *w, int member, bool partition)
+/* Was it a row of a table that its shard has dropped since? */
+static bool is_of_former_table(const Game *g, const World *w, int member, int id)
+{
+    const Shard *s = &g->shards[member];
+    bool came = false;
+    for (int i = 0; i < w->streams[member].read; i++) {
+        came |= s->events[i].kind == EVENT_INSERT && s->events[i].row.id == id;
+        if (came && s->program[i] == 'O') return true;
+    }
+    return false;
+}
+
+static bool has_any_row(const Game *g, const World *w, int member, bool partition)
 {
     for (int r = 0; r < w->table.n_rows; r++) {
         int id = w->table.rows[r].id;
-        if (id / 10 - 1 == member && (!partition || shard_in_partition(id))) return true;
+        if (id / 10 - 1 == member && (!partition || shard_in_partition(id)) &&
+            !is_of_former_table(g, w, member, id))
+            return true;
     }
     return false;
 }
@@ -306,7 +346,7 @@ static bool lose_rows(Game *g, World *w, bool partition)
 {
     for (int m = 0; m < w->n_members; m++) {
         const Stream *s = &w->streams[m];
-        bool lost = w->released || !s->in || !has_any_row(w, m, partition);
+        bool lost = w->released || !s->in || !has_any_row(g, w, m, partition);
         for (int i = s->applied; i < s->read && !lost; i++) {
             char letter = g->shards[m].program[i];
             lost = (letter == 'p') == partition && shard_is_loss(letter);
@@ -328,6 +368,15 @@ static bool alter(Game *g, World *w)
     sb_done(&rows);
     if (all && !lose_rows(g, w, false)) return false;
     if (some && !lose_rows(g, w, true)) return false;
+    const Version *from = lock_target(w->lock);
+    bool may_refuse = !w->decided && !w->dropped; /* what no shard's conversion changes */
+    bool leaves = false, converts = false;        /* who goes on converts values of who has left */
+    for (int i = 0; i < g->n_members; i++) {
+        may_refuse &= !shard_joins_late(&g->shards[i]); /* its conversions come behind the others' */
+        leaves |= strchr(g->shards[i].program, 'L') != NULL;
+        converts |= strchr(g->shards[i].program, 'N') != NULL;
+    }
+    may_refuse &= !(leaves && converts);
     Table was = w->table;
     w->dropped = to->gone;
     w->table.schema = to->schema;
@@ -336,10 +385,14 @@ static bool alter(Game *g, World *w)
         for (uint32_t c = 0; c < to->schema->n_columns; c++) {
             const ColumnDef *def = &to->schema->columns[c];
             const ColumnOrigin *o = &to->origins[c];
-            int v = shard_default(def);
-            if (w->alter_columns[c] != NO_COLUMN)
-                v = shard_fit(def, was.rows[r].values[w->alter_columns[c]]);
-            else if (o->kind == ORIGIN_ADDED)
+            int v = shard_default(def), old = NIL;
+            if (w->alter_columns[c] != NO_COLUMN) {
+                old = was.rows[r].values[w->alter_columns[c]];
+                v = shard_fit(def, old);
+                if (v != old && may_refuse && str_eq(o->lossy, from->origins[w->alter_columns[c]].lossy))
+                    return broken(g, "the target refuses its change: %d in column " STR_FMT, old,
+                                  STR_ARG(def->name));
+            } else if (o->kind == ORIGIN_ADDED)
                 v = o->fill == FILL_VALUE ? shard_literal(o->fill_text) : NIL;
             w->table.rows[r].values[c] = v;
         }
@@ -382,6 +435,7 @@ static bool work(Game *g, World *w, int m)
     Stream *s = &w->streams[m];
     const Event *e = &g->shards[m].events[s->applied];
     bool all = s->applied == s->dispatched && s->applied < s->read && e->kind == EVENT_DDL;
+    if (s->work == LOCK_WORK_RECOPY) return recopy_clear(g, w, m);
     if (s->work == LOCK_WORK_REFILL) {
         s->worked = true;
         if (!all) return broken(g, "member %d's rows are set while older ones wait", m);
@@ -449,6 +503,7 @@ static void member_moves(const Game *g, const World *w, int m, Move *moves, int 
     }
     if (s->work && !s->worked) add(moves, n, MOVE_WORK, m, false);
     if (s->worked) add_told(w, moves, n, MOVE_WORKED, m);
+    if (recopy_may_begin(g, w, m)) add(moves, n, MOVE_COPY, m, false);
     if (step_passed(g, w, m, true) > s->written) add_told(w, moves, n, MOVE_WRITTEN, m);
     if (step_passed(g, w, m, false) > s->passed) add_told(w, moves, n, MOVE_PASSED, m);
 }
@@ -456,8 +511,11 @@ static void member_moves(const Game *g, const World *w, int m, Move *moves, int 
 /* As the operator would mean it: the step to skip is the first that is not accepted, else the last. */
 static LockEvent decision_of(const World *w, Move m)
 {
-    static const LockDecision all[] = {
-        ['r'] = LOCK_RELEASE, ['s'] = LOCK_SKIP, ['d'] = LOCK_DETACH, ['a'] = LOCK_ACCEPT};
+    static const LockDecision all[] = {['r'] = LOCK_RELEASE,
+                                       ['s'] = LOCK_SKIP,
+                                       ['d'] = LOCK_DETACH,
+                                       ['a'] = LOCK_ACCEPT,
+                                       ['c'] = LOCK_RECOPY};
     uint64_t last = 0, accepted = 0;
     LockEvent e = {.kind = LOCK_EV_DECIDE, .member = m.member, .words = STR("root: because")};
     e.decision = m.kind == MOVE_RETRY ? LOCK_RETRY : all[(unsigned char)m.of];
@@ -626,7 +684,7 @@ static bool decide(Game *g, World *w, Move m)
     if (m.kind == MOVE_DECIDE) w->decides--;
     w->decided |= m.kind == MOVE_DECIDE && m.of != 'd';
     w->released |= m.of == 'r';
-    if (m.of == 'a') /* its rows stay, whatever the shard did */
+    if (m.of == 'a' || m.of == 'c') /* its rows stay, whatever the shard did; or come again */
         w->streams[m.member].skipped |= (uint16_t)((2u << told.number) - 1);
     if (m.of == 's') w->streams[m.member].skipped |= (uint16_t)(1 << told.number);
     return tell(g, w, &told, m.kill_after);
@@ -641,8 +699,12 @@ static bool do_move(Game *g, World *w, Move m)
     case MOVE_DISPATCH:
         if (!bind_row(g, w, m.member, next_unapplied(g, w, m.member), &s->flying[s->dispatched - s->applied]))
             return false;
-        s->dispatched++;
+        if (s->uncopied)
+            recopy_pass(g, w, m.member);
+        else
+            s->dispatched++;
         return true;
+    case MOVE_COPY: return recopy_copy(g, w, m.member);
     case MOVE_APPLY: return apply_row(g, w, m.member);
     case MOVE_PASSED:
     case MOVE_WRITTEN: return report_progress(g, w, m);
@@ -692,81 +754,8 @@ bool world_move(Game *g, const World *w, Move m, World *out)
 
 /* -- small things -- */
 
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-    h ^= v + 0x9e3779b97f4a7c15u + (h << 6) + (h >> 2);
-    h *= 0xff51afd7ed558ccdu;
-    return h ^ h >> 33;
-}
-
-uint64_t world_hash(const World *w)
-{
-    uint64_t h = lock_hash(w->lock);
-    h = mix(h, (uint64_t)w->open << 8 | (uint64_t)w->running << 4 | (uint64_t)w->kills);
-    h = mix(h, (uint64_t)w->fails << 16 | (uint64_t)w->decides << 8 | (uint64_t)w->decided << 2 |
-                   (uint64_t)w->released << 1 | (uint64_t)w->dropped);
-    h = mix(h, (uint64_t)(w->shut != 0) << 2 | (uint64_t)(w->alter != 0) << 1 |
-                   (w->alter && w->alter == w->altered));
-    h = mix(h, (uint64_t)(uintptr_t)w->table.schema);
-    for (int i = 0; i < w->n_members; i++) {
-        const Stream *s = &w->streams[i];
-        h = mix(h, (uint64_t)s->read << 32 | (uint64_t)s->dispatched << 24 | (uint64_t)s->applied << 16 |
-                       (uint64_t)s->held_from << 8 | (uint64_t)s->floor);
-        h = mix(mix(mix(h, (uint64_t)s->gate), s->passed), s->written);
-        h = mix(h, s->told << 8 | (uint64_t)s->work << 2 | (uint64_t)s->worked << 1 | (uint64_t)s->in);
-        h = mix(h, (uint64_t)s->skipped << 32 | (uint64_t)s->cleared << 16 | (uint64_t)s->given_up);
-        for (int k = 0; k < s->dispatched - s->applied; k++)
-            h = mix(h, s->flying[k].target->id);
-    }
-    for (int i = 0; i < w->table.n_rows; i++) {
-        uint64_t row = (uint64_t)w->table.rows[i].id;
-        for (uint32_t c = 0; c < w->table.schema->n_columns; c++)
-            row = mix(row, (uint64_t)w->table.rows[i].values[c]);
-        h += mix(row, 7); /* in any order */
-    }
-    return h;
-}
-
 void world_free(World *w)
 {
     lock_free(w->lock);
     w->lock = NULL;
-}
-
-void move_words(const Game *g, const World *w, Move m, StrBuf *out)
-{
-    static const char *const names[] = {"read",
-                                        "dispatch",
-                                        "write",
-                                        "floor passed its step",
-                                        "all before its step written",
-                                        "its rows are deleted",
-                                        "told that its rows are deleted",
-                                        "somebody decides",
-                                        "drained",
-                                        "alter",
-                                        "altered",
-                                        "the change of the target fails",
-                                        "somebody decides to try again",
-                                        "kill -9",
-                                        "start"};
-    bool of_member = m.kind <= MOVE_DECIDE;
-    if (of_member) sb_printf(out, "member %d: ", m.member);
-    sb_c(out, names[m.kind]);
-    if (m.kind == MOVE_READ) {
-        const Shard *s = &g->shards[m.member];
-        sb_printf(out, " '%c'", s->program[w->streams[m.member].read]);
-    }
-    if (m.of) sb_printf(out, " '%c'", m.of);
-    if (m.kind == MOVE_ALTER) {
-        const TableSchema *from = w->table.schema, *to = w->alter_to->schema;
-        sb_c(out, ":");
-        for (uint32_t i = 0; i < to->n_columns; i++) {
-            uint32_t was = w->alter_columns[i];
-            Str old = was == NO_COLUMN ? STR("new") : from->columns[was].name;
-            sb_printf(out, " " STR_FMT " " STR_FMT " (" STR_FMT ")", STR_ARG(to->columns[i].name),
-                      STR_ARG(to->columns[i].column_type), STR_ARG(old));
-        }
-    }
-    if (m.kill_after) sb_c(out, ", kill -9 when the new state is written");
 }

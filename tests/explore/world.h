@@ -25,6 +25,8 @@ typedef struct Stream {
     uint64_t told;            /* its last step that the lock knows, or that it joined with */
     LockWork work;            /* owed on its rows, for the step work_step; LOCK_WORK_NONE: none */
     bool worked;              /* it is done, and not reported yet */
+    bool uncopied;            /* its rows went, nothing of it counts as copied: kept downstream */
+    bool recopied;            /* its rows have come again, as its table had them */
     uint64_t work_step;
     uint16_t skipped;  /* steps, by number, that do not count: the operator's decision */
     uint16_t cleared;  /* events, by index, whose rows went from the target as they should */
@@ -52,7 +54,7 @@ typedef struct Game {
     VersionPool *pool;
     LockOpts opts;
     int kills, fails, decides; /* that may happen */
-    const char *decisions;     /* letters: r release, s skip, d detach, a accept */
+    const char *decisions;     /* letters: r release, s skip, d detach, a accept, c recopy */
     int n_members;
     Shard shards[MOST_MEMBERS];
     Map read_back;      /* states that were written and read back already, by their hash */
@@ -68,6 +70,7 @@ typedef enum MoveKind {
     MOVE_WRITTEN,
     MOVE_WORK,
     MOVE_WORKED,
+    MOVE_COPY,
     MOVE_DECIDE, /* of: a letter of the game's decisions */
     MOVE_DRAINED,
     MOVE_ALTER,
@@ -105,6 +108,19 @@ typedef enum Loss {
     LOSS_ASKS,     /* somebody has to decide */
 } Loss;
 Loss loss_of(const Game *g, const World *w, int member, int event);
+
+/* -- recopy.c: a member's table is copied again -- */
+/* Its rows go, which are all written, and none of a later version. */
+bool recopy_clear(Game *g, World *w, int member);
+/* A row of it whose table is not copied: the copy will see it. */
+void recopy_pass(const Game *g, World *w, int member);
+/* It is held no longer, and the main stream has it. */
+bool recopy_may_begin(const Game *g, const World *w, int member);
+/* As its table is where its stream is. */
+bool recopy_copy(Game *g, World *w, int member);
+
+/* Rows go from the target; member: of that one alone, or -1. partition: those of p0. */
+void clear_rows(const Game *g, World *w, int member, bool partition);
 
 /* Says why, for g->broken; false. */
 bool broken(Game *g, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -1,9 +1,11 @@
 /* What a query gives over a connection that may end within the answer.
  *   conn_check HOST PORT USER PASSWORD query|exec|stream SQL
- * Prints "rows N", "done", or the name of the error. */
+ *   conn_check HOST PORT USER PASSWORD identity mariadb|mysql     (what the caller takes the server for)
+ * Prints "rows N", "done", the identity, or the name of the error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "db/server.h"
 #include "db/stmt.h"
 
 static void stream(Conn *c, const char *sql, Err *err)
@@ -17,6 +19,15 @@ static void stream(Conn *c, const char *sql, Err *err)
         n++;
     if (got == STMT_END) printf("rows %u\n", n);
     (void)stmt_close(s);
+}
+
+static void identity(Conn *c, const char *flavor, Err *err)
+{
+    char *who;
+    if (!server_identity(c, strcmp(flavor, "mariadb") == 0 ? FLAVOR_MARIADB : FLAVOR_MYSQL, &who, err))
+        return;
+    printf("%s\n", who);
+    free(who);
 }
 
 int main(int argc, char **argv)
@@ -37,6 +48,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[5], "stream") == 0) {
         stream(c, argv[6], &err);
+    } else if (strcmp(argv[5], "identity") == 0) {
+        identity(c, argv[6], &err);
     } else if (strcmp(argv[5], "exec") == 0) {
         if (conn_exec(c, str_of(argv[6]), NULL, &err)) printf("done\n");
     } else if (conn_query(c, str_of(argv[6]), &rows, &err)) {

@@ -31,6 +31,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from .servers import free_port
+
 CLIENT_COMPRESS = 1 << 5
 CLIENT_SSL = 1 << 11
 CLIENT_DEPRECATE_EOF = 1 << 24
@@ -529,9 +531,9 @@ class Proxy:
             return
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.port = self.port or free_port()
         listener.bind((self.host, self.port))
         listener.listen(128)
-        self.port = listener.getsockname()[1]
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), name="proxy-accept", daemon=True).start()
 

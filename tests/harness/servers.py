@@ -1,10 +1,10 @@
 """Real MariaDB and MySQL servers in temporary folders, on free ports of the loopback.
 
 MariaDB comes from the system's package. MySQL comes from a Debian tree under $SHARDMERGE_CACHE/sid (default
-/var/cache/shardmerge/sid) and runs inside it with chroot, so its data folder lies in the tree's srv/; a newer MariaDB
-("mariadb11") comes from $SHARDMERGE_CACHE/trixie in the same way.
+/var/cache/shardmerge/sid) and runs with the tree's own loader and libraries; a newer MariaDB ("mariadb11") comes from
+$SHARDMERGE_CACHE/trixie in the same way. Their first data folder is made inside the tree with chroot.
 
-Data folders are initialised once per process and flavor, then copied. Nothing outlives the process that started it:
+Data folders are initialised once per run and flavor (the processes of one pytest-xdist run share them), then copied. Nothing outlives the process that started it:
 servers get SIGKILL when it dies (PR_SET_PDEATHSIG), atexit kills them by pid and removes their folders, and a later
 process sweeps up the folders whose owner is gone. Servers are therefore spawned from the main thread only.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import os
 import secrets
 import shutil
@@ -31,13 +32,20 @@ import pymysql.cursors
 CHROOT = Path(os.environ.get("SHARDMERGE_CACHE", "/var/cache/shardmerge")) / "sid"
 CHROOT_MARIADB = CHROOT.parent / "trixie"
 TMP = Path(os.environ.get("SHARDMERGE_TMP", "/tmp"))
+SHM = Path("/dev/shm")
+ROOM_MB = 12 << 10  # left of memory, where a server's folder may be made in it: folders grow, and some tests need gigabytes
 PREFIX = "smtest-"
 USER, PASSWORD = "sm", "sm-Pw.1"  # may do everything, from everywhere on this machine
+
+# The tests set this: servers that need not survive the machine keep their data in memory while there is room. To a schema
+# change, dozens of files are made durable: on a disk that others use that is most of a test's time.
+in_memory = False
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _folders: list[Path] = []
 _servers: list["Server"] = []
+_port_marks: dict[int, socket.socket] = {}
 _templates: dict[str, Path] = {}
 _ids = iter(range(101, 100000))
 
@@ -52,9 +60,44 @@ def die_with_parent() -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that stays this process's, also while nobody listens on it: below those that the system gives to connections, and marked by an
+    abstract socket, so that no other process of a run takes it."""
+    while True:
+        port, mark = 10000 + secrets.randbelow(22000), socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0{PREFIX}port-{port}")
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            continue
+        _port_marks[port] = mark
+        return port
+
+
+def leave_port(port: int) -> None:
+    """Others may take it."""
+    if port in _port_marks:
+        _port_marks.pop(port).close()
+
+
+def available_mb() -> int:
+    """Memory that the machine has left."""
+    return next(int(line.split()[1]) >> 10 for line in open("/proc/meminfo") if line.startswith("MemAvailable"))
+
+
+def _place() -> Path:
+    """Where a server's folder is to be made."""
+    if in_memory and "SHARDMERGE_TMP" not in os.environ and SHM.is_dir() and shutil.disk_usage(SHM).free >> 20 > ROOM_MB and available_mb() > ROOM_MB:
+        return SHM
+    return TMP
+
+
+def _of_tree(tree: Path, program: str) -> list[str]:
+    """A server of a Debian tree, started from outside of it by its own loader: its data may be anywhere."""
+    loader = next(path for folder in ("lib64", "lib") for path in sorted((tree / folder).glob("ld-linux-*.so.*")))
+    libraries = ":".join(str(path) for path in sorted((tree / "usr/lib").glob("*-linux-gnu*")))
+    return [str(loader), "--library-path", libraries, str(tree / "usr/sbin" / program)]
 
 
 def _alive(pid: int) -> bool:
@@ -73,16 +116,17 @@ def _sweep(base: Path) -> None:
         owner = folder.name[len(PREFIX):].split("-")[0]
         if not owner.isdigit() or _alive(int(owner)):
             continue
-        for pidfile in folder.rglob("*.pid"):
-            text = pidfile.read_text().strip()
-            if not text.isdigit():
-                continue
+        try:  # others may sweep the same folder
+            pidfiles = list(folder.rglob("*.pid"))
+        except OSError:
+            continue
+        for pidfile in pidfiles:
             try:
-                cmdline = Path(f"/proc/{text}/cmdline").read_bytes().decode(errors="replace")
+                text = pidfile.read_text().strip()
+                if text.isdigit() and folder.name in Path(f"/proc/{text}/cmdline").read_bytes().decode(errors="replace"):
+                    os.kill(int(text), signal.SIGKILL)
             except OSError:
                 continue
-            if folder.name in cmdline:
-                os.kill(int(text), signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -101,6 +145,24 @@ def new_folder(base: Path = TMP) -> Path:
     return path
 
 
+def _template(flavor: str, base: Path, make) -> Path:
+    """The data folder that make(folder) initialises in folder/data, once a run; another process of the run may be at it."""
+    if flavor not in _templates:
+        owner = os.getppid() if os.environ.get("PYTEST_XDIST_WORKER") else os.getpid()
+        folder = base / f"{PREFIX}{owner}-template-{flavor}"
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with open(folder / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "made").exists():
+                for part in ("data", "tmp"):
+                    shutil.rmtree(folder / part, ignore_errors=True)
+                (folder / "tmp").mkdir(mode=0o777)
+                make(folder)
+                (folder / "made").touch()
+        _templates[flavor] = folder / "data"
+    return _templates[flavor]
+
+
 def remove_folder(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     if path in _folders:
@@ -114,7 +176,8 @@ def _cleanup() -> None:
     if os.environ.get("SHARDMERGE_KEEP"):
         print("kept:", *_folders, file=sys.stderr)
         return
-    for folder in list(_folders):
+    mine = [folder for base in (TMP, CHROOT / "srv", CHROOT_MARIADB / "srv") for folder in base.glob(f"{PREFIX}{os.getpid()}-template-*")]
+    for folder in [*_folders, *mine]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -183,15 +246,8 @@ class Server(Downstream):
         self._users_made = False
 
     # -- what a flavor says ---------------------------------------------------------------------------------------
-    def _new_folder(self) -> Path:
-        raise NotImplementedError
-
     def _command(self, options: list[str]) -> list[str]:
         raise NotImplementedError
-
-    def _inside(self, path: Path) -> str:
-        """The path as the server sees it."""
-        return str(path)
 
     def _defaults(self) -> dict:
         raise NotImplementedError
@@ -228,15 +284,15 @@ class Server(Downstream):
             return self
         if self.folder is None:
             template = self.template()
-            self.folder = self._new_folder()
-            subprocess.run(["cp", "-a", "--reflink=auto", str(template), str(self.datadir)], check=True)
+            self.folder = new_folder(TMP if self.durable else _place())
+            subprocess.run(["cp", "-a", "--reflink=auto", "--sparse=always", str(template), str(self.datadir)], check=True)
             (self.datadir / "auto.cnf").unlink(missing_ok=True)
             (self.folder / "tmp").mkdir(mode=0o777)
         if self not in _servers:
             _servers.append(self)
         self.port = self.port or free_port()
         options = self._defaults()
-        options["tmpdir"] = self._inside(self.folder / "tmp")  # its own: a server that starts removes what it finds there
+        options["tmpdir"] = self.folder / "tmp"  # its own: a server that starts removes what it finds there
         options.update(self.options)
         args = []
         for key, value in options.items():
@@ -298,6 +354,7 @@ class Server(Downstream):
         self.kill()
         if self in _servers:
             _servers.remove(self)
+        leave_port(self.port)
         if self.folder is not None:
             remove_folder(self.folder)
             self.folder = None
@@ -321,8 +378,7 @@ class Server(Downstream):
         text = self.error_log.read_text(errors="replace") if self.error_log.exists() else ""
         text = text[max(text.rfind("starting as process"), 0):]
         disk = shutil.disk_usage(self.folder).free >> 20
-        memory = next(int(line.split()[1]) >> 10 for line in open("/proc/meminfo") if line.startswith("MemAvailable"))
-        return "\n".join([line for line in text.splitlines() if "ERROR" in line][:lines] + [f"left: {disk} MB of disk, {memory} MB of memory"])
+        return "\n".join([line for line in text.splitlines() if "ERROR" in line][:lines] + [f"left: {disk} MB of disk, {available_mb()} MB of memory"])
 
     # -- connections ----------------------------------------------------------------------------------------------
     def admin(self, **kw) -> pymysql.Connection:
@@ -347,6 +403,20 @@ class Server(Downstream):
                 cur.execute(f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION")
             self._users_made = True
         self.connect().close()  # fills MySQL's password cache, so that clients without TLS get in with the fast exchange
+
+    def close_and_wait(self, conn: pymysql.Connection, asker: pymysql.Connection | None = None) -> None:
+        """Closes a connection and waits until the server has taken leave of it: what it prepared (XA) may be ended by others then. MariaDB
+        loses a transaction whose XA COMMIT comes before."""
+        number, mine = conn.thread_id(), asker or self.connect()
+        conn.close()
+        end = time.monotonic() + 60
+        with mine.cursor() as cur:
+            while cur.execute("SELECT 1 FROM information_schema.processlist WHERE id = %s", (number,)):
+                if time.monotonic() > end:
+                    raise HarnessError(f"{self.name}: connection {number} does not end")
+                time.sleep(0.002)
+        if asker is None:
+            mine.close()
 
     # -- binlog ---------------------------------------------------------------------------------------------------
     def binlog_position(self) -> tuple[str, int]:
@@ -386,23 +456,18 @@ class MariaDB(Server):
         super().__init__("mariadb", name, **options)
 
     def template(self) -> Path:
-        if "mariadb" not in _templates:
-            folder = new_folder()
+        def make(folder: Path) -> None:
             tool = shutil.which("mariadb-install-db")
             if not tool:
                 raise HarnessError("mariadb-install-db is missing: run make deps-install")
-            (folder / "tmp").mkdir(mode=0o777)
             done = subprocess.run([tool, "--no-defaults", "--user=root", f"--datadir={folder / 'data'}", "--skip-test-db",
                                    f"--tmpdir={folder / 'tmp'}",  # its own: a server that starts removes what it finds there
                                    "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M"],
                                   capture_output=True, text=True)
             if done.returncode != 0:
                 raise HarnessError(f"mariadb-install-db failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-            _templates["mariadb"] = folder / "data"
-        return _templates["mariadb"]
 
-    def _new_folder(self) -> Path:
-        return new_folder()
+        return _template("mariadb", TMP, make)
 
     def _command(self, options: list[str]) -> list[str]:
         binary = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
@@ -412,7 +477,7 @@ class MariaDB(Server):
         out = {"user": "root", "datadir": self.datadir, "socket": self.socket_path, "port": self.port,
                "bind-address": "127.0.0.1", "pid-file": self.folder / "own.pid", "log-error": self.error_log,
                "skip-name-resolve": True, "skip-slave-start": True, "performance-schema": "OFF",
-               "innodb-buffer-pool-size": "128M",
+               "innodb-buffer-pool-size": "64M",
                "innodb-log-file-size": "16M", "max-connections": 300, "max-allowed-packet": "64M", "server-id": self.number,
                "log-bin": "binlog", "binlog-format": "ROW", "binlog-row-metadata": "FULL", "binlog-row-image": "FULL",
                "binlog-checksum": "CRC32", "log-slave-updates": "ON", "gtid-strict-mode": "ON",
@@ -452,34 +517,26 @@ class MariaDB11(MariaDB):
     kind = "mariadb11"
 
     def template(self) -> Path:
-        if "mariadb11" not in _templates:
+        def make(folder: Path) -> None:
             if not (CHROOT_MARIADB / "usr/sbin/mariadbd").exists():
                 raise HarnessError(f"no MariaDB under {CHROOT_MARIADB}: run make deps-install")
-            folder = new_folder(CHROOT_MARIADB / "srv")
-            (folder / "tmp").mkdir(mode=0o777)
+            inside = "/" / folder.relative_to(CHROOT_MARIADB)
             done = subprocess.run(["chroot", str(CHROOT_MARIADB), "mariadb-install-db", "--no-defaults", "--user=root", "--force",
-                                   f"--datadir={self._inside(folder / 'data')}", "--skip-test-db",
-                                   f"--tmpdir={self._inside(folder / 'tmp')}",
+                                   f"--datadir={inside / 'data'}", "--skip-test-db", f"--tmpdir={inside / 'tmp'}",
                                    "--auth-root-authentication-method=normal", "--innodb-log-file-size=16M"],
                                   capture_output=True, text=True)
             if done.returncode != 0:
                 raise HarnessError(f"mariadb-install-db failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-            _templates["mariadb11"] = folder / "data"
-        return _templates["mariadb11"]
 
-    def _inside(self, path: Path) -> str:
-        return "/" + str(Path(path).relative_to(CHROOT_MARIADB))
-
-    def _new_folder(self) -> Path:
-        return new_folder(CHROOT_MARIADB / "srv")
+        return _template("mariadb11", CHROOT_MARIADB / "srv", make)
 
     def _command(self, options: list[str]) -> list[str]:
-        return ["chroot", str(CHROOT_MARIADB), "/usr/sbin/mariadbd", "--no-defaults", *options]
+        usr = CHROOT_MARIADB / "usr"
+        return [*_of_tree(CHROOT_MARIADB, "mariadbd"), "--no-defaults", f"--basedir={usr}", f"--plugin-dir={usr / 'lib/mysql/plugin'}",
+                f"--lc-messages-dir={usr / 'share/mariadb'}", f"--character-sets-dir={usr / 'share/mariadb/charsets'}", *options]
 
     def _defaults(self) -> dict:
         out = super()._defaults()
-        out.update({"datadir": self._inside(self.datadir), "socket": self._inside(self.socket_path),
-                    "pid-file": self._inside(self.folder / "own.pid"), "log-error": self._inside(self.error_log)})
         if "innodb-flush-method" in out:  # what that stood for has options of its own here
             del out["innodb-flush-method"]
         return out
@@ -490,37 +547,30 @@ class MySQL(Server):
         super().__init__("mysql", name, **options)
         self.gtid_mode = gtid
 
-    @staticmethod
-    def _binary() -> list[str]:
-        if not (CHROOT / "usr/sbin/mysqld").exists():
-            raise HarnessError(f"no MySQL under {CHROOT}: run make deps-install")
-        return ["chroot", str(CHROOT), "/usr/sbin/mysqld", "--no-defaults", "--user=root", "--mysqlx=OFF"]
-
     def template(self) -> Path:
-        if "mysql" not in _templates:
-            folder = new_folder(CHROOT / "srv")
-            done = subprocess.run([*self._binary(), "--initialize-insecure", f"--datadir={self._inside(folder / 'data')}",
-                                   "--innodb-redo-log-capacity=32M", f"--log-error={self._inside(folder / 'error.log')}"],
-                                  capture_output=True, text=True)
+        def make(folder: Path) -> None:
+            if not (CHROOT / "usr/sbin/mysqld").exists():
+                raise HarnessError(f"no MySQL under {CHROOT}: run make deps-install")
+            inside = "/" / folder.relative_to(CHROOT)
+            done = subprocess.run(["chroot", str(CHROOT), "/usr/sbin/mysqld", "--no-defaults", "--user=root", "--initialize-insecure",
+                                   f"--datadir={inside / 'data'}", "--innodb-redo-log-capacity=32M", "--innodb-flush-method=nosync",
+                                   "--innodb-doublewrite=OFF", f"--log-error={inside / 'error.log'}"], capture_output=True, text=True)
             if done.returncode != 0:
                 raise HarnessError(f"mysqld --initialize failed:\n{(folder / 'error.log').read_text()[-2000:]}{done.stderr}")
-            _templates["mysql"] = folder / "data"
-        return _templates["mysql"]
 
-    def _inside(self, path: Path) -> str:
-        return "/" + str(path.relative_to(CHROOT))
-
-    def _new_folder(self) -> Path:
-        return new_folder(CHROOT / "srv")
+        return _template("mysql", CHROOT / "srv", make)
 
     def _command(self, options: list[str]) -> list[str]:
-        return [*self._binary(), *options]
+        usr = CHROOT / "usr"
+        return [*_of_tree(CHROOT, "mysqld"), "--no-defaults", "--user=root", "--mysqlx=OFF", f"--basedir={usr}",
+                f"--plugin-dir={usr / 'lib/mysql/plugin'}", f"--lc-messages-dir={usr / 'share/mysql'}",
+                f"--character-sets-dir={usr / 'share/mysql/charsets'}", *options]
 
     def _defaults(self) -> dict:
-        out = {"datadir": self._inside(self.datadir), "socket": self._inside(self.socket_path), "port": self.port,
-               "bind-address": "127.0.0.1", "pid-file": self._inside(self.folder / "own.pid"),
-               "log-error": self._inside(self.error_log), "secure-file-priv": "", "skip-name-resolve": "ON",
-               "innodb-buffer-pool-size": "128M", "innodb-redo-log-capacity": "32M", "max-connections": 300,
+        out = {"datadir": self.datadir, "socket": self.socket_path, "port": self.port,
+               "bind-address": "127.0.0.1", "pid-file": self.folder / "own.pid",
+               "log-error": self.error_log, "secure-file-priv": "", "skip-name-resolve": "ON", "performance-schema": "OFF",
+               "innodb-buffer-pool-size": "64M", "innodb-redo-log-capacity": "32M", "max-connections": 300,
                "max-allowed-packet": "64M", "server-id": self.number, "log-bin": "binlog", "binlog-row-metadata": "FULL",
                "binlog-row-image": "FULL", "binlog-checksum": "CRC32", "log-replica-updates": "ON", "skip-replica-start": "ON",
                "gtid-mode": "ON" if self.gtid_mode else "OFF",

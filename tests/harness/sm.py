@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -23,13 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 # Every fault point of the program that the crash matrix goes through.
 FAULT_POINTS = (
     "source.connect", "source.read", "source.event", "assemble.before_deliver", "spill.write", "dispatch.before_enqueue",
-    "apply.begin", "apply.after_rows", "apply.before_commit", "apply.after_commit", "apply.before_ack", "parked.put_out",
+    "apply.begin", "apply.after_rows", "apply.before_commit", "apply.after_commit", "apply.before_ack", "parked.made", "parked.put_out", "parked.rekey_found", "parked.rekey_parked", "parked.rekey_out", "parked.rekey_in",
     "decision.row_locked", "decision.before_commit", "decision.after_commit", "remap.made",
     "remap.before_commit", "remap.after_commit", "floor.before_commit",
-    "floor.after_commit", "store.checkpoint", "start.after_epoch", "scout.event", "start.definitions", "start.final", "eject.begin", "eject.acked",
+    "floor.after_commit", "store.checkpoint", "start.after_epoch", "scout.event", "start.definitions", "start.final", "eject.begin", "eject.acked", "eject.holders",
     "xa.before_sync", "xa.after_rename", "xa.before_remove",
     "ddl.step", "ddl.fork_end", "ddl.rejoin", "ddl.round_floor", "ddl.round", "ddl.round_through", "ddl.round_over", "ddl.lock", "ddl.decision", "ddl.decided", "ddl.altered", "ddl.given_up",
     "loss.deleted", "loss.batch", "loss.done", "ddl.refill_set", "ddl.refill_batch", "ddl.refilled",
+    "ddl.entered", "ddl.kept", "recopy.cleared", "recopy.forgotten",
     "ddl.locked", "ddl.planned", "ddl.intent", "ddl.sent", "ddl.done", "apply.prepare",
     "load.connect", "load.in_snapshot", "load.after_snapshot", "load.after_read", "load.before_send", "load.unit_read",
 )
@@ -152,6 +154,38 @@ class Runner:
         return subprocess.run([binary(), verb, str(self.task_path), *args], capture_output=True, text=True, timeout=timeout,
                               env={**os.environ, **self.env})
 
+    def _ask_while_it_runs(self, verb: str, *args: str, timeout: float) -> tuple[int | None, str]:
+        """Exit status and answer of a verb that waits; None when the program has ended before it answered (the verb would go on waiting for another)."""
+        with tempfile.TemporaryFile("w+") as answer:
+            process = subprocess.Popen([binary(), verb, str(self.task_path), *args], stdout=answer, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                                       env={**os.environ, **self.env}, preexec_fn=die_with_parent)
+            end = time.monotonic() + timeout
+            try:
+                while process.poll() is None and self.running and time.monotonic() < end:
+                    time.sleep(0.01)
+                if process.poll() is None and self.running:
+                    raise Failed(f"{verb} {' '.join(args)} does not answer within {timeout:.0f} s\n{self.log_tail()}")
+            finally:
+                ended = process.poll() is not None
+                if not ended:
+                    process.kill()
+                process.wait()
+            answer.seek(0)
+            return (process.returncode, answer.read()) if ended else (None, "")
+
+    def pause(self, source_id: str, timeout: float = 60) -> None:
+        """Until it rests: the verb itself gives up before a slow machine is done."""
+        self._again("pause", source_id, timeout)
+
+    def resume(self, source_id: str, timeout: float = 60) -> None:
+        self._again("resume", source_id, timeout)
+
+    def _again(self, verb: str, source_id: str, timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while (done := self.verb(verb, "--source", source_id)).returncode == 3 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert done.returncode == 0, f"{verb} {source_id}: {done.stdout}{done.stderr}\n{self.log_tail()}"
+
     def status(self) -> dict:
         done = self.verb("status", "--json")
         try:
@@ -195,13 +229,15 @@ class Runner:
             left = end - time.monotonic()
             if left <= 0:
                 raise Failed(f"not caught up after {timeout} s\nstatus: {json.dumps(self.status(), indent=1)}\n{self.log_tail()}")
-            done = self.verb("status", "--wait", "caught-up", "--timeout", str(max(1, int(left))), "--json", timeout=left + 30)
-            if done.returncode == 0:
-                status = json.loads(done.stdout)
+            returncode, answer = self._ask_while_it_runs("status", "--wait", "caught-up", "--timeout", str(max(1, int(left))), "--json", timeout=left + 30)
+            if returncode is None:
+                continue
+            if returncode == 0:
+                status = json.loads(answer)
                 assert status["caught_up"] is True, f"--wait caught-up ended with 0, but caught_up is {status['caught_up']}"
                 return status
             try:
-                bad = [s for s in json.loads(done.stdout)["sources"] if s["error"] and s["state"] in STOPPED]
+                bad = [s for s in json.loads(answer)["sources"] if s["error"] and s["state"] in STOPPED]
             except (ValueError, KeyError):
                 bad = []
             if bad:
@@ -211,10 +247,11 @@ class Runner:
     def wait_error(self, source_id: str, code: str, timeout: float = 40) -> dict:
         """Waits until the source has stopped, and checks the code; returns its error. The program may end with it."""
         def stopped(status):
-            return any(s["id"] == source_id and s["error"] and s["state"] in STOPPED for s in status["sources"])
+            """The folder's answer, while the program has not opened its socket, is about the run before."""
+            return (status["running"] or not self.running) and any(s["id"] == source_id and s["error"] and s["state"] in STOPPED for s in status["sources"])
 
-        self.wait_for(f"source {source_id} to stop with {code}", stopped, timeout)
-        error = self.source(source_id)["error"]
+        status = self.wait_for(f"source {source_id} to stop with {code}", stopped, timeout)
+        error = next(s["error"] for s in status["sources"] if s["id"] == source_id)
         assert has_code(error, code), f"source {source_id} stopped with {error}, expected {code} {error_codes()[code][0]}"
         assert error.get("message") and error.get("remedy"), f"an error without message or remedy: {error}"
         return error

@@ -5,8 +5,9 @@
  *   verb=history|pending  prints the journal
  *   verb=skip             epoch job schema table
  * The server: socket, and host and port when run goes another way; user, password. meta, task. rows: what
- * happens to rows. dialect=tidb. retry=0: an error in passing ends the run. Prints progress and at the end
- * "ok", or "error NAME CLASS MESSAGE" and "remedy …". SIGTERM cancels. */
+ * happens to rows. settle: what a step that moves rows asks of the server. dialect=tidb. retry=0: an error in
+ * passing ends the run. Prints progress and at the end "ok", or "error NAME CLASS MESSAGE" and "remedy …".
+ * SIGTERM cancels. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -119,6 +120,22 @@ static void progress(void *ctx, const TargetDdlProgress *p)
     pthread_mutex_unlock(&t->out);
 }
 
+/* Stands for rows that are moved: many short statements, for as long as the server says so. */
+static bool settle(void *ctx, Conn *c, const Dialect *d, Err *err)
+{
+    const Tool *t = ctx;
+    char *more = NULL;
+    bool ok = true;
+    (void)d;
+    do {
+        free(more);
+        more = NULL;
+        ok = conn_scalar(c, str_of(arg(t, "settle", "")), &more, err);
+    } while (ok && more && strcmp(more, "0") != 0);
+    free(more);
+    return ok;
+}
+
 static bool run(Tool *t, Conn *c, Err *err)
 {
     if (!make_plan(t, c, err)) return false;
@@ -129,6 +146,8 @@ static bool run(Tool *t, Conn *c, Err *err)
                       .target = table(t, "table"),
                       .before = t->base,
                       .plan = &t->plan,
+                      .settle = settle,
+                      .settle_ctx = t,
                       .wake = strcmp(arg(t, "retry", "1"), "0") == 0 ? NULL : &t->wake,
                       .watch_ms = (unsigned)number(t, "watch"),
                       .progress = progress,
@@ -203,6 +222,7 @@ static bool dispatch(Tool *t, Err *err)
     const char *verb = arg(t, "verb", "");
     SessionOpts own = t->session; /* what is not tested goes straight to the server */
     if (*arg(t, "socket", "")) own.conn.socket = arg(t, "socket", "");
+    own.conn.read_timeout_s = 60; /* a machine under load is no reason to fail */
     if (!session_open(&own, &c, &d, err)) return false;
     bool ok = false;
     if (strcmp(verb, "start") == 0)

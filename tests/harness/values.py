@@ -199,8 +199,8 @@ def value_tables(flavor: str) -> list[ValueTable]:
     return out + ([_old_temporals()] if flavor == "mariadb" else [])
 
 
-def make_tables(server, schema: str, tables: list[ValueTable], suffix: str = "", create: bool = True, fill: bool = True) -> None:
-    """Creates and fills them."""
+def make_tables(server, schema: str, tables: list[ValueTable], suffix: str = "", create: bool = True, fill: bool = True, at_once: bool = False) -> None:
+    """Creates and fills them; each row is a transaction, or (at_once) each table."""
     conn = server.connect(autocommit=True)
     with conn.cursor() as cur:
         cur.execute(LAX)
@@ -210,6 +210,10 @@ def make_tables(server, schema: str, tables: list[ValueTable], suffix: str = "",
                 for statement in (*table.before, table.create(name), *table.after):
                     cur.execute(statement)
             sql = table.insert(name)
+            if at_once:
+                cur.execute("BEGIN")
             for row in table.rows if fill else ():
                 cur.execute(sql, row)
+            if at_once:
+                cur.execute("COMMIT")
     conn.close()

@@ -10,7 +10,7 @@
 #include "model/binding.h"
 #include "track/schema_apply.h"
 
-enum { GROUP_MOST = 3, GROUP_STRICT = 0x400000 | 0x200000 };
+enum { GROUP_MOST = 4, GROUP_STRICT = 0x400000 | 0x200000 };
 
 typedef struct GroupMember {
     const TableSchema *now; /* NULL: dropped */
@@ -29,8 +29,8 @@ typedef struct Group {
     bool drop;       /* the target was dropped */
     int alters, asks, works;
     uint64_t job;
-    LockWork work;
-    StrBuf rows; /* what was done to the target's rows */
+    LockWork work, work_of[GROUP_MOST]; /* the last, and the last of each member */
+    StrBuf rows;                        /* what was done to the target's rows */
     Err err;
 } Group;
 
@@ -68,6 +68,21 @@ static inline const TableSchema *group_table(Group *g, const char *create)
 
 static inline bool group_tell(Group *g, const LockEvent *e);
 
+/* The member's table was made again: it joins with its last step. */
+static inline bool group_join_again(Group *g, uint32_t member, const TableSchema *made)
+{
+    GroupMember *m = &g->members[member];
+    LockEvent e = {.kind = LOCK_EV_JOIN,
+                   .member = member,
+                   .number = m->steps,
+                   .name = STR("again"),
+                   .schema = made,
+                   .fresh = true,
+                   .at_ms = 1000 + (int64_t)m->steps};
+    m->gone = false;
+    return group_tell(g, &e);
+}
+
 static inline bool group_act(Group *g, const LockAction *a)
 {
     LockEvent answer = {.job = a->job, .member = a->member, .number = a->number};
@@ -81,12 +96,16 @@ static inline bool group_act(Group *g, const LockAction *a)
         break;
     case LOCK_ACT_WORK:
         g->works++;
-        g->work = a->work;
+        g->work = g->work_of[a->member] = a->work;
         answer.kind = LOCK_EV_WORKED;
         break;
     case LOCK_ACT_ASK: g->asks++; return true;
     case LOCK_ACT_STOP: g->members[a->member].stopped = true; return true;
-    case LOCK_ACT_GONE: g->members[a->member].gone = true; return true;
+    case LOCK_ACT_GONE: {
+        const GroupMember *m = &g->members[a->member];
+        g->members[a->member].gone = true;
+        return !m->now || m->steps <= a->number || group_join_again(g, a->member, m->now);
+    }
     default: return true;
     }
     if (a->job) g->job = a->job;
@@ -168,7 +187,8 @@ static inline bool group_read(Group *g, uint32_t member, const char *sql)
                    .at_ms = 1000 + (int64_t)m->steps,
                    .step = step,
                    .step_kind = lock_step_kind(step, leaves, false)};
-    bool ok = group_tell(g, &e);
+    bool again = m->gone && !step->before,
+         ok = again ? group_join_again(g, member, after) : group_tell(g, &e);
     m->now = version_schema(g->pool, after);
     schema_step_free(step);
     schema_free(after);

@@ -258,6 +258,114 @@ START_TEST(job)
 }
 END_TEST
 
+/* Nothing is left to change, but what the job has done until it failed must not stay. */
+START_TEST(job_that_failed_and_is_not_wanted_any_more)
+{
+    Group g;
+    group_begin(&g, &(LockOpts)PESSIMISTIC, create, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        g.held_back = i == 1;
+        ck_assert(group_run(&g, i, ALTER "ADD UNIQUE KEY k_a (a)"));
+    }
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = g.job}));
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_FAILED, .job = g.job, .words = STR("1062")}));
+    for (uint32_t i = 0; i < 2; i++)
+        ck_assert(group_run(&g, i, ALTER "DROP KEY k_a"));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_OPERATOR);
+    int alters = g.alters;
+    uint64_t failed = g.job;
+    ck_assert(group_decide(&g, LOCK_RETRY, 0, 0));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_RELEASING);
+    ck_assert_uint_gt(g.job, failed);
+    check_json(&g);
+    g.held_back = false;
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = g.job}));
+    ck_assert_int_eq(g.alters, alters + 1);
+    ck_assert(group_settle(&g));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+    check_json(&g);
+    for (uint32_t i = 0; i < 2; i++) /* and the next one that changes nothing wants none */
+        ck_assert(group_run(&g, i, ALTER "COMMENT 'x'"));
+    ck_assert_int_eq(g.alters, alters + 1);
+    group_done(&g);
+}
+END_TEST
+
+/* It does not count, but its rows have to go somewhere. */
+START_TEST(skipped_widening)
+{
+    Group g;
+    group_begin(&g, &(LockOpts)PESSIMISTIC, create, 2);
+    ck_assert(group_run(&g, 0, ALTER "MODIFY a BIGINT"));
+    ck_assert(group_is_held(&g, 0));
+    ck_assert(group_decide(&g, LOCK_SKIP, 0, 1));
+    ck_assert(!group_is_held(&g, 0));
+    ck_assert_int_eq(g.alters, 1);
+    ck_assert(str_eqc(group_column(&g, "a")->data_type, "bigint"));
+    ck_assert(group_run(&g, 0, ALTER "ADD c INT") && group_run(&g, 1, ALTER "ADD c INT"));
+    ck_assert(!group_is_held(&g, 0) && !group_is_held(&g, 1));
+    ck_assert(str_eqc(group_column(&g, "a")->data_type, "bigint"));
+    check_json(&g);
+    group_done(&g);
+}
+END_TEST
+
+/* Its table has a column of that name again, and other values in it than the target. */
+START_TEST(skipped_drop_then_added_again)
+{
+    for (int accepted = 0; accepted < 2; accepted++) {
+        Group g;
+        group_begin(&g, &(LockOpts)PESSIMISTIC, create, 2);
+        ck_assert(group_run(&g, 0, ALTER "DROP a"));
+        ck_assert(group_is_held(&g, 0));
+        if (!accepted) ck_assert(group_read(&g, 0, ALTER "ADD a INT AFTER id"));
+        ck_assert(group_decide(&g, LOCK_SKIP, 0, 1));
+        if (accepted) {
+            ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+            check_json(&g);
+            ck_assert(group_run(&g, 0, ALTER "ADD a INT AFTER id"));
+        }
+        ck_assert_int_eq(lock_state(g.lock), LOCK_DATA_DIFFERS);
+        ck_assert(group_is_held(&g, 0) && !group_is_held(&g, 1));
+        check_json(&g);
+        ck_assert(group_decide(&g, LOCK_ACCEPT, 0, 2));
+        ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+        group_done(&g);
+    }
+}
+END_TEST
+
+/* A release is a place of its own in the history, behind rows of the step before it. */
+START_TEST(work_waits_for_rows_behind_a_decision)
+{
+    Group g;
+    group_begin(&g, &(LockOpts){.provenance = true, .refill_own = true}, create, 2);
+    const LockEvent written[] = {{.kind = LOCK_EV_WRITTEN, .member = 0, .number = 1},
+                                 {.kind = LOCK_EV_WRITTEN, .member = 1, .number = 1},
+                                 {.kind = LOCK_EV_WRITTEN, .member = 0, .number = 3},
+                                 {.kind = LOCK_EV_PASSED, .member = 1, .number = 2},
+                                 {.kind = LOCK_EV_WRITTEN, .member = 1, .number = 2}};
+    LockEvent release = {
+        .kind = LOCK_EV_DECIDE, .member = 0, .number = 2, .decision = LOCK_RELEASE, .words = STR("x")};
+    ck_assert(group_read(&g, 0, ALTER "ADD c INT"));
+    ck_assert(group_read(&g, 0, ALTER "ADD d INT"));
+    ck_assert(group_read(&g, 1, ALTER "ADD c INT"));
+    ck_assert(group_tell(&g, &written[0]) && group_tell(&g, &written[1]));
+    ck_assert_int_eq(g.alters, 1);
+    ck_assert(group_tell(&g, &release)); /* member 1 counts as having d; its rows of step 1 still wait */
+    for (uint32_t i = 0; i < 2; i++) {
+        g.now = i ? "2026-01-01 12:01:00" : "2026-01-01 12:00:00";
+        ck_assert(group_read(&g, i, ALTER "ADD n DATETIME DEFAULT now()"));
+    }
+    ck_assert(group_tell(&g, &written[2]) && group_tell(&g, &written[3]));
+    ck_assert_int_eq(g.works, 0);
+    ck_assert(group_tell(&g, &written[4]));
+    ck_assert_int_eq(g.works, 1);
+    ck_assert_int_eq(g.work, LOCK_WORK_REFILL);
+    group_done(&g);
+}
+END_TEST
+
 /* A member's rows before its step may wait for the one that waits for them: released, the target holds both.
  */
 START_TEST(released_early)
@@ -289,6 +397,96 @@ START_TEST(released_early)
 }
 END_TEST
 
+#define UUID ALTER "ADD u CHAR(36) DEFAULT (uuid())"
+
+/* Rows that went away are no value that nobody can compute: what is accepted for one shard says nothing about
+ * another's, and no shard's rows go because it is accepted. */
+static const struct {
+    const char *name;
+    LockPolicy on_truncate;
+    uint32_t n;
+    Line lines[4];
+    uint32_t accepted;
+    bool refused;
+    LockState then;
+    const char *ends; /* decisions that end it: who, 'a'ccept or 's'kip of step 2 */
+} rows_lost[] = {
+    {"another's waits for the operator",
+     LOCK_POLICY_HOLD,
+     3,
+     {{0, UUID, NULL}, {1, UUID, NULL}, {2, UUID, NULL}, {1, "TRUNCATE TABLE t", NULL}},
+     0,
+     false,
+     LOCK_OPERATOR,
+     "1s1a"},
+    {"another's waits for all",
+     LOCK_POLICY_APPLY_WHEN_ALL,
+     3,
+     {{0, UUID, NULL}, {1, UUID, NULL}, {2, UUID, NULL}, {1, "TRUNCATE TABLE t", NULL}},
+     0,
+     false,
+     LOCK_DATA_DIFFERS,
+     "1s1a"},
+    {"its own waits for the operator",
+     LOCK_POLICY_HOLD,
+     2,
+     {{0, UUID, NULL}, {1, UUID, NULL}, {0, "TRUNCATE TABLE t", NULL}},
+     0,
+     true,
+     LOCK_OPERATOR,
+     "0s0a"},
+    {"it does not count as one that lost them",
+     LOCK_POLICY_APPLY_WHEN_ALL,
+     2,
+     {{0, UUID, NULL}, {1, UUID, NULL}, {0, "TRUNCATE TABLE t", NULL}},
+     1,
+     false,
+     LOCK_DATA_DIFFERS,
+     "0s0a"},
+    {"nor when that alone agrees",
+     LOCK_POLICY_APPLY_WHEN_ALL,
+     2,
+     {{0, ALTER "ADD c INT DEFAULT 1", NULL},
+      {0, "TRUNCATE TABLE t", NULL},
+      {1, ALTER "ADD c INT DEFAULT 2", NULL},
+      {1, ALTER "ALTER c SET DEFAULT 1", NULL}},
+     1,
+     true,
+     LOCK_DATA_DIFFERS,
+     "0s1a"},
+    {"its own alone differs",
+     LOCK_POLICY_APPLY_WHEN_ALL,
+     2,
+     {{0, ALTER "ADD c INT", NULL}, {0, "TRUNCATE TABLE t", NULL}, {1, ALTER "ADD c INT", NULL}},
+     0,
+     false,
+     LOCK_CLOSED,
+     ""},
+};
+
+START_TEST(accept_takes_no_rows)
+{
+    Group g;
+    group_begin(&g, &(LockOpts){.on_truncate = rows_lost[_i].on_truncate}, create, rows_lost[_i].n);
+    for (int i = 0; i < 4 && rows_lost[_i].lines[i].sql; i++)
+        ck_assert(group_read(&g, rows_lost[_i].lines[i].member, rows_lost[_i].lines[i].sql));
+    ck_assert(group_settle(&g));
+    uint32_t who = rows_lost[_i].accepted;
+    bool ok = group_decide(&g, LOCK_ACCEPT, who, g.members[who].steps);
+    ck_assert_msg(ok != rows_lost[_i].refused, "%s: %s", rows_lost[_i].name, ok ? "done" : g.err.message);
+    ck_assert_msg(lock_state(g.lock) == rows_lost[_i].then, "%s: %s", rows_lost[_i].name,
+                  lock_state_name(lock_state(g.lock)));
+    check_json(&g);
+    for (const char *p = rows_lost[_i].ends; *p; p += 2)
+        ck_assert_msg(group_decide(&g, p[1] == 's' ? LOCK_SKIP : LOCK_ACCEPT, (uint32_t)(*p - '0'), 2),
+                      "%s: %s: %s", rows_lost[_i].name, p, g.err.message);
+    ck_assert_msg(lock_state(g.lock) == LOCK_CLOSED, "%s: in the end %s", rows_lost[_i].name,
+                  lock_state_name(lock_state(g.lock)));
+    ck_assert_uint_eq(g.rows.len, 0);
+    group_done(&g);
+}
+END_TEST
+
 static Suite *decide_suite(void)
 {
     Suite *s = suite_create("lock/decide");
@@ -296,7 +494,12 @@ static Suite *decide_suite(void)
     tcase_add_loop_test(t, replacement, 0, ARRAY_LEN(replaced));
     tcase_add_test(t, replaced_then_released);
     tcase_add_test(t, job);
+    tcase_add_test(t, job_that_failed_and_is_not_wanted_any_more);
     tcase_add_test(t, released_early);
+    tcase_add_test(t, skipped_widening);
+    tcase_add_test(t, skipped_drop_then_added_again);
+    tcase_add_loop_test(t, accept_takes_no_rows, 0, ARRAY_LEN(rows_lost));
+    tcase_add_test(t, work_waits_for_rows_behind_a_decision);
     suite_add_tcase(s, t);
     return s;
 }

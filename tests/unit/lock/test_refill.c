@@ -271,6 +271,125 @@ START_TEST(three)
 }
 END_TEST
 
+/* Which indexes a shard's table has is not what others' fills count for: one that it alone has is told until
+ * the others have it too, whenever they come to it. Nobody is held for it. */
+static const struct {
+    Line lines[8];
+    LockState then;
+} indexes[] = {
+    {{{0, ALTER "ADD c INT DEFAULT 1"},
+      {1, ALTER "ADD c INT DEFAULT 2, ADD INDEX (a)"},
+      {1, ALTER "ALTER c SET DEFAULT 1"}},
+     LOCK_WAITING},
+    {{{0, ALTER "ADD c INT DEFAULT 1"},
+      {1, ALTER "ADD c INT DEFAULT 2, ADD INDEX (a)"},
+      {1, ALTER "ALTER c SET DEFAULT 1"},
+      {0, ALTER "ADD INDEX (a)"}},
+     LOCK_CLOSED},
+    {{{0, ALTER "ADD c INT DEFAULT 1"},
+      {1, ALTER "ADD d INT FIRST, ADD c INT DEFAULT 2 FIRST, ADD INDEX (c, b)"},
+      {0, ALTER "ADD d INT"},
+      {1, ALTER "ALTER c SET DEFAULT 1"},
+      {0, ALTER "ADD INDEX (c, b)"}},
+     LOCK_CLOSED},
+    {{{0, ALTER "ADD c INT DEFAULT 1"},
+      {1, ALTER "ADD c INT DEFAULT 2, ADD INDEX (a)"},
+      {1, ALTER "ALTER c SET DEFAULT 1"},
+      {1, ALTER "DROP INDEX a"}},
+     LOCK_CLOSED},
+    {{{0, ALTER "ADD c INT DEFAULT 1, ADD INDEX (a)"},
+      {1, ALTER "ADD c INT DEFAULT 2"},
+      {1, ALTER "ALTER c SET DEFAULT 1"},
+      {1, ALTER "ADD INDEX (a)"}},
+     LOCK_CLOSED},
+};
+
+START_TEST(indexes_of_their_own)
+{
+    Group g;
+    group_begin(&g,
+                &(LockOpts){.mode = _i % 2 ? LOCK_OPTIMISTIC : LOCK_PESSIMISTIC,
+                            .provenance = true,
+                            .refill_own = true},
+                create, 2);
+    for (const Line *line = indexes[_i / 2].lines; line->sql; line++)
+        ck_assert_msg(group_run(&g, line->member, line->sql), "%s: %s", line->sql, g.err.message);
+    ck_assert(group_settle(&g));
+    ck_assert_uint_eq(g.works, 1);
+    ck_assert_msg(lock_state(g.lock) == indexes[_i / 2].then, "%s", lock_state_name(lock_state(g.lock)));
+    ck_assert(!group_is_held(&g, 0) && !group_is_held(&g, 1));
+    group_done(&g);
+}
+END_TEST
+
+/* A column given up and added again with the same fill, while the target keeps it for the other: rows that
+ * brought values of their own for it hold those, also when nothing in the history tells of them any more. */
+START_TEST(added_again)
+{
+    Group g;
+    StrBuf text = {0};
+    uint64_t job;
+    group_begin(&g, &(LockOpts){.mode = LOCK_OPTIMISTIC, .provenance = true, .refill_own = true}, create, 2);
+    g.held_back = true;
+    ck_assert(group_read(&g, 0, ALTER "ADD c INT DEFAULT 1"));
+    ck_assert(group_read(&g, 1, ALTER "ADD c INT DEFAULT 1") && group_read(&g, 1, ALTER "DROP c"));
+    while (lock_job(g.lock, &job)) {
+        ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = job}));
+        ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_ALTERED, .job = job}));
+    }
+    if (_i) ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_WRITTEN, .member = 1, .number = 2}));
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_WRITTEN, .member = 0, .number = 1}));
+    ck_assert(group_read(&g, 1, ALTER "ADD c INT DEFAULT 1"));
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_WRITTEN, .member = 1, .number = 3}));
+    ck_assert_uint_eq(g.works, 1);
+    fills_of(&g, 1, &text);
+    ck_assert_str_eq(text.ptr, "c='1'");
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_WORKED, .member = 1, .number = 3}));
+    g.held_back = false;
+    ck_assert(group_settle(&g));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_CLOSED);
+    sb_done(&text);
+    group_done(&g);
+}
+END_TEST
+
+/* The same with a column that was converted since, so that no refill can set it, and with a table made later
+ * that agrees with it: another column that is to be set makes nobody believe that this one is right. */
+START_TEST(converted_since)
+{
+    Group g;
+    uint64_t job;
+    const char *add = ALTER "ADD c VARCHAR(10) DEFAULT 'x'",
+               *wider = ALTER "MODIFY c VARCHAR(20) DEFAULT 'x'";
+    group_begin(&g, &(LockOpts){.mode = LOCK_OPTIMISTIC, .provenance = true, .refill_own = true}, create, 2);
+    g.held_back = true;
+    ck_assert(group_read(&g, 0, add) && group_read(&g, 1, add) && group_read(&g, 1, ALTER "DROP c"));
+    while (lock_job(g.lock, &job)) {
+        ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = job}));
+        ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_ALTERED, .job = job}));
+    }
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_WRITTEN, .member = 1, .number = 2}));
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_WRITTEN, .member = 0, .number = 1}));
+    g.held_back = false;
+    ck_assert(group_run(&g, 0, wider));
+    g.n = 3;
+    g.members[2].now = group_table(&g, "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT DEFAULT 7,"
+                                       " c VARCHAR(20) DEFAULT 'x', d INT DEFAULT 1)");
+    ck_assert(group_join_again(&g, 2, g.members[2].now) && group_settle(&g));
+    ck_assert(group_run(&g, 0, ALTER "ADD d INT DEFAULT 1"));
+    ck_assert(!group_is_held(&g, 0) && !group_is_held(&g, 1) && !group_is_held(&g, 2));
+    ck_assert(group_run(&g, 1, add) && group_run(&g, 1, wider) &&
+              group_run(&g, 1, ALTER "ADD d INT DEFAULT 2") &&
+              group_run(&g, 1, ALTER "ALTER d SET DEFAULT 1"));
+    ck_assert_int_eq(g.works, 0);
+    ck_assert(group_is_held(&g, 1));
+    ck_assert_int_eq(lock_state(g.lock), LOCK_DATA_DIFFERS);
+    ck_assert(!group_decide(&g, LOCK_REFILL, 1, 6));
+    ck_assert_ptr_nonnull(strstr(g.err.message, "was converted since it was added"));
+    group_done(&g);
+}
+END_TEST
+
 static Suite *refill_suite(void)
 {
     Suite *s = suite_create("lock/refill");
@@ -279,6 +398,9 @@ static Suite *refill_suite(void)
     tcase_add_test(t, rows_meanwhile);
     tcase_add_test(t, who_needs_it);
     tcase_add_test(t, three);
+    tcase_add_loop_test(t, added_again, 0, 2);
+    tcase_add_test(t, converted_since);
+    tcase_add_loop_test(t, indexes_of_their_own, 0, 2 * ARRAY_LEN(indexes));
     suite_add_tcase(s, t);
     return s;
 }

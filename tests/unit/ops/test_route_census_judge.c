@@ -1,5 +1,6 @@
 /* What a census concludes: verdicts, for how long they hold, the recommendation, pairs that collide. */
 #include <math.h>
+#include <string.h>
 #include "ops/census_values.h"
 #include "ops/route_census.h"
 #include "unit.h"
@@ -276,10 +277,9 @@ START_TEST(pairs_that_overlap)
     CensusShard shards[] = {IDS(1, 100, 0),         IDS(50, 150, 0), IDS(-10, 60, 0), IDS(200, 300, 0), {0},
                             IDS(300, UINT64_MAX, 0)};
     enum { N = ARRAY_LEN(shards) };
-    uint64_t shared[N * N] = {0};
-    shared[0 * N + 1] = 7;
-    shared[1 * N + 2] = 9;
-    CensusTarget t = {.shards = shards, .n_shards = N, .shared = shared, .sample = 1};
+    static const CensusCommon common[] = {{1, 2, 9}, {0, 1, 7}};
+    CensusTarget t = {
+        .shards = shards, .n_shards = N, .common = common, .n_common = ARRAY_LEN(common), .sample = 1};
     census_find_pairs(&t, &arena);
     static const struct {
         size_t a, b;
@@ -288,6 +288,7 @@ START_TEST(pairs_that_overlap)
         double collisions;
     } want[] = {{1, 2, 50, 60, 9}, {0, 1, 50, 100, 7}, {0, 2, 1, 60, 0}, {3, 5, 300, 300, 0}};
     ck_assert_uint_eq(t.n_pairs, ARRAY_LEN(want));
+    ck_assert_uint_eq(t.n_listed, ARRAY_LEN(want));
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         const CensusPair *p = &t.pairs[i];
         ck_assert_msg(p->a == want[i].a && p->b == want[i].b && p->from == want[i].from &&
@@ -299,10 +300,75 @@ START_TEST(pairs_that_overlap)
     census_find_pairs(&t, &arena);
     ck_assert(fabs(t.pairs[0].collisions - 36) < 1e-9 && fabs(t.pairs[0].error - 1.96 * 4 * 3) < 1e-9);
     ck_assert(t.pairs[3].collisions <= 0 && t.pairs[3].error > 7); /* none seen proves not much */
-    t.shared = NULL;
+    t.common = NULL;
+    t.n_common = 0;
     census_find_pairs(&t, &arena);
     ck_assert_uint_eq(t.n_pairs, 4);
     ck_assert(isnan(t.pairs[0].collisions));
+    arena_done(&arena);
+}
+END_TEST
+
+/* Pairs are counted without looking at each, and few of many are listed. */
+START_TEST(pairs_of_many_shards)
+{
+    enum { N = 120 };
+    Arena arena = {0};
+    CensusShard shards[N] = {0};
+    srand((unsigned)_i);
+    for (size_t i = 0; i < N; i++) {
+        int64_t low = rand() % 1000 - 50, length = rand() % (_i < 5 ? 2000 : 10);
+        uint64_t high = low + length < 0 ? 0 : (uint64_t)(low + length);
+        shards[i] = (CensusShard){.has_ids = rand() % 10 > 0, .lowest = low, .highest = high};
+    }
+    CensusTarget t = {.shards = shards, .n_shards = N};
+    census_find_pairs(&t, &arena);
+    size_t n = 0;
+    for (size_t a = 0; a < N; a++)
+        for (size_t b = a + 1; b < N; b++) {
+            const CensusShard *x = &shards[a], *y = &shards[b];
+            bool apart = (y->lowest >= 0 && x->highest < (uint64_t)y->lowest) ||
+                         (x->lowest >= 0 && y->highest < (uint64_t)x->lowest);
+            if (!x->has_ids || !y->has_ids || apart) continue;
+            if (n < CENSUS_PAIRS_LISTED)
+                ck_assert_msg(t.pairs[n].a == a && t.pairs[n].b == b, "seed %d, pair %zu", _i, n);
+            n++;
+        }
+    ck_assert_msg(t.n_pairs == n, "seed %d: %zu pairs, not %zu", _i, t.n_pairs, n);
+    ck_assert_uint_eq(t.n_listed, MIN(n, (size_t)CENSUS_PAIRS_LISTED));
+    arena_done(&arena);
+}
+END_TEST
+
+/* Why it does not fit is said as it is. */
+START_TEST(what_is_not_known)
+{
+    Arena arena = {0};
+    CensusShard shards[] = {IDS(1, 10, 0), IDS(11, 20, 0), IDS(31, 40, 0)};
+    CensusKey keys[] = {
+        {.name = STR("PRIMARY"), .of_ids = true, .looked_at = true, .exact = true},
+        {.name = STR("mail"), .looked_at = true, .exact = true, .lack_it = 2},
+    };
+    CensusTarget t = {
+        .id = STR("id"), .shards = shards, .n_shards = 3, .room = BIG, .keys = keys, .n_keys = 2};
+    static const KeyStrategy asks[] = {KEY_STRATEGY_ERROR, KEY_STRATEGY_PARTITION_ID, KEY_STRATEGY_STRIDE,
+                                       KEY_STRATEGY_REMAP};
+    static const char *const words[] = {
+        "2 of 3 shard tables have no unique key mail: whether their values collide with the others' was not "
+        "looked at",
+        "unique key mail could not be looked at: it is over an expression"};
+    for (unsigned round = 0; round < 2; round++) {
+        census_find_pairs(&t, &arena);
+        census_judge(&t, NULL, false, &arena);
+        for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
+            const CensusVerdict *v = &t.verdicts[asks[i]];
+            ck_assert_msg(!v->fits && str_eq(v->why, str_of(words[round])), "%s: " STR_FMT,
+                          keys_strategy_name(asks[i]), STR_ARG(v->why));
+        }
+        keys[1].looked_at = false;
+        keys[1].lack_it = 0;
+        keys[1].note = STR("it is over an expression");
+    }
     arena_done(&arena);
 }
 END_TEST
@@ -311,18 +377,56 @@ START_TEST(values_of_several_shards)
 {
     static const CensusValue list[] = {{7, 0}, {7, 1}, {7, 1}, {7, 2}, {8, 2},          {8, 2},
                                        {9, 1}, {5, 2}, {5, 0}, {4, 0}, {UINT64_MAX, 1}, {0, 0}};
+    static const CensusCommon want[] = {{0, 2, 2}, {0, 1, 1}, {1, 2, 1}};
     CensusValues v = {0};
-    uint64_t pairs[9] = {0};
-    ck_assert_uint_eq(census_values_shared(&v, 3, pairs), 0);
+    CensusCommon common[9];
+    ck_assert_uint_eq(census_values_shared(&v, 3), 0);
+    ck_assert_uint_eq(census_values_common(&v, 3, common, 9), 0);
     for (size_t i = 0; i < ARRAY_LEN(list); i++)
         census_values_add(&v, list[i].hash, list[i].shard);
     /* 7 in all three, 5 in two; 8 is in one shard table, twice */
-    ck_assert_uint_eq(census_values_shared(&v, 3, NULL), 2);
-    ck_assert_uint_eq(census_values_shared(&v, 3, pairs), 2);
-    ck_assert(pairs[0 * 3 + 1] == 1 && pairs[0 * 3 + 2] == 2 && pairs[1 * 3 + 2] == 1);
-    ck_assert(pairs[0] + pairs[3] + pairs[4] + pairs[6] + pairs[7] + pairs[8] == 0);
+    ck_assert_uint_eq(census_values_shared(&v, 3), 2);
+    for (size_t most = 0; most <= 9; most++) {
+        ck_assert_uint_eq(census_values_common(&v, 3, common, most), MIN(most, ARRAY_LEN(want)));
+        ck_assert_int_eq(memcmp(common, want, MIN(most, ARRAY_LEN(want)) * sizeof *want), 0);
+    }
     census_values_done(&v);
     ck_assert_uint_eq(v.n, 0);
+}
+END_TEST
+
+START_TEST(values_of_many_shards)
+{
+    enum { SHARDS = 40, VALUES = 3000, RANGE = 200, MOST_PAIRS = 50 };
+    CensusValues v = {0};
+    CensusCommon all[SHARDS * SHARDS], some[MOST_PAIRS];
+    bool holds[SHARDS][RANGE] = {{0}};
+    srand((unsigned)_i);
+    for (size_t i = 0; i < VALUES; i++) {
+        uint32_t shard = (uint32_t)rand() % SHARDS, value = (uint32_t)rand() % RANGE;
+        if (shard == 3) continue; /* an empty one */
+        holds[shard][value] = true;
+        census_values_add(&v, value, shard);
+    }
+    (void)census_values_shared(&v, SHARDS);
+    size_t n = census_values_common(&v, SHARDS, all, ARRAY_LEN(all));
+    uint64_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t both = 0;
+        for (size_t x = 0; x < RANGE; x++)
+            both += holds[all[i].a][x] && holds[all[i].b][x];
+        ck_assert_msg(all[i].a < all[i].b && all[i].values == both, "seed %d, pair %zu", _i, i);
+        if (i) ck_assert_msg(all[i - 1].values >= both, "seed %d, pair %zu is out of order", _i, i);
+        total += both;
+    }
+    for (size_t a = 0; a < SHARDS; a++)
+        for (size_t b = a + 1; b < SHARDS; b++)
+            for (size_t x = 0; x < RANGE; x++)
+                total -= holds[a][x] && holds[b][x];
+    ck_assert_msg(total == 0, "seed %d: pairs are missing", _i);
+    ck_assert_uint_eq(census_values_common(&v, SHARDS, some, MOST_PAIRS), MOST_PAIRS);
+    ck_assert_msg(memcmp(some, all, sizeof some) == 0, "seed %d: others than the first", _i);
+    census_values_done(&v);
 }
 END_TEST
 
@@ -332,7 +436,10 @@ static Suite *census_suite(void)
     TCase *t = tcase_create("census");
     tcase_add_loop_test(t, verdicts, 0, ARRAY_LEN(cases));
     tcase_add_test(t, pairs_that_overlap);
+    tcase_add_loop_test(t, pairs_of_many_shards, 0, 10);
+    tcase_add_test(t, what_is_not_known);
     tcase_add_test(t, values_of_several_shards);
+    tcase_add_loop_test(t, values_of_many_shards, 0, 5);
     suite_add_tcase(s, t);
     return s;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/fault.h"
 #include "store/migrations.h"
+#include "store/store_ddl.h"
 #include "store/store.h"
 
 static Store *open_ok(bool read_only)
@@ -581,6 +582,105 @@ START_TEST(kills_at_any_moment_leave_both_floors_of_one_checkpoint)
 }
 END_TEST
 
+/* The statement that made a table, its fork and its first definition are one. */
+START_TEST(a_table_begins_with_its_definition)
+{
+    Store *s = open_ok(false);
+    const TableName t = {STR("shop"), STR("t")}, target = {STR("all"), STR("t")};
+    uint64_t member;
+    bool found = true;
+    char *json = NULL;
+    OK(store_member(s, STR("s1"), t, target, &member, &err));
+    StoreFork fork = {.source_id = STR("s1"), .member_no = member, .from_json = STR("{}"), .needs = 1};
+    StoreStep step = {.member_no = member,
+                      .number = 1,
+                      .identity = STR("a"),
+                      .txn_json = STR("{}"),
+                      .point_json = STR("{}"),
+                      .kind = STR("create"),
+                      .change_json = STR("{}"),
+                      .first_json = STR("{\"columns\":[]}"),
+                      .why = STR("CREATE TABLE")};
+    OK(store_schema_get(s, member, &json, &found, &err));
+    ck_assert(!found);
+    OK(store_step(s, &step, &fork, &err));
+    OK(store_schema_get(s, member, &json, &found, &err));
+    ck_assert(found);
+    ck_assert_str_eq(json, "{\"columns\":[]}");
+    free(json);
+    step.number = 1; /* once more: none of it */
+    step.first_json = STR("{}");
+    Err again = {0};
+    ck_assert(!store_step(s, &step, &fork, &again));
+    err_clear(&again);
+    OK(store_schema_get(s, member, &json, &found, &err));
+    ck_assert_str_eq(json, "{\"columns\":[]}");
+    free(json);
+    store_close(s);
+}
+END_TEST
+
+START_TEST(a_table_made_anew_goes_on_in_the_fork_that_waits)
+{
+    Store *s = open_ok(false);
+    Arena arena = {0};
+    const TableName t = {STR("shop"), STR("t")}, target = {STR("all"), STR("t")};
+    StoreFork *forks, before = {.source_id = STR("s1"), .from_json = STR("{}"), .needs = 1};
+    StoreFork at = {.source_id = STR("s1"), .from_json = STR("{}"), .needs = 2};
+    StoreStep *steps;
+    uint64_t *left, member;
+    size_t n;
+    OK(store_member(s, STR("s1"), t, target, &member, &err));
+    before.member_no = at.member_no = member;
+    for (uint64_t i = 1; i <= 3; i++) {
+        StoreStep step = {.member_no = member,
+                          .number = i,
+                          .identity = str_of((const char *[]){"a", "b", "c"}[i - 1]),
+                          .txn_json = STR("{}"),
+                          .point_json = STR("{}"),
+                          .kind = STR("alter"),
+                          .change_json = STR("{}")};
+        OK(store_step(s, &step, i == 1 ? &before : i == 2 ? &at : NULL, &err));
+    }
+    StoreLock lock = {target, STR("closed"), STR("{}"), STR("{}")};
+    StoreLeft gone = {.member_no = member, .last = 2, .back = 3};
+    OK(store_lock_put(s, &lock, &(StoreLockNews){.member_no = member, .number = 3}, &err));
+    OK(store_lock_put(s, &lock, &(StoreLockNews){.left = &gone, .n_left = 1}, &err));
+    OK(store_left_members(s, &arena, &left, &n, &err));
+    ck_assert_uint_eq(n, 1);
+    OK(store_steps(s, &arena, &steps, &n, &err));
+    ck_assert_uint_eq(n, 3);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(steps[i].told == (i < 2), "step %zu is%s told", i + 1, steps[i].told ? "" : " not");
+    OK(store_forks(s, &arena, &forks, &n, &err));
+    ck_assert_uint_eq(n, 2);
+    ck_assert_uint_eq(forks[0].needs, 1); /* rows of the table that was */
+    ck_assert_uint_eq(forks[1].needs, 3);
+    arena_done(&arena);
+    store_close(s);
+}
+END_TEST
+
+START_TEST(a_dropped_target_is_kept_until_it_is_forgotten)
+{
+    Store *s = open_ok(false);
+    Arena arena = {0};
+    const TableName one = {STR("all"), STR("t")}, other = {STR("all"), STR("u")};
+    Str json;
+    OK(store_dropped_put(s, one, STR("{\"a\":1}"), &err));
+    OK(store_dropped_put(s, one, STR("{\"a\":2}"), &err));
+    OK(store_dropped_get(s, one, &arena, &json, &err));
+    ck_assert(str_eqc(json, "{\"a\":2}"));
+    OK(store_dropped_get(s, other, &arena, &json, &err));
+    ck_assert_uint_eq(json.len, 0);
+    OK(store_dropped_put(s, one, (Str){0}, &err));
+    OK(store_dropped_get(s, one, &arena, &json, &err));
+    ck_assert_uint_eq(json.len, 0);
+    arena_done(&arena);
+    store_close(s);
+}
+END_TEST
+
 static Suite *store_suite(void)
 {
     Suite *s = suite_create("store");
@@ -604,6 +704,9 @@ static Suite *store_suite(void)
     tcase_add_test(t, nothing_to_read_is_said);
     tcase_add_test(t, a_kill_inside_a_checkpoint_leaves_the_one_before);
     tcase_add_test(t, a_failing_checkpoint_changes_nothing_and_the_store_goes_on);
+    tcase_add_test(t, a_table_begins_with_its_definition);
+    tcase_add_test(t, a_table_made_anew_goes_on_in_the_fork_that_waits);
+    tcase_add_test(t, a_dropped_target_is_kept_until_it_is_forgotten);
     tcase_add_test(t, a_kill_inside_a_migration_leaves_the_version_before);
     tcase_add_test(t, kills_at_any_moment_leave_both_floors_of_one_checkpoint);
     suite_add_tcase(s, t);
