@@ -74,6 +74,7 @@ static const struct {
      " kind VARCHAR(10) NOT NULL, source_table VARCHAR(255) NOT NULL, target VARCHAR(255) NOT NULL,"
      " before_image LONGTEXT, after_image LONGTEXT, recorded DATETIME NOT NULL"},
 };
+enum { N_NEEDED = ARRAY_LEN(tables) - 1 }; /* the last is a record for people: the task can do without */
 
 static bool grant_hint(const MetaTask *m, Err *err)
 {
@@ -89,6 +90,58 @@ static bool grant_hint(const MetaTask *m, Err *err)
     sb_done(&remedy);
     err_clear(&cause);
     return false;
+}
+
+/* An empty one in its place would keep silent about what stood there. */
+static bool refuse_lost(const MetaTask *m, const char *name, Err *err)
+{
+    return err_set_remedy(
+        err, ERR_STATE_BEHIND,
+        "restore the meta schema and the merged tables from one moment; to start anew delete the state "
+        "folders "
+        "of the tasks on record there, the meta schema and the merged rows",
+        "table " STR_FMT
+        ".%s is not there, though all were before the first task ran: somebody dropped it, or "
+        "restored a part of a backup",
+        STR_ARG(m->schema), name);
+}
+
+/* Is any task on record? */
+static bool in_use(Conn *c, const MetaTask *m, bool *yes, Err *err)
+{
+    enum { NO_SUCH_TABLE = 1146 };
+    CLEANUP(sb_done) StrBuf sql = {0};
+    char *n = NULL;
+    sb_c(&sql, "SELECT COUNT(*) FROM ");
+    meta_table(&sql, m, "sm_task");
+    bool ok = conn_scalar(c, sb_view(&sql), &n, err);
+    *yes = n && strcmp(n, "0") != 0;
+    free(n);
+    if (ok || err->server_errno != NO_SUCH_TABLE) return ok;
+    err_clear(err);
+    return true;
+}
+
+/* In this order: whoever put a task on record had made all tables. */
+static bool none_lost(Conn *c, const MetaTask *m, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    bool used;
+    if (!in_use(c, m, &used, err)) return false;
+    if (!used) return true;
+    bool there[ARRAY_LEN(tables)] = {false};
+    Rows rows;
+    Str name;
+    sb_c(&sql, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+    sb_quoted(&sql, m->schema);
+    if (!conn_query(c, sb_view(&sql), &rows, err)) return false;
+    while (rows_next(&rows, &name))
+        for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+            if (str_eqc(name, tables[i].name)) there[i] = true;
+    rows_done(&rows);
+    for (size_t i = 0; i < N_NEEDED; i++)
+        if (!there[i]) return refuse_lost(m, tables[i].name, err);
+    return true;
 }
 
 bool meta_create(Conn *c, const MetaTask *m, Err *err)
@@ -107,6 +160,7 @@ bool meta_create(Conn *c, const MetaTask *m, Err *err)
         ok = conn_exec(c, sb_view(&sql), NULL, err);
     }
     free(n);
+    ok = ok && none_lost(c, m, err);
     for (size_t i = 0; ok && i < ARRAY_LEN(tables); i++) {
         sb_clear(&sql);
         sb_c(&sql, "CREATE TABLE IF NOT EXISTS ");

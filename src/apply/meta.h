@@ -26,7 +26,8 @@ typedef struct MetaTask {
     const char *uuid; /* from the state folder */
 } MetaTask;
 
-/* Creates what is missing. ERR_APPLY_META with the GRANT when the user may not. */
+/* Creates what is missing. ERR_APPLY_META with the GRANT when the user may not; ERR_STATE_BEHIND when one is
+ * missing that had been made (all were before the first task was put on record; sm_missed may go). */
 NODISCARD bool meta_create(Conn *c, const MetaTask *m, Err *err);
 
 typedef struct MetaFloor {

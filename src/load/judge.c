@@ -504,14 +504,15 @@ bool load_deliver(Load *l, Txn *t)
 {
     const LoadHooks *h = &l->opts.hooks;
     bool last = t->last_piece || t->position_only, ok = true;
-    char *file = NULL;
     pthread_mutex_lock(&l->mutex);
     l->current = t->id;
     /* It has to outlive the transaction; mostly it is the file the stream is in already. */
-    if (l->point.file && str_eqc(t->id.file, l->point.file))
+    if (l->point.file && str_eqc(t->id.file, l->point.file)) {
         l->current.file.ptr = l->point.file;
-    else
-        l->current.file.ptr = file = str_dup(t->id.file);
+    } else {
+        free(l->current_file);
+        l->current.file.ptr = l->current_file = str_dup(t->id.file);
+    }
     l->has_current = true;
     if (t->xa_step && atomic_load(&l->active)) unseen_note(l, t);
     load_note_start(l);
@@ -520,12 +521,11 @@ bool load_deliver(Load *l, Txn *t)
     pthread_mutex_unlock(&l->mutex);
     bool taken = ok && h->deliver(h->ctx, t);
     pthread_mutex_lock(&l->mutex);
-    l->has_current = false;
+    l->has_current = taken && !last; /* in hand until its last piece: what is marked in between must see it */
     if (taken && last) {
         move_point(l, &l->current);
         l->stopping |= !load_send_due(l); /* told at the next transaction */
     }
     pthread_mutex_unlock(&l->mutex);
-    free(file);
     return taken;
 }

@@ -17,6 +17,7 @@ Load *load_new(const LoadOpts *opts)
     l->n_readers = opts->judges_only ? 0 : MAX(opts->options->readers, 1U);
     l->readers = mem_zalloc((l->n_readers + 1) * sizeof *l->readers);
     pthread_mutex_init(&l->mutex, NULL);
+    pthread_mutex_init(&l->place_mutex, NULL);
     clock_cond_init(&l->changed);
     for (uint32_t i = 0; i < l->n_readers; i++) {
         l->readers[i] = (LoadReader){.load = l, .index = i, .doing = "idle"};
@@ -73,6 +74,8 @@ void load_free(Load *l)
         conn_cancel_free(l->readers[i].cancel);
     free(l->readers);
     pthread_mutex_destroy(&l->mutex);
+    pthread_mutex_destroy(&l->place_mutex);
+    free(l->current_file);
     pthread_cond_destroy(&l->changed);
     free(l);
 }

@@ -10,8 +10,8 @@
  *   shape.c    what a table looks like; tables that change while they are copied
  *   forget.c   a table that is to be copied again
  *
- * One mutex guards everything but what says otherwise. Nobody holds it while asking a server or handing on a
- * transaction. */
+ * One mutex (Load.mutex) guards everything but what says otherwise. Nobody holds it while asking a server or
+ * handing on a transaction. */
 #ifndef SM_LOAD_LOAD_IMPL_H
 #define SM_LOAD_LOAD_IMPL_H
 
@@ -122,6 +122,7 @@ struct Load {
     LoadReader *readers;
     uint32_t n_readers;
 
+    pthread_mutex_t place_mutex; /* held while a server is asked where a snapshot stands; nothing else */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool stopping, threads;
@@ -139,8 +140,9 @@ struct Load {
     uint64_t rate_rows;
 
     /* where the stream is */
-    StreamPoint point; /* behind the last transaction handed on */
-    TxnId current;     /* of the transaction in hand, when there is one */
+    StreamPoint point;  /* behind the last transaction handed on */
+    TxnId current;      /* of the transaction in hand, when there is one */
+    char *current_file; /* its file, when it is not point's; heap */
     bool has_current;
     const char *server; /* interned; NULL: nothing read yet */
     Map unseen;         /* unseen.h: xid → its number in the order they came */

@@ -1,7 +1,8 @@
 /* Reading rows that are true to a position, without a lock that lasts.
  *
  *   SNAPSHOT  MariaDB: a snapshot of the engine and the binlog position that belongs to it are taken in one
- *             (Binlog_snapshot_file, _position): exact, but for XA (unseen.h).
+ *             (Binlog_snapshot_file, _position): exact, but for XA (unseen.h). Asked for it the server may
+ *             answer with another session's (snapshot_place).
  *   WINDOW    MySQL with GTIDs: gtid_executed holds everything before the mark, then the SELECT, then the
  *             binlog's position. Rows may be newer than the first and never newer than the second.
  *             (gtid_executed lags behind what is visible, so it may not stand at the end; the binlog's
@@ -86,25 +87,56 @@ bool snapshot_way(Load *l, Conn *c, const Work *w, ReadWay *out, Err *err)
 
 /* ---- SNAPSHOT ---- */
 
-static bool snapshot_place(LoadReader *r, Snapshot *out, Err *err)
+/* One answer of the server, which may be that of another session (docs/adr/0039). */
+static bool ask_place(LoadReader *r, char **file, uint64_t *pos, Err *err)
 {
     Rows rows;
     Str v[2];
-    uint64_t pos = 0;
     bool has_pos = false;
+    *file = NULL;
     if (!conn_query(r->conn, STR("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'"), &rows, err)) return false;
-    free(out->file);
-    out->file = NULL;
     while (rows_next(&rows, v)) {
-        if (str_ieq(v[0], STR("Binlog_snapshot_file")) && v[1].len) out->file = str_dup(v[1]);
-        if (str_ieq(v[0], STR("Binlog_snapshot_position"))) has_pos = str_to_u64(v[1], &pos);
+        if (str_ieq(v[0], STR("Binlog_snapshot_file")) && v[1].len) {
+            free(*file);
+            *file = str_dup(v[1]);
+        }
+        if (str_ieq(v[0], STR("Binlog_snapshot_position"))) has_pos = str_to_u64(v[1], pos);
     }
     rows_done(&rows);
-    out->pos = pos;
-    if (out->file && has_pos) return true;
+    if (*file && has_pos) return true;
+    free(*file);
+    *file = NULL;
     return err_set_remedy(err, ERR_SOURCE_SETTING, "switch log_bin on on the source",
                           "source %s: a snapshot has no binlog position: the source writes no binlog",
                           r->load->opts.source_id);
+}
+
+/* The snapshot's own place never changes; another's gets between a question and its answer now and then. So
+ * it is what was answered SAME times one after the other. Our own readers ask in turn. */
+static bool snapshot_place(LoadReader *r, Snapshot *out, Err *err)
+{
+    enum { SAME = 4, MOST = 400 };
+    pthread_mutex_lock(&r->load->place_mutex);
+    unsigned same = 0;
+    bool ok = true;
+    for (unsigned i = 0; ok && same < SAME && i < MOST; i++) {
+        char *file;
+        uint64_t pos = 0;
+        ok = ask_place(r, &file, &pos, err);
+        if (!ok) break;
+        bool again = out->file && strcmp(out->file, file) == 0 && out->pos == pos;
+        same = i && again ? same + 1 : 1;
+        free(out->file);
+        out->file = file;
+        out->pos = pos;
+    }
+    pthread_mutex_unlock(&r->load->place_mutex);
+    return ok &&
+           (same == SAME ||
+            err_set_remedy(err, ERR_DB_RETRY, "let fewer sessions run SHOW STATUS on the source at a time",
+                           "source %s: the server does not answer the same twice when asked for the "
+                           "position of a snapshot",
+                           r->load->opts.source_id));
 }
 
 /* Reads nothing of the table in the open transaction: its definition stays until the end of that. */

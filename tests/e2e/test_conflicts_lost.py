@@ -65,3 +65,33 @@ def test_killed_before_they_are_on_record(scenario, half):
     collide(s)
     check_sound(s)
     s.runner.stop()
+
+
+@pytest.mark.parametrize("table", ["sm_parked", "sm_applied", "sm_ddl"])
+def test_a_table_of_the_meta_schema(scenario, table):
+    """The register of parked rows went with them; or what was written beyond the floor; or what has become of schema changes."""
+    s = make(scenario)
+    collide(s)
+    s.runner.stop()
+    s.downstream.run(f"RENAME TABLE `{s.meta}`.{table} TO `{s.meta}`.kept")
+    s.start()
+    assert s.runner.wait_exit(60) == 2
+    log = s.runner.log()
+    assert has_code(log, "STATE_BEHIND") and f"{s.meta}.{table} is not there" in log and "restore the meta schema" in log, s.runner.log_tail()
+    s.downstream.run(f"RENAME TABLE `{s.meta}`.kept TO `{s.meta}`.{table}")
+    s.start()
+    s.runner.wait_caught_up()
+    assert len(parked(s)) == 1
+    check_sound(s)
+    s.runner.stop()
+
+
+def test_a_record_for_people_may_go(scenario):
+    s = make(scenario)
+    s.runner.wait_caught_up()
+    s.runner.stop()
+    s.downstream.run(f"DROP TABLE `{s.meta}`.sm_missed")
+    s.start()
+    s.runner.wait_caught_up()
+    s.runner.stop()
+    assert s.downstream.query(f"SELECT * FROM `{s.meta}`.sm_missed") == []
