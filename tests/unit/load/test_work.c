@@ -1,5 +1,6 @@
 /* What readers are given to do, and what may be done meanwhile: a table without a key that can be cut goes
  * through one file, which one reader at a time has. No server, no threads: the test is the readers. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -278,6 +279,41 @@ START_TEST(nobody_noted_them)
 }
 END_TEST
 
+/* A piece of a large transaction, or its last: a change of t0 that is not read yet. */
+static void deliver_piece(Readers *w, bool last)
+{
+    Txn *t = txn_new();
+    t->id = (TxnId){.file = STR("bin.000002"), .end_pos = 300};
+    t->last_piece = last;
+    t->ops = arena_zalloc(&t->arena, sizeof(RowOp));
+    t->ops[0] = (RowOp){.binding = &w->bindings[0], .kind = ROW_INSERT};
+    t->n_ops = 1;
+    ck_assert(load_deliver(w->load, t));
+}
+
+/* The read to come sees what was dropped because of it: the whole transaction, also between its pieces. */
+START_TEST(in_hand_between_its_pieces)
+{
+    Readers *w = readers_world();
+    Load *l = w->load;
+    w->load->opts.hooks.deliver = hook_deliver;
+    point_set_file(&l->point, STR("bin.000001"), 4);
+    atomic_store(&l->active, true);
+    next(w, 0, WORK_PLAN, 0);
+    deliver_piece(w, false);
+    Work k = next(w, 0, WORK_UNIT, 0);
+    ck_assert_str_eq(k.mark.file, "bin.000002");
+    ck_assert_uint_eq(k.mark.pos, 300);
+    ck_assert_str_eq(l->point.file, "bin.000001"); /* it is not through */
+    ck_assert(!work_failed(l, &k));
+    point_done(&k.mark);
+    deliver_piece(w, true);
+    ck_assert_str_eq(l->point.file, "bin.000002");
+    ck_assert(!l->has_current);
+    end(w);
+}
+END_TEST
+
 static Suite *work_suite(void)
 {
     Suite *s = suite_create("load/work");
@@ -286,6 +322,7 @@ static Suite *work_suite(void)
     tcase_add_loop_test(t, one_reader_has_the_file, 0, 2);
     tcase_add_loop_test(t, a_reader_is_at_the_file, 0, 2);
     tcase_add_loop_test(t, nobody_noted_them, 0, 4);
+    tcase_add_test(t, in_hand_between_its_pieces);
     suite_add_tcase(s, t);
     return s;
 }
