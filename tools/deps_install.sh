@@ -18,7 +18,16 @@ done
 if [ ${#missing[@]} -gt 0 ]; then
     echo "installing: ${missing[*]}"
     "${as_root[@]}" apt-get update -qq
+    # A package's service is not started: nothing here needs it, and it would take a port.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        trap '"${as_root[@]}" rm -f $policy' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+        "${as_root[@]}" chmod 755 $policy
+    fi
     "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    [ -z "$(trap -p EXIT)" ] || "${as_root[@]}" rm -f $policy
+    trap - EXIT
 fi
 
 # tree SUITE PROGRAM PACKAGE…: bootstrapped beside and moved into place, so that an interrupted run leaves nothing half done.
