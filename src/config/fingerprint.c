@@ -56,7 +56,7 @@ static void source_key(StrBuf *b, Str id, const char *what)
     sb_printf(b, " %s: ", what);
 }
 
-/* Rules count by what they say: their names and their order mean nothing. */
+/* Rules count by what they say: their names mean nothing. */
 static void route_line(Lines *l, Str id, const RouteRule *r)
 {
     StrBuf b = {0};
@@ -95,43 +95,89 @@ static void partition_words(StrBuf *b, const PartitionRule *p)
 }
 
 /* What a rule makes of keys and columns; nothing for a rule that changes none. */
-static void key_line(Lines *l, Str id, const RouteRule *r)
+static void key_words(StrBuf *b, const RouteRule *r)
 {
     const KeyRule *k = &r->key;
-    if (k->strategy == KEY_STRATEGY_ERROR && !k->n_provenance && !r->n_drop_columns && !k->n_references)
+    if (k->strategy == KEY_STRATEGY_ERROR && !k->n_provenance && !r->n_drop_columns && !k->n_references &&
+        !k->no_foreign_keys)
         return;
+    sb_printf(b, " strategy %d column ", (int)k->strategy);
+    quoted(b, k->column);
+    if (k->strategy == KEY_STRATEGY_PARTITION_ID) partition_words(b, &k->partition);
+    if (k->strategy == KEY_STRATEGY_STRIDE) sb_printf(b, " shards %llu", (unsigned long long)k->shards);
+    for (size_t i = 0; i < k->n_provenance; i++) {
+        sb_printf(b, " provenance %d ", (int)k->provenance[i].kind);
+        quoted(b, k->provenance[i].column);
+        quoted(b, k->provenance[i].text);
+    }
+    list_words(b, "global", k->global_keys, k->n_global_keys);
+    list_words(b, "plain", k->plain_keys, k->n_plain_keys);
+    for (size_t i = 0; i < k->n_references; i++) {
+        const ReferenceRule *ref = &k->references[i];
+        sb_c(b, " reference ");
+        quoted(b, ref->column);
+        quoted(b, ref->schema);
+        quoted(b, ref->table);
+        quoted(b, ref->of);
+        sb_c(b, ref->map_zero ? "z" : "");
+    }
+    if (k->on_conflict) sb_printf(b, " on-collision %d", (int)k->on_conflict);
+    if (k->conflict_column.len) {
+        sb_c(b, " by ");
+        quoted(b, k->conflict_column);
+    }
+    if (k->no_foreign_keys) sb_c(b, " without foreign keys");
+    list_words(b, "drop", r->drop_columns, r->n_drop_columns);
+}
+
+static void key_line(Lines *l, Str id, const RouteRule *r)
+{
+    CLEANUP(sb_done) StrBuf words = {0};
+    key_words(&words, r);
+    if (!words.len) return;
     StrBuf b = {0};
     source_key(&b, id, "key");
     quoted(&b, r->schema_pattern);
     sb_ch(&b, '.');
     quoted(&b, r->table_pattern);
-    sb_printf(&b, " strategy %d column ", (int)k->strategy);
-    quoted(&b, k->column);
-    if (k->strategy == KEY_STRATEGY_PARTITION_ID) partition_words(&b, &k->partition);
-    if (k->strategy == KEY_STRATEGY_STRIDE) sb_printf(&b, " shards %llu", (unsigned long long)k->shards);
-    for (size_t i = 0; i < k->n_provenance; i++) {
-        sb_printf(&b, " provenance %d ", (int)k->provenance[i].kind);
-        quoted(&b, k->provenance[i].column);
-        quoted(&b, k->provenance[i].text);
-    }
-    list_words(&b, "global", k->global_keys, k->n_global_keys);
-    list_words(&b, "plain", k->plain_keys, k->n_plain_keys);
-    for (size_t i = 0; i < k->n_references; i++) {
-        const ReferenceRule *ref = &k->references[i];
-        sb_c(&b, " reference ");
-        quoted(&b, ref->column);
-        quoted(&b, ref->schema);
-        quoted(&b, ref->table);
-        quoted(&b, ref->of);
-        sb_c(&b, ref->map_zero ? "z" : "");
-    }
-    if (k->on_conflict) sb_printf(&b, " on-collision %d", (int)k->on_conflict);
-    if (k->conflict_column.len) {
-        sb_c(&b, " by ");
-        quoted(&b, k->conflict_column);
-    }
-    if (k->no_foreign_keys) sb_c(&b, " without foreign keys");
-    list_words(&b, "drop", r->drop_columns, r->n_drop_columns);
+    sb_str(&b, sb_view(&words));
+    line_add(l, &b);
+}
+
+/* May both lead to one target? Captures and names that a table keeps are not known here. */
+static bool may_meet(Str a, Str b)
+{
+    bool fixed = a.len && b.len && !memchr(a.ptr, '$', a.len) && !memchr(b.ptr, '$', b.len);
+    return !fixed || str_eq(a, b);
+}
+
+static bool has_key(const RouteRule *r)
+{
+    return r->key.n_provenance || r->key.strategy != KEY_STRATEGY_ERROR;
+}
+
+/* Of two rules that match a table and lead to one target the first counts (docs/adr/0022), unless only the
+ * second has a key: where they say different things of keys and columns, their order is a part of them. */
+static void order_of_rules(Lines *l, Str id, const RouteRule *first, const RouteRule *second)
+{
+    CLEANUP(sb_done) StrBuf a = {0};
+    CLEANUP(sb_done) StrBuf c = {0};
+    if (has_key(first) != has_key(second) || !first->table_pattern.len != !second->table_pattern.len) return;
+    if (!may_meet(first->target_schema, second->target_schema) ||
+        !may_meet(first->target_table, second->target_table))
+        return;
+    key_words(&a, first);
+    key_words(&c, second);
+    if (str_eq(sb_view(&a), sb_view(&c))) return;
+    StrBuf b = {0};
+    source_key(&b, id, "route");
+    quoted(&b, first->schema_pattern);
+    sb_ch(&b, '.');
+    quoted(&b, first->table_pattern);
+    sb_c(&b, " before ");
+    quoted(&b, second->schema_pattern);
+    sb_ch(&b, '.');
+    quoted(&b, second->table_pattern);
     line_add(l, &b);
 }
 
@@ -181,6 +227,9 @@ static void source_lines(Lines *l, const SourceConfig *s)
         route_line(l, s->id, s->routes[i]);
     for (size_t i = 0; i < s->n_routes; i++)
         key_line(l, s->id, s->routes[i]);
+    for (size_t i = 0; i < s->n_routes; i++)
+        for (size_t j = i + 1; j < s->n_routes; j++)
+            order_of_rules(l, s->id, s->routes[i], s->routes[j]);
     for (size_t i = 0; i < s->n_mappings; i++)
         mapping_line(l, s->id, s->mappings[i]);
     const AllowList *a = s->allow_list;

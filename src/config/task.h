@@ -132,8 +132,8 @@ NODISCARD bool task_load(const char *path, const TaskOpts *opts, Task **out, Str
 void task_free(Task *t);
 
 /* What a resume compares: canonical text of everything that changes the meaning of stored state (name,
- * sources' ids, routes, allow-lists, meta-schema, key strategy, case-sensitive), one "key: value" a line,
- * sorted. */
+ * sources' ids, routes, their keys, and their order where it matters, allow-lists, meta-schema, task-mode,
+ * case-sensitive), one "key: value" a line, sorted. shard-mode: pipeline/unfollow.h. */
 void task_fingerprint(const Task *t, StrBuf *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/pipeline_impl.h"
+#include "pipeline/unfollow.h"
 #include "base/poison.h"
 
 enum {
@@ -246,7 +247,7 @@ static bool open_state(Pipeline *p, StoreTask *st, bool *is_new, Err *err)
         ok = store_task_create(p->store, p->task->name, sb_view(&now), err) &&
              store_task_read(p->store, st, &found, err);
     else if (ok)
-        ok = take_change(p, st, sb_view(&now), err);
+        ok = take_change(p, st, sb_view(&now), err) && (p->follows || unfollow_check(p->store, err));
     sb_done(&now);
     if (!ok) return false;
     p->uuid = str_dup(str_of(st->uuid));

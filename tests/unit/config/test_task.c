@@ -613,58 +613,6 @@ START_TEST(report_is_sorted)
 }
 END_TEST
 
-/* -- fingerprint -- */
-
-static char *fingerprint_of(Load *l, const char *text)
-{
-    StrBuf b = {0};
-    ck_loads(l, text);
-    task_fingerprint(l->task, &b);
-    return sb_take(&b);
-}
-
-START_TEST(fingerprint)
-{
-    Load l;
-    load_init(&l);
-    char *base = fingerprint_of(&l, HEAD TARGET INSTANCE
-                                "    route-rules: [a]\n" SOURCE
-                                "routes: {a: {schema-pattern: \"x\\\"\\n\", target-schema: d}}\n");
-    ck_assert_str_eq(base,
-                     "case-sensitive: false\nkey-strategy: \"error\"\nmeta-schema: \"dm_meta\"\nname: \"t\"\n"
-                     "source \"s1\" case-sensitive: detected\n"
-                     "source \"s1\" route: \"x\\\"\\x0a\".\"\" -> \"d\".\"\"\n"
-                     "task-mode: \"incremental\"\n");
-    /* Neither names of rules nor settings of the run belong to it. */
-    char *same = fingerprint_of(
-        &l, HEAD "target-database: {host: other, user: root, password: p}\n" INSTANCE
-                 "    route-rules: [b]\n    syncer: {worker-count: 9}\n" SOURCE
-                 "routes: {b: {schema-pattern: \"x\\\"\\n\", target-schema: d}}\nmemory-limit: 9MiB\n");
-    ck_assert_str_eq(base, same);
-    static const char *const others[] = {
-        HEAD TARGET INSTANCE "    route-rules: [a]\n" SOURCE
-                             "routes: {a: {schema-pattern: x, target-schema: e}}\n",
-        LEAST,
-        LEAST "case-sensitive: true\n",
-        LEAST "meta-schema: other\n",
-        LEAST "    case-sensitive: false\n",
-        HEAD TARGET INSTANCE "    block-allow-list: w\n" SOURCE "block-allow-list: {w: {ignore-dbs: [x]}}\n",
-        HEAD TARGET INSTANCE "    block-allow-list: w\n" SOURCE "block-allow-list: {w: {do-dbs: [x]}}\n"};
-    char *seen[ARRAY_LEN(others)];
-    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        seen[i] = fingerprint_of(&l, others[i]);
-        ck_assert_str_ne(base, seen[i]);
-        for (size_t j = 0; j < i; j++)
-            ck_assert_str_ne(seen[j], seen[i]);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        free(seen[i]);
-    free(base);
-    free(same);
-    load_done(&l);
-}
-END_TEST
-
 /* -- the fixtures that load -- */
 
 static Task *fixture(const char *path, const char *const *files, size_t n)
@@ -752,7 +700,6 @@ static Suite *task_suite(void)
     tcase_add_test(c, source_files);
     tcase_add_test(c, source_file_problems);
     tcase_add_test(c, report_is_sorted);
-    tcase_add_test(c, fingerprint);
     tcase_add_test(c, full_size_example);
     tcase_add_test(c, small_examples);
     suite_add_tcase(s, c);
