@@ -149,7 +149,7 @@ static void print_policies(void)
     printf(
         "\n## Rows that go away, by the route's policy\n\nThe target's rows tell their shard (provenance "
         "columns). "
-        "DM sends none of these to the target, in silence (6E: 019).\n\n"
+        "DM sends none of these to the target, and says nothing of it.\n\n"
         "| statement | policy | pessimistic, one | all | optimistic, one | all | done to the target by all "
         "|\n|---|---|---|---|---|---|---|\n");
     for (size_t s = 0; s < ARRAY_LEN(sqls); s++)
@@ -213,10 +213,11 @@ static void print_defaults(void)
         putchar('\n');
     }
     printf(
-        "\nDM refuses or blocks on the first ones, and does not notice that the data differ for `now()` and "
-        "the like (6E: 037, 038): the target's server fills its rows with a value of its own, which no "
-        "shard has. Here the value that each shard's server gave is on record (`now()` is the statement's "
-        "time in the binlog), and what nobody can compute again is said.\n");
+        "\nDM refuses or blocks on the first ones. It does not notice that the data differ for `now()` and "
+        "the "
+        "like: the target's server fills its rows with a value of its own, which no shard has. Here the "
+        "value that each shard's server gave is on record (`now()` is the statement's time in the binlog), "
+        "and what nobody can compute again is said.\n");
 }
 
 /* -- against DM -- */
