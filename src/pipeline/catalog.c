@@ -7,6 +7,7 @@
 #include "db/schema_read.h"
 #include "pipeline/loss.h"
 #include "pipeline/policy.h"
+#include "route/plan.h"
 #include "source/stream.h"
 #include "store/store_ddl.h"
 #include "track/bind.h"
@@ -243,6 +244,21 @@ static bool may_join(Catalog *c, const TargetWork *w, const Target *t, const Cat
            err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[m->m.source].id));
 }
 
+/* The plan has looked at those of the start; shard tables come later, too. */
+static bool is_spelled_once(const Catalog *c, TableName name, Err *err)
+{
+    for (size_t i = 0; i < c->n_targets; i++) {
+        TableName other = c->target_list[i]->name;
+        if (route_case_clash(other, name))
+            return err_set(err, ERR_ROUTE_CASE,
+                           "targets " STR_FMT "." STR_FMT " and " STR_FMT "." STR_FMT
+                           " differ only by case; to TiDB they are one",
+                           STR_ARG(other.schema), STR_ARG(other.table), STR_ARG(name.schema),
+                           STR_ARG(name.table));
+    }
+    return true;
+}
+
 /* The target, made if need be; every given member is checked against it and bound to it. */
 static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMember *const *members, size_t n,
                           Err *err)
@@ -252,7 +268,8 @@ static bool ensure_target(Catalog *c, TargetWork *w, TableName name, CatalogMemb
         if (!catalog_resolve_keys(c, members[i], err)) return false;
     if (!t) {
         TableSchema *schema = NULL;
-        if (!catalog_last_target(c, w->conn, name, &schema, err)) return false;
+        if (!is_spelled_once(c, name, err) || !catalog_last_target(c, w->conn, name, &schema, err))
+            return false;
         if (!schema &&
             (!create_target(c, w, name, members, n, err) || !schema_read(w->conn, name, &schema, err)))
             return false;

@@ -220,6 +220,21 @@ static void fold(Str s, StrBuf *out)
     }
 }
 
+static bool differ_by_case(Str a, Str b)
+{
+    StrBuf x CLEANUP(sb_done) = {0}, y CLEANUP(sb_done) = {0};
+    if (str_eq(a, b)) return false;
+    fold(a, &x);
+    fold(b, &y);
+    return str_eq(sb_view(&x), sb_view(&y));
+}
+
+bool route_case_clash(TableName a, TableName b)
+{
+    return differ_by_case(a.schema, b.schema) ||
+           (str_eq(a.schema, b.schema) && differ_by_case(a.table, b.table));
+}
+
 static void add_member(const Builder *b, const RouteTarget *t, StrBuf *text)
 {
     const RouteEntry *e = &b->plan->entries[t->members[0]];

@@ -74,6 +74,8 @@ void route_plan_free(RoutePlan *p); /* NULL allowed */
 /* True when there is no blocker; else *err holds the first one with its place, and how many more there are.
  */
 NODISCARD bool route_plan_check(const RoutePlan *p, Err *err);
+/* Do the names of two targets differ by case alone, in schema or table? */
+bool route_case_clash(TableName a, TableName b);
 /* "file:line:col: [SM-1702 ROUTE_AMBIGUOUS] text; remedy" (what is not known is left out). */
 void route_problem_format(const RouteProblem *p, StrBuf *out);
 const char *route_level_name(RouteLevel level); /* "note", "problem", "blocker" */

@@ -122,6 +122,11 @@ START_TEST(case_clash)
     ck_assert_msg(strstr(err.message, "(and 2 more") != NULL, "%s", err.message);
     err_clear(&err);
     route_plan_free(p);
+    const TableName one = {STR("m"), STR("Ä")};
+    ck_assert(route_case_clash(one, (TableName){STR("m"), STR("ä")}));
+    ck_assert(route_case_clash(one, (TableName){STR("M"), STR("x")}));
+    ck_assert(!route_case_clash(one, one));
+    ck_assert(!route_case_clash(one, (TableName){STR("n"), STR("ä")}));
 }
 END_TEST
 
