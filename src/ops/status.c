@@ -414,7 +414,7 @@ static void held_line(const json_t *source, const json_t *h, bool color, StrBuf 
               STR_ARG(text_of(source, "id")), STR_ARG(text_of(h, "schema")), STR_ARG(text_of(h, "table")),
               STR_ARG(text_of(h, "state")), STR_ARG(text_of(h, "from")));
     put_age(&line, since_ms ? (clock_wall_ms() - since_ms) / 1000 : 0);
-    if (purged) sb_c(&line, "; its binlog is PURGED: copy the table again");
+    if (purged) sb_c(&line, "; its binlog is PURGED: restore it, or detach the table");
     if (json_is_integer(left)) {
         sb_c(&line, "; its binlog is kept for another ");
         put_age(&line, json_integer_value(left));

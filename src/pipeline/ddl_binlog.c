@@ -64,7 +64,7 @@ static void warn(Ddl *d, DdlFork *f)
     point_format_human(&f->from, &from);
     log_write(LOGEV_BINLOG_EXPIRES, LOG_STR("source", d->p->task->sources[f->member->source].id),
               LOG_STR("table", f->member->label), LOG_STR("position", sb_view(&from)),
-              LOG_S("state", f->binlog.purged ? "purged: copy the table again" : "expires"),
+              LOG_S("state", f->binlog.purged ? "purged: restore it, or detach the table" : "expires"),
               LOG_I("left_s", left));
     sb_done(&from);
 }

@@ -28,7 +28,13 @@ bool ddl_recopy_is_held(const Ddl *d, const DdlTarget *t, const DdlMember *m, Er
 {
     uint64_t last, accepted;
     bool waits = lock_member(t->lock, (uint32_t)m->no, &last, &accepted) && last > accepted;
-    return !waits || ddl_open_fork(d, m) ||
+    const DdlFork *fork = ddl_open_fork(d, m);
+    if (waits && fork && fork->binlog.purged) /* what it wrote since then is passed over by reading it */
+        return err_set_remedy(err, ERR_LOCK_DECISION,
+                              "restore the binlog files; or detach the shard table, delete its rows from the "
+                              "target, and copy it with a task of its own, of task-mode all",
+                              STR_FMT ": the binlog that its rows wait in is purged", STR_ARG(m->label));
+    return !waits || fork ||
            err_set_remedy(err, ERR_LOCK_DECISION, "decide again when status lists it as held",
                           STR_FMT ": its rows are not held yet", STR_ARG(m->label));
 }

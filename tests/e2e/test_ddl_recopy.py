@@ -1,6 +1,7 @@
 """A shard's rows of before a schema change are not what the merged table can get by itself: the shard's table is copied again, while everybody goes on
 writing, and the merged table is the union of the shards again."""
 import json
+import time
 
 import pytest
 from harness.oracle import assert_counters
@@ -197,6 +198,38 @@ def test_where_it_cannot_be(scenario):
     s.runner.wait_for("the lock", lambda st: any(t["lock"] for t in st["targets"]))
     done = recopy(s, 2, "--yes")
     assert done.returncode != 0 and has_code(done.stdout + done.stderr, "NOT_SUPPORTED") and "detach the shard table" in done.stdout + done.stderr, done.stdout + done.stderr
+    s.runner.stop()
+
+
+def test_the_binlog_that_its_rows_wait_in_is_purged(scenario):
+    """Nothing of it is deleted: its rows could not be passed over. Detached, it holds nobody up."""
+    s = make(scenario)
+    copy_all(s)
+    server = s.shards[1].server
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN c CHAR(36) DEFAULT (uuid())", "INSERT INTO {s}.t (id) VALUES (99999999)", "FLUSH BINARY LOGS",
+                "INSERT INTO {s}.other VALUES (99999, 1)", "FLUSH BINARY LOGS", "INSERT INTO {s}.other VALUES (99998, 1)")
+    last = server.binlog_position()[0]
+    s.runner.wait_for("the floor behind it", lambda st: st["sources"][1].get("held") and st["sources"][1]["position"]["file"] == last, 60)
+    s.shard_run(1, "ALTER TABLE {s}.t ADD COLUMN c CHAR(36) DEFAULT (uuid())")
+    wait_differs(s)
+    s.runner.stop()
+    for _ in range(100):  # MariaDB purges a file only after InnoDB has written what was in it
+        server.run(f"PURGE BINARY LOGS TO '{last}'")
+        if server.query("SHOW BINARY LOGS")[0][0] == last:
+            break
+        time.sleep(0.2)
+    s.start()
+    s.runner.wait_for("the purge to be seen", lambda st: any(h["binlog"] == "purged" for x in st["sources"] for h in x.get("held", [])), 60)
+    assert "PURGED: restore it, or detach the table" in s.runner.verb("status").stdout
+    done = recopy(s, 2, "--yes")
+    assert done.returncode != 0 and has_code(done.stdout + done.stderr, "LOCK_DECISION") and "is purged" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert s.downstream.value(f"SELECT COUNT(*) FROM `{s.target}`.t WHERE shard = 's2'") == ROWS
+    locks(s, "--decide", "detach", "--source", "s2", "--table", f"{s.shards[1].schema}.t", "--target", f"{s.target}.t", "--yes")
+    assert recopy(s, 1, "--yes").returncode == 0
+    caught_up(s)
+    only = [r for r in union(s, "id, v, w, d, c") if r[-1] == "s1"]
+    assert [r for r in rows(s, "id, v, w, d, c") if r[-1] == "s1"] == only
+    assert held(s) == []
     s.runner.stop()
 
 
