@@ -348,11 +348,12 @@ static void throw_chunk(Work *w, const ReadChunk *c)
     range_free(w->range);
 }
 
-/* Its reader is through with the file: another may begin one. Mutex held. */
-static void free_file(Load *l, LoadTable *t)
+/* The reader of a unit is through with the file: another may begin one. A chunk of a version that had a key
+ * may come back while that one is at it. Mutex held. */
+static void free_file(Load *l, const Work *w)
 {
-    if (!t->unit_busy) return;
-    t->unit_busy = false;
+    if (w->kind != WORK_UNIT) return;
+    w->table->unit_busy = false;
     pthread_cond_broadcast(&l->changed);
 }
 
@@ -365,11 +366,11 @@ void work_read(Load *l, Work *w, const ReadChunk *c)
         pthread_mutex_unlock(&l->mutex);
         throw_chunk(w, c);
         pthread_mutex_lock(&l->mutex);
-        free_file(l, t);
+        free_file(l, w);
         pthread_mutex_unlock(&l->mutex);
         return;
     }
-    free_file(l, t);
+    free_file(l, w);
     t->trouble_again = false;
     size_t at = busy_segment(t, r);
     Segment *s = &t->segments[at];
@@ -423,7 +424,7 @@ bool work_failed(Load *l, Work *w)
             t->chunk_rows = MAX(t->chunk_rows / 2, (uint64_t)1);
         }
         range_free(w->range);
-        free_file(l, t);
+        free_file(l, w);
         break;
     case WORK_PIECES: w->range->pieces_busy = false; break;
     case WORK_NONE: break;
