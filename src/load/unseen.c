@@ -50,11 +50,16 @@ bool unseen_maybe(const Range *r, const Txn *t)
 
 void unseen_note(Load *l, const Txn *t)
 {
-    if (l->flavor != FLAVOR_MARIADB) return;
-    if (t->xa_step == XA_STEP_PREPARE) /* the xid is used again: its last transaction is over */
+    if (l->flavor != FLAVOR_MARIADB || l->opts.judges_only) return;
+    if (t->xa_step == XA_STEP_PREPARE) { /* the xid is used again: its last transaction is over */
         (void)map_take(&l->unseen, t->xid);
-    else
-        (void)map_put(&l->unseen, t->xid, (void *)(uintptr_t)++l->n_unseen);
+        return;
+    }
+    if (l->unseen.count == UNSEEN_MOST) {
+        map_done(&l->unseen);
+        l->unnoted++;
+    }
+    (void)map_put(&l->unseen, t->xid, (void *)(uintptr_t)++l->n_unseen);
 }
 
 /* Takes out what was noted up to `last` and is not prepared any more; says one that still is. */
@@ -118,14 +123,10 @@ static bool outlast(LoadReader *r, unsigned unnoted, Err *err)
     return true;
 }
 
-bool unseen_wait(LoadReader *r, Err *err)
+/* Until none of those that are noted now is prepared any more. */
+static bool noted_are_seen(LoadReader *r, Err *err)
 {
     Load *l = r->load;
-    pthread_mutex_lock(&l->mutex);
-    unsigned unnoted = l->unnoted;
-    bool over = l->outlasted >= unnoted;
-    pthread_mutex_unlock(&l->mutex);
-    if (!over && !outlast(r, unnoted, err)) return false;
     int64_t deadline = clock_mono_ms() + VISIBLE_MS;
     pthread_mutex_lock(&l->mutex);
     uint64_t last = l->n_unseen;
@@ -148,6 +149,23 @@ bool unseen_wait(LoadReader *r, Err *err)
         xa_recover_done(&prepared);
         if (late) return false;
         if (any && reader_sleep(r, wait_ms)) return err_set(err, ERR_CANCELLED, "stopping");
+    }
+    return true;
+}
+
+bool unseen_wait(LoadReader *r, Err *err)
+{
+    Load *l = r->load;
+    for (bool again = true; again;) {
+        pthread_mutex_lock(&l->mutex);
+        unsigned unnoted = l->unnoted;
+        bool over = l->outlasted >= unnoted;
+        pthread_mutex_unlock(&l->mutex);
+        if (!over && !outlast(r, unnoted, err)) return false;
+        if (!noted_are_seen(r, err)) return false;
+        pthread_mutex_lock(&l->mutex);
+        again = l->unnoted != unnoted; /* they may have been forgotten meanwhile */
+        pthread_mutex_unlock(&l->mutex);
     }
     return true;
 }

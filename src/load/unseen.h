@@ -28,6 +28,9 @@ void unseen_from_here(Load *l);
 NODISCARD bool doubt_read(LoadReader *r, Doubt **out, Err *err);
 void doubt_free(Doubt *d); /* NULL allowed */
 
+/* So many are noted at most: nobody takes them out while no table is read. Beyond that all are forgotten, and
+ * outlasted like those that nobody noted. */
+enum { UNSEEN_MOST = 65536 };
 /* The stream has come to t. Mutex held. */
 void unseen_note(Load *l, const Txn *t);
 /* May what was read for the range lack t's rows, although its position is behind t? Mutex held. */
