@@ -60,7 +60,7 @@ static void forget_run(Load *l)
     l->ready = NULL;
     l->start_file = NULL;
     l->n_tables = l->cap_tables = l->n_by_member = l->n_ready = l->cap_ready = 0;
-    l->held = 0;
+    l->held = l->held_pieces = 0;
     l->has_current = l->started = l->stream_waits = false;
     l->server = NULL;
 }
@@ -340,7 +340,7 @@ void load_committed(Load *l, const TxnChunk *c, uint64_t slot)
             unit_commit(r->unit, c->piece, c->id);
             r->rows += c->rows;
             r->bytes += c->bytes;
-            l->held -= MIN(l->held, (size_t)c->bytes);
+            load_give_piece(l, c->bytes);
             if (unit_is_complete(r->unit)) r->state = RANGE_DONE;
         } else {
             l->held -= MIN(l->held, r->held);

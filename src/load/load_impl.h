@@ -11,7 +11,21 @@
  *   forget.c   a table that is to be copied again
  *
  * One mutex (Load.mutex) guards everything but what says otherwise. Nobody holds it while asking a server or
- * handing on a transaction. */
+ * handing on a transaction.
+ *
+ * Who waits for whom, each only for what stands further down, so that no circle is closed:
+ *   a reader before a chunk (choose)   for room in the memory share, rows-per-second, max-lag, the start, a
+ *       place where the stream finds a schema change. Room is taken by what is read (MARKED), by what the
+ *       stream comes to (READY), by what is being committed. In mode snapshot the stream may wait for such a
+ *       reader: then it is behind the snapshot, so that no chunk is READY, and max-lag does not count.
+ *   the stream (decide)                for a chunk that is being read; for the commit of what is SENT, as
+ *       whoever waits for a frozen member. Never for a READY chunk: what is due it sends itself.
+ *   a reader that plans or reads       for its server alone.
+ *   a reader with a unit's pieces      for the commit of pieces that are on their way, when there is no room.
+ *       Not for room alone: READY chunks take it until the stream moves, and the stream may wait for these
+ *       pieces. They are chosen before all that holds chunks back, and need no connection.
+ *   whoever delivers                   for the dispatcher's queue, which waits for appliers alone, as commits
+ *       do; an applier waits for earlier orders (merge/merge.h) and takes nothing from here but the mutex. */
 #ifndef SM_LOAD_LOAD_IMPL_H
 #define SM_LOAD_LOAD_IMPL_H
 
@@ -134,6 +148,7 @@ struct Load {
     struct ReadyChunk *ready; /* ranges in state READY */
     size_t n_ready, cap_ready;
     size_t held;        /* bytes of chunks marked, read and sent */
+    size_t held_pieces; /* of these: of pieces of units on their way */
     size_t chunk_bytes; /* the bound for one chunk; constant */
     uint64_t next_chunk;
     int64_t rate_from_ms; /* rows-per-second: since then rate_rows were read */
@@ -206,9 +221,9 @@ NODISCARD bool unit_seal(Unit *u, Err *err);
 /* The sealed file of an earlier run; *out NULL: there is none, or it was never sealed. */
 NODISCARD bool unit_open(const Load *l, const LoadTable *t, const LoadShape *s, Unit **out, Err *err);
 uint64_t unit_pieces(const Unit *u);
-/* The rows of a piece (from 1) as INSERTs; *bytes: of their images. */
-NODISCARD bool unit_piece(Unit *u, uint64_t piece, const LoadTableInfo *info, Txn *txn, uint64_t *bytes,
-                          Err *err);
+uint64_t unit_piece_bytes(const Unit *u, uint64_t piece);
+/* The rows of a piece (from 1) as INSERTs. */
+NODISCARD bool unit_piece(Unit *u, uint64_t piece, const LoadTableInfo *info, Txn *txn, Err *err);
 /* Which pieces are committed, and by which chunk ids. Mutex held. */
 bool unit_is_committed(const Unit *u, uint64_t piece);
 void unit_commit(Unit *u, uint64_t piece, uint64_t chunk_id);
@@ -293,5 +308,7 @@ bool reader_sleep(LoadReader *r, int64_t ms);
 
 /* -- reader.c -- */
 void *reader_main(void *arg);
+/* A piece of a unit needs its share of the memory no more. Mutex held. */
+void load_give_piece(Load *l, uint64_t bytes);
 
 #endif

@@ -516,15 +516,36 @@ static bool read_unit(LoadReader *r, Work *w, Err *err)
     return ok;
 }
 
-/* Waits until a piece fits the memory share. */
-static bool wait_room(Load *l)
+/* Waits until a piece fits the memory share, or is the only one on its way: no more than one goes over the
+ * share. False: stopping. */
+static bool take_room(Load *l, uint64_t bytes)
 {
     pthread_mutex_lock(&l->mutex);
-    while (!l->stopping && l->held && l->held + l->chunk_bytes > l->opts.memory_bytes)
+    while (!l->stopping && l->held_pieces && l->held + bytes > l->opts.memory_bytes)
         pthread_cond_wait(&l->changed, &l->mutex);
     bool go = !l->stopping;
+    l->held += go ? bytes : 0;
+    l->held_pieces += go ? bytes : 0;
     pthread_mutex_unlock(&l->mutex);
     return go;
+}
+
+void load_give_piece(Load *l, uint64_t bytes)
+{
+    l->held -= MIN(l->held, (size_t)bytes);
+    l->held_pieces -= MIN(l->held_pieces, (size_t)bytes);
+}
+
+/* It could not be read, or sent. The run ends: another reader would send again what is on its way. */
+static bool drop_piece(Load *l, Txn *txn, uint64_t bytes)
+{
+    txn_free(txn);
+    pthread_mutex_lock(&l->mutex);
+    load_give_piece(l, bytes);
+    l->stopping = true;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+    return false;
 }
 
 static bool send_pieces(LoadReader *r, Work *w, Err *err)
@@ -532,23 +553,17 @@ static bool send_pieces(LoadReader *r, Work *w, Err *err)
     Load *l = r->load;
     Unit *u = w->range->unit;
     for (uint64_t piece = 1; piece <= unit_pieces(u); piece++) {
-        uint64_t bytes = 0;
         if (unit_is_committed(u, piece)) continue;
-        if (!wait_room(l)) return err_set(err, ERR_CANCELLED, "stopping");
+        uint64_t bytes = unit_piece_bytes(u, piece);
+        if (!take_room(l, bytes)) return err_set(err, ERR_CANCELLED, "stopping");
         Txn *txn = txn_new();
-        if (!unit_piece(u, piece, &w->shape->info, txn, &bytes, err)) {
-            txn_free(txn);
-            return false;
-        }
+        if (!unit_piece(u, piece, &w->shape->info, txn, err)) return drop_piece(l, txn, bytes);
         chunk_hash(w->table, txn);
         pthread_mutex_lock(&l->mutex);
         chunk_seal(l, w->table, w->range, txn, piece, bytes);
-        l->held += bytes;
         pthread_mutex_unlock(&l->mutex);
-        if (!l->opts.hooks.deliver(l->opts.hooks.ctx, txn)) {
-            txn_free(txn);
-            return err_set(err, ERR_CANCELLED, "stopping");
-        }
+        if (!l->opts.hooks.deliver(l->opts.hooks.ctx, txn))
+            return drop_piece(l, txn, bytes) || err_set(err, ERR_CANCELLED, "stopping");
     }
     pthread_mutex_lock(&l->mutex);
     w->range->pieces_sent = true;
@@ -615,13 +630,14 @@ static bool do_work(LoadReader *r, Work *w, Err *err)
         disconnect(r);
         return true;
     }
+    if (w->kind == WORK_PIECES) return send_pieces(r, w, err); /* from a file */
     if (!ensure_connected(r, err)) return false;
     switch (w->kind) {
     case WORK_SHAPE: return look_again(r, w, err);
     case WORK_PLAN: return plan_table(r, w, err);
     case WORK_CHUNK: return read_chunk(r, w, err);
     case WORK_UNIT: return read_unit(r, w, err);
-    case WORK_PIECES: return send_pieces(r, w, err);
+    case WORK_PIECES:
     case WORK_NONE: break;
     }
     return true;

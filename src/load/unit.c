@@ -226,11 +226,15 @@ static bool take_records(Unit *u, Str bytes, const LoadTableInfo *info, uint64_t
     return true;
 }
 
-bool unit_piece(Unit *u, uint64_t piece, const LoadTableInfo *info, Txn *txn, uint64_t *bytes, Err *err)
+uint64_t unit_piece_bytes(const Unit *u, uint64_t piece)
+{
+    return (piece < u->n ? u->pieces[piece].offset : u->length) - u->pieces[piece - 1].offset;
+}
+
+bool unit_piece(Unit *u, uint64_t piece, const LoadTableInfo *info, Txn *txn, Err *err)
 {
     const Piece *p = &u->pieces[piece - 1];
-    uint64_t end = piece < u->n ? u->pieces[piece].offset : u->length;
-    size_t n = (size_t)(end - p->offset);
+    size_t n = (size_t)unit_piece_bytes(u, piece);
     char *data = arena_alloc(&txn->arena, n + 1);
     if (fseeko(u->file, (off_t)p->offset, SEEK_SET) != 0 || (n && fread(data, n, 1, u->file) != 1))
         return io_error(u, "cannot read", err);
@@ -238,7 +242,6 @@ bool unit_piece(Unit *u, uint64_t piece, const LoadTableInfo *info, Txn *txn, ui
         return err_set_remedy(err, ERR_CORRUPT, "look at the disk; copy this table by hand, or start anew",
                               "%s: piece %llu has another checksum than when it was written", u->path,
                               (unsigned long long)piece);
-    *bytes = n;
     return take_records(u, (Str){data, n}, info, p->rows, txn, err);
 }
 

@@ -7,6 +7,7 @@
 #include "unit.h"
 #include "decode/row.h"
 #include "load/load_impl.h"
+#include "load/unseen.h"
 #include "model/point.h"
 #include "track/schema_map.h"
 #include "track/tables.h"
@@ -24,10 +25,13 @@ typedef struct Readers {
     Load *load;
     LoadReader readers[2];
     char dir[64];
+    Txn *sent; /* guarded by load->mutex; NULL: none is on its way */
 } Readers;
 
 static const Col text_key[] = {
-    {.name = "k", .type = "varchar(20)", .collation = "utf8mb4_general_ci", .length = 20}};
+    {.name = "k", .type = "varchar(1000)", .collation = "utf8mb4_general_ci", .length = 1000}};
+static Target keyless = {.row_key = NO_COLUMN};
+static const Col int_key[] = {{.name = "k", .type = "int"}};
 
 static bool hook_table(void *ctx, uint32_t source, const Member *m, const StreamPoint *at, LoadTableInfo *out,
                        Err *err)
@@ -55,6 +59,18 @@ static bool hook_deliver(void *ctx, Txn *t)
     return true;
 }
 
+/* It stays on its way. */
+static bool hook_send(void *ctx, Txn *t)
+{
+    Readers *w = ctx;
+    pthread_mutex_lock(&w->load->mutex);
+    bool alone = !w->sent;
+    w->sent = t;
+    pthread_cond_broadcast(&w->load->changed);
+    pthread_mutex_unlock(&w->load->mutex);
+    return alone;
+}
+
 /* Two tables that are units each, looked at, in a run that has come to its start. */
 static Readers *readers_world(void)
 {
@@ -79,7 +95,7 @@ static Readers *readers_world(void)
     for (uint32_t i = 0; i < MOST; i++) {
         LoadShape *s;
         w->members[i] = (Member){.id = i, .name = {STR("db"), arena_printf(&w->arena, "t%u", i)}};
-        w->bindings[i] = (Binding){.member = &w->members[i], .map = w->map};
+        w->bindings[i] = (Binding){.member = &w->members[i], .map = w->map, .target = &keyless};
         ck_assert(shape_ask(w->load, &w->members[i], NULL, &s, &err));
         ck_assert(!s->key);
         load_add_table(w->load, &w->members[i], s);
@@ -193,8 +209,8 @@ START_TEST(a_reader_is_at_the_file)
     point_done(&read.mark);
     Work pieces = next(w, 0, WORK_PIECES, 0);
     Txn *t = txn_new();
-    uint64_t bytes;
-    ck_assert_msg(unit_piece(u, 1, &pieces.shape->info, t, &bytes, &err), "%s", err.message);
+    uint64_t bytes = unit_piece_bytes(u, 1);
+    ck_assert_msg(unit_piece(u, 1, &pieces.shape->info, t, &err), "%s", err.message);
     pthread_mutex_lock(&w->load->mutex);
     chunk_seal(w->load, pieces.table, pieces.range, t, 1, bytes);
     pthread_mutex_unlock(&w->load->mutex);
@@ -229,6 +245,138 @@ START_TEST(a_reader_is_at_the_file)
     }
     ck_assert_uint_eq(files(w), 0);
     point_done(&floor);
+    end(w);
+}
+END_TEST
+
+/* Chunks that the stream has not come to fill the share, and it will not come there before the unit is
+ * written, since a change of a row of the unit is in its hands. */
+START_TEST(pieces_that_find_no_room)
+{
+    enum { ROWS = 2200, PIECES = 3 };
+    Readers *w = readers_world();
+    Load *l = w->load;
+    pthread_t reader;
+    Err err = {0};
+    next(w, 0, WORK_PLAN, 0);
+    Work unit = next(w, 0, WORK_UNIT, 0);
+    next(w, 1, WORK_PLAN, 1);
+    Work other = next(w, 1, WORK_UNIT, 1);
+    Unit *u;
+    ck_assert_msg(unit_create(l, unit.table, unit.shape, &u, &err), "%s", err.message);
+    RowImage row;
+    StmtValue v = {.kind = STMT_BYTES, .bytes = {arena_zalloc(&w->arena, 4000), 4000}};
+    ck_assert(row_encoder_row(w->encoder, &v, &w->arena, &row, &err));
+    for (unsigned i = 0; i < ROWS; i++)
+        ck_assert(unit_add(u, &row, &err));
+    ck_assert(unit_seal(u, &err));
+    ck_assert_uint_eq(unit_pieces(u), PIECES);
+    point_set_file(&l->point, STR("bin.000001"), 500);
+    ReadChunk ahead = {
+        .txn = txn_new(), .all = true, .exact = true, .u_file = STR("bin.000001"), .u_pos = 900};
+    (void)arena_zalloc(&ahead.txn->arena, l->opts.memory_bytes);
+    work_read(l, &other, &ahead);
+    work_read(l, &unit,
+              &(ReadChunk){.unit = u, .all = true, .exact = true, .u_file = ahead.u_file, .u_pos = 400});
+    point_done(&unit.mark);
+    point_done(&other.mark);
+    ck_assert(l->held >= l->opts.memory_bytes && l->n_ready == 1);
+
+    l->opts.hooks.deliver = hook_send;
+    ck_assert_int_eq(pthread_create(&reader, NULL, reader_main, &w->readers[1]), 0);
+    for (unsigned i = 1; i <= PIECES; i++) {
+        pthread_mutex_lock(&l->mutex);
+        while (!w->sent)
+            pthread_cond_wait(&l->changed, &l->mutex);
+        Txn *t = w->sent;
+        ck_assert(!l->stopping); /* it came alone */
+        ck_assert_uint_eq(l->held_pieces, t->chunk->bytes);
+        w->sent = NULL;
+        pthread_mutex_unlock(&l->mutex);
+        ck_assert_uint_eq(t->chunk->piece, i);
+        load_committed(l, t->chunk, i);
+        txn_free(t);
+    }
+    ck_assert(unit.table->complete);
+    load_stop(l);
+    pthread_join(reader, NULL);
+    ck_assert_uint_eq(l->held_pieces, 0);
+    unit_remove(u);
+    unit.range->unit = NULL;
+    end(w);
+}
+END_TEST
+
+static Work look_again(Readers *w, WorkKind kind)
+{
+    Err err = {0};
+    load_freeze(w->load, &w->members[0], true);
+    load_freeze(w->load, &w->members[0], false);
+    Work shape = next(w, 0, WORK_SHAPE, 0);
+    pthread_mutex_lock(&w->load->mutex);
+    ck_assert(shape_refresh(w->load, shape.table, &err));
+    pthread_mutex_unlock(&w->load->mutex);
+    work_shaped(w->load, &shape);
+    next(w, 0, WORK_PLAN, 0);
+    return next(w, 0, kind, 0);
+}
+
+/* A chunk by a key that the table had before comes back while a reader has the file. */
+START_TEST(a_chunk_of_before)
+{
+    Readers *w = readers_world();
+    TableSchema *text = w->schema;
+    TableMap *text_map = w->map;
+    Err err = {0};
+    w->schema = table("t", int_key, 1, (const char *const[]){"PRIMARY:k", NULL});
+    ck_assert(schema_table_map(w->schema, FLAVOR_MARIADB, &w->arena, &w->map, &err));
+    Work chunk = look_again(w, WORK_CHUNK);
+    schema_free(w->schema);
+    w->schema = text;
+    w->map = text_map;
+    Work unit = look_again(w, WORK_UNIT);
+    ck_assert(chunk.range->thrown && unit.table->unit_busy);
+    if (_i)
+        ck_assert(work_failed(w->load, &chunk));
+    else
+        work_read(w->load, &chunk, &(ReadChunk){.all = true, .txn = txn_new()});
+    ck_assert(unit.table->unit_busy);
+    ck_assert(!work_failed(w->load, &unit));
+    ck_assert(!unit.table->unit_busy);
+    point_done(&chunk.mark);
+    point_done(&unit.mark);
+    end(w);
+}
+END_TEST
+
+static void note(Load *l, XaStep step, unsigned xid)
+{
+    Txn t = {.xa_step = step};
+    char text[16];
+    snprintf(text, sizeof text, "'%u'", xid);
+    t.xid = str_of(text);
+    unseen_note(l, &t);
+}
+
+/* No table is read for long, so that nobody takes out what was noted. */
+START_TEST(more_than_anybody_notes)
+{
+    Readers *w = readers_world();
+    Load *l = w->load;
+    unsigned unnoted = l->unnoted;
+    for (unsigned i = 0; i < UNSEEN_MOST; i++)
+        note(l, XA_STEP_COMMIT, i);
+    ck_assert_uint_eq(l->unseen.count, UNSEEN_MOST);
+    ck_assert_uint_eq(l->unnoted, unnoted);
+    note(l, XA_STEP_PREPARE, 7);
+    ck_assert_uint_eq(l->unseen.count, UNSEEN_MOST - 1);
+    note(l, XA_STEP_COMMIT, 7);
+    note(l, XA_STEP_COMMIT, UNSEEN_MOST);
+    ck_assert_uint_eq(l->unseen.count, 1);
+    ck_assert_uint_eq(l->unnoted, unnoted + 1); /* what is prepared is outlasted */
+    l->opts.judges_only = true;                 /* there is no reader that could see too little */
+    note(l, XA_STEP_COMMIT, 1);
+    ck_assert_uint_eq(l->unseen.count, 1);
     end(w);
 }
 END_TEST
@@ -323,6 +471,12 @@ static Suite *work_suite(void)
     tcase_add_loop_test(t, a_reader_is_at_the_file, 0, 2);
     tcase_add_loop_test(t, nobody_noted_them, 0, 4);
     tcase_add_test(t, in_hand_between_its_pieces);
+    tcase_add_loop_test(t, a_chunk_of_before, 0, 2);
+    tcase_add_test(t, more_than_anybody_notes);
+    suite_add_tcase(s, t);
+    t = tcase_create("room");
+    tcase_set_timeout(t, 20);
+    tcase_add_test(t, pieces_that_find_no_room);
     suite_add_tcase(s, t);
     return s;
 }
