@@ -1,4 +1,5 @@
 #include "track/column.h"
+#include "ddl/expr.h"
 #include "model/charset.h"
 #include "base/poison.h"
 
@@ -75,7 +76,25 @@ bool column_same_default(const ColumnDef *a, const ColumnDef *b)
 
 bool column_same_generation(const ColumnDef *a, const ColumnDef *b)
 {
-    return str_eq(without_brackets(a->generation_expr), without_brackets(b->generation_expr));
+    return ddl_expr_equal(a->generation_expr, b->generation_expr);
+}
+
+bool column_stays_computed(const TableSchema *from, const ColumnDef *a, const TableSchema *to,
+                           const ColumnDef *b, const uint32_t *columns)
+{
+    Arena arena = {0};
+    Str expr = a->generation_expr;
+    for (int back = 0; back < 2; back++) /* names may be exchanged: each goes by one of its own */
+        for (uint32_t i = 0; i < to->n_columns; i++) {
+            if (columns[i] == UINT32_MAX) continue;
+            Str was = from->columns[columns[i]].name, is = to->columns[i].name;
+            Str between = arena_printf(&arena, "sm_renamed_%u", i);
+            if (!str_ieq(was, is))
+                expr = ddl_expr_rename(expr, back ? between : was, back ? is : between, &arena);
+        }
+    bool same = a->generated && b->generated && ddl_expr_equal(expr, b->generation_expr);
+    arena_done(&arena);
+    return same;
 }
 
 bool column_same(const ColumnDef *a, const ColumnDef *b)

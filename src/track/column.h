@@ -12,6 +12,9 @@ bool column_same_type(const ColumnDef *a, const ColumnDef *b);
 bool column_same_collation(const ColumnDef *a, const ColumnDef *b);
 bool column_same_default(const ColumnDef *a, const ColumnDef *b);
 bool column_same_generation(const ColumnDef *a, const ColumnDef *b);
+/* The same, where b is of `to`, whose columns have these predecessors in a's table. */
+bool column_stays_computed(const TableSchema *from, const ColumnDef *a, const TableSchema *to,
+                           const ColumnDef *b, const uint32_t *columns);
 /* All of these, nullability and ON UPDATE. Not: comment, visibility, AUTO_INCREMENT, stored or virtual. */
 bool column_same(const ColumnDef *a, const ColumnDef *b);
 

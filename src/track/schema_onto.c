@@ -1,4 +1,5 @@
 #include "track/schema_onto.h"
+#include "ddl/expr.h"
 #include "model/binding.h"
 #include "track/column.h"
 #include "track/family.h"
@@ -79,6 +80,46 @@ static bool holds_left(const Onto *o, const ColumnDef *live, uint32_t was, const
     return o->judges && o->c->from->origins[was].left && !family_fits(live, to, &why);
 }
 
+/* Will its values be others than they were, in rows that are there? */
+static bool is_computed_anew(const Onto *o, uint32_t was, uint32_t now)
+{
+    const TableSchema *from = o->c->from->schema, *to = o->c->to->schema;
+    const ColumnDef *is = &to->columns[now];
+    if (!is->generated) return false;
+    bool anew = !column_stays_computed(from, &from->columns[was], to, is, o->c->columns);
+    for (uint32_t k = 0; !anew && k < to->n_columns; k++)
+        if (ddl_expr_uses(is->generation_expr, to->columns[k].name))
+            anew = o->c->columns[k] == NO_COLUMN || converts(o, o->c->columns[k], k);
+    return anew;
+}
+
+static bool not_computed(const ColumnDef *live, const ColumnDef *to, Err *err)
+{
+    return err_set_remedy(
+        err, ERR_TRACK_TARGET,
+        "make it a generated column like the shards', or give its rows the values that the shards have now, "
+        "and decide give-up; in the first case retry does as well",
+        "column `" STR_FMT "` of the target is an ordinary one, and the shards' is computed now as " STR_FMT
+        ", also in rows that are there",
+        STR_ARG(live->name), STR_ARG(to->generation_expr));
+}
+
+/* *out: to, for a live column that may be an ordinary one where the shards' is generated, or say the same in
+ * words of its own. Whether values are stored is nobody's business but the target's. */
+static void compute_as(const Onto *o, const ColumnDef *live, const ColumnDef *to, ColumnDef *out)
+{
+    if (!to->generated) return;
+    out->generated = live->generated;
+    out->generated_stored = live->generated_stored;
+    out->generation_expr = live->generation_expr;
+    if (!live->generated) {
+        out->default_kind = live->default_kind;
+        out->default_text = live->default_text;
+    } else if (!column_stays_computed(o->c->from->schema, live, o->c->to->schema, to, o->c->columns)) {
+        out->generation_expr = to->generation_expr;
+    }
+}
+
 /* The live column after the change from → to of what it stands for. */
 static bool change_column(const Onto *o, const ColumnDef *live, uint32_t was, uint32_t now, ColumnDef *out,
                           Err *err)
@@ -87,6 +128,7 @@ static bool change_column(const Onto *o, const ColumnDef *live, uint32_t was, ui
     StrBuf why = {0};
     *out = *live;
     out->name = to->name;
+    if (o->judges && !live->generated && is_computed_anew(o, was, now)) return not_computed(live, to, err);
     if (same_column(from, to)) return true;
     *out = *to;
     if (!converts(o, was, now) && holds_left(o, live, was, to))
@@ -97,7 +139,8 @@ static bool change_column(const Onto *o, const ColumnDef *live, uint32_t was, ui
             "column `" STR_FMT "` of the target is " STR_FMT
             ": values of shard tables that have left may not go into " STR_FMT,
             STR_ARG(live->name), STR_ARG(live->column_type), STR_ARG(to->column_type));
-    if (converts(o, was, now) && !same_type(live, from) && !is_converted(live, from, to)) {
+    bool computed = live->generated && to->generated && same_type(from, to);
+    if (!computed && converts(o, was, now) && !same_type(live, from) && !is_converted(live, from, to)) {
         if (!column_same_type(live, from)) return not_converted(live, to, err);
         convert_column(live, from, to, out);
     } else if (same_type(from, to) || !same_type(live, from)) {
@@ -119,6 +162,7 @@ static bool change_column(const Onto *o, const ColumnDef *live, uint32_t was, ui
         if (to->default_kind == DEFAULT_NULL && joined.not_null) joined.default_kind = DEFAULT_NONE;
         *out = joined;
     }
+    if (from->generated || live->generated) compute_as(o, live, to, out);
     return true;
 }
 

@@ -163,3 +163,53 @@ def test_left_with_digits(scenario, flavors, downstream, then, c):
     got = rows(s, cols="id, c")
     assert got == [(1, None if c == "x" else Decimal("1.23")), (2, None), (3, c)]
     s.runner.stop()
+
+
+COMPUTED = {"t": "(id BIGINT PRIMARY KEY, v INT, g INT AS (v + 1) STORED)"}
+
+
+@pytest.mark.parametrize("flavors,downstream", MIXES, ids=IDS)
+@pytest.mark.parametrize("mode", ["pessimistic", "optimistic"])
+def test_computed_otherwise(scenario, flavors, downstream, mode):
+    """The target computes a generated column as the shards do, in rows that were there, too."""
+    s = scenario.make_plain(COMPUTED, flavors, downstream, task={"shard-mode": mode})
+    start(s)
+    for n in (1, 2):
+        s.shard_run(n, f"INSERT INTO {{s}}.t (id, v) VALUES ({n}, 10)")
+    caught_up(s)
+    for n in (1, 2):
+        s.shard_run(n, "ALTER TABLE {s}.t MODIFY g INT AS (v * 2) STORED", f"INSERT INTO {{s}}.t (id, v) VALUES (1{n}, 20)")
+    caught_up(s)
+    assert rows(s, cols="id, v, g") == [(1, 10, 20), (2, 10, 20), (11, 20, 40), (12, 20, 40)]
+    changes = f"SELECT COUNT(*) FROM `{s.meta}`.sm_ddl"
+    assert s.downstream.value(changes) == 1
+    for n in (1, 2):  # in other words it is no change
+        s.shard_run(n, "ALTER TABLE {s}.t MODIFY g INT AS (( `v` * 2 )) STORED", f"INSERT INTO {{s}}.t (id, v) VALUES (2{n}, 30)")
+    caught_up(s)
+    assert s.downstream.value(changes) == 1
+    assert rows(s, cols="id, v, g")[-2:] == [(21, 30, 60), (22, 30, 60)]
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("flavors,downstream", MIXES, ids=IDS)
+@pytest.mark.parametrize("by_hand", ["values", "generated"])
+def test_computed_otherwise_where_the_target_has_values(scenario, flavors, downstream, by_hand):
+    """Its rows would keep what they hold: the lock asks."""
+    s = scenario.make_plain(COMPUTED, flavors, downstream, task={"shard-mode": "pessimistic"})
+    s.downstream.run(f"ALTER TABLE `{s.target}`.t DROP COLUMN g, ADD COLUMN g INT")
+    start(s)
+    for n in (1, 2):
+        s.shard_run(n, f"INSERT INTO {{s}}.t (id, v) VALUES ({n}, 10)")
+    caught_up(s)
+    for n in (1, 2):
+        s.shard_run(n, "ALTER TABLE {s}.t MODIFY g INT AS (v * 2) STORED", f"INSERT INTO {{s}}.t (id, v) VALUES (1{n}, 20)")
+    wait_asks(s, "column `g` of the target is an ordinary one")
+    if by_hand == "values":
+        s.downstream.run(f"UPDATE `{s.target}`.t SET g = v * 2")
+        decide(s, "give-up")
+    else:
+        s.downstream.run(f"ALTER TABLE `{s.target}`.t DROP COLUMN g, ADD COLUMN g INT AS (v * 2) STORED")
+        decide(s, "retry")
+    caught_up(s)
+    assert rows(s, cols="id, v, g") == [(1, 10, 20), (2, 10, 20), (11, 20, 40), (12, 20, 40)]
+    s.runner.stop()
