@@ -1,5 +1,8 @@
 #include "track/schema_beside.h"
+#include "ddl/expr.h"
 #include "model/binding.h"
+#include "track/column.h"
+#include "track/family.h"
 #include "base/poison.h"
 
 #define LATE_PREFIX "sm_late_"
@@ -40,6 +43,31 @@ static Str free_name(const TableSchema *a, const TableSchema *b, const char *pre
     }
 }
 
+/* Do values that differ differ after the change? exactly: they are compared and written as before. */
+static bool stay_apart(const ColumnDef *was, const ColumnDef *is, bool exactly)
+{
+    CLEANUP(sb_done) StrBuf why = {0};
+    if (!str_eq(was->collation, is->collation)) return false;
+    return exactly ? str_eq(was->column_type, is->column_type) && (was->not_null || !is->not_null)
+                   : family_fits(was, is, &why);
+}
+
+/* Is the column computed as before, of columns whose values are as before? */
+static bool same_computation(const TableSchema *from, const ColumnDef *was, const TableSchema *to,
+                             const ColumnDef *is, const uint32_t *columns)
+{
+    if (!was->generated || !is->generated) return was->generated == is->generated;
+    bool same = column_same_generation(was, is) || column_stays_computed(from, was, to, is, columns);
+    for (uint32_t i = 0; same && i < to->n_columns; i++) {
+        const ColumnDef *base = columns[i] == NO_COLUMN ? NULL : &from->columns[columns[i]];
+        if (!base)
+            same = !ddl_expr_uses(is->generation_expr, to->columns[i].name);
+        else if (ddl_expr_uses(was->generation_expr, base->name))
+            same = stay_apart(base, &to->columns[i], true);
+    }
+    return same;
+}
+
 /* Is b of `to` key a of `from`, columns followed? exactly: its values are compared and written as before. */
 static bool is_followed(const TableSchema *from, const KeyDef *a, const TableSchema *to, const KeyDef *b,
                         const uint32_t *columns, bool exactly)
@@ -51,8 +79,7 @@ static bool is_followed(const TableSchema *from, const KeyDef *a, const TableSch
             x->prefix != y->prefix)
             return false;
         const ColumnDef *was = &from->columns[x->column], *is = &to->columns[y->column];
-        if (!str_eq(was->collation, is->collation)) return false;
-        if (exactly && !str_eq(was->column_type, is->column_type)) return false;
+        if (!stay_apart(was, is, exactly) || !same_computation(from, was, to, is, columns)) return false;
     }
     return true;
 }
@@ -193,6 +220,14 @@ static bool is_late_name(Str name)
     return str_starts(name, STR(LATE_PREFIX));
 }
 
+/* Another index over its columns is none that a key is made of. */
+static bool has_late_key(const TableSchema *s, const TableSchema *t, const KeyDef *k)
+{
+    for (uint32_t i = 0; i < s->n_keys; i++)
+        if (is_late_name(s->keys[i].name) && same_names(s, &s->keys[i], t, k)) return true;
+    return false;
+}
+
 /* Was it there, so that the server may be asked to change it where it stands? */
 static bool comes_now(const EmitChange *c, const KeyDef *k)
 {
@@ -238,7 +273,7 @@ bool schema_keys_later(const EmitChange *c, Arena *arena, EmitChange *first)
     if (!any) return false;
     for (uint32_t i = 0; i < c->to->n_keys; i++) {
         const KeyDef *k = &c->to->keys[i];
-        if (!k->unique || comes_now(c, k) || has_key(to, c->to, k, false)) continue;
+        if (!k->unique || comes_now(c, k) || has_late_key(to, c->to, k)) continue;
         to->keys[to->n_keys] = plain_key(to, c->to, k, free_name(c->from, to, LATE_PREFIX, arena), arena);
         to->n_keys++;
     }

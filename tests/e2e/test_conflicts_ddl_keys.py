@@ -92,3 +92,28 @@ def test_nobody_waits_for_the_search_nor_it_for_a_silent_network(scenario):
     statement = s.downstream.query(f"SELECT state, attempts FROM `{s.meta}`.sm_ddl WHERE statement LIKE 'DO %'")
     assert statement == [("done", 2)], statement
     s.runner.stop()
+
+
+NEW_KEYS = {  # the column, what else both sides have, the change, a row of each shard; the keys afterwards
+    "an index stands there": ("u VARCHAR(20) NULL, KEY i_w (w)", "ADD UNIQUE KEY k_w (w)", ("w", "'q'", "'q'"), ("w",)),
+    "rounded": ("u DECIMAL(10,2) NULL", "MODIFY COLUMN u DECIMAL(10,1) NULL", ("u", "1.21", "1.19"), ("u",)),
+    "computed otherwise": ("u INT AS (v + 1) STORED", "MODIFY COLUMN u INT AS (v DIV 2) STORED", ("v", "10", "11"), ("u",)),
+}
+
+
+@pytest.mark.parametrize("downstream,flavor", [("mariadb", "mariadb"), ("mysql", "mysql")])
+@pytest.mark.parametrize("kind", NEW_KEYS)
+def test_rows_that_come_to_share_a_key(scenario, kind, downstream, flavor):
+    """Whatever makes them share it: they leave the target before the key comes."""
+    column, change, (name, *values), key = NEW_KEYS[kind]
+    ddl = f"(id BIGINT NOT NULL PRIMARY KEY, v INT, w VARCHAR(20) NULL, {column}, UNIQUE KEY k_u (u))"
+    s = make(scenario, downstream=downstream, flavor=flavor, ddl=ddl, target=ddl.replace("(id", "(shard VARCHAR(20) NOT NULL, id", 1))
+    start(s)
+    for number, value in enumerate(values, 1):
+        settle(s, number, f"INSERT INTO {{s}}.t (id, {name}) VALUES ({number}, {value})")
+    assert not parked(s)
+    for number in (1, 2):
+        s.shard_run(number, f"ALTER TABLE {{s}}.t {change}")
+    check(s, list(dict.fromkeys([*KEYS, key])))
+    assert [r[:2] for r in parked(s)] == [("s2", 2)]
+    s.runner.stop()

@@ -277,11 +277,67 @@ START_TEST(what_an_earlier_change_left)
 }
 END_TEST
 
+/* Rows may come to share a key that was there: then it comes like a new one. changes: they may be others. */
+static const struct {
+    const char *table, *change, *first;
+    bool changes;
+} late_keys[] = {
+    {"CREATE TABLE t (id INT PRIMARY KEY, v INT, KEY k_v (v))", "ALTER TABLE t ADD UNIQUE KEY u_v (v)",
+     "CREATE TABLE t (id INT PRIMARY KEY, v INT, KEY k_v (v), KEY sm_late_0 (v))", true},
+    {"CREATE TABLE t (id INT PRIMARY KEY, v DECIMAL(10,2), UNIQUE KEY k_v (v))",
+     "ALTER TABLE t MODIFY v DECIMAL(10,1)",
+     "CREATE TABLE t (id INT PRIMARY KEY, v DECIMAL(10,1), KEY sm_late_0 (v))", true},
+    {"CREATE TABLE t (id INT PRIMARY KEY, v DECIMAL(10,1), UNIQUE KEY k_v (v))",
+     "ALTER TABLE t MODIFY v DECIMAL(12,2)", NULL, true},
+    {"CREATE TABLE t (id INT PRIMARY KEY, v INT, UNIQUE KEY k_v (v))", "ALTER TABLE t MODIFY v INT NOT NULL",
+     "CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL, KEY sm_late_0 (v))", true},
+    {"CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL, UNIQUE KEY k_v (v))", "ALTER TABLE t MODIFY v INT",
+     NULL, false},
+    {"CREATE TABLE t (id INT NOT NULL, v DECIMAL(10,2) NOT NULL, UNIQUE KEY k_v (v))",
+     "ALTER TABLE t MODIFY v DECIMAL(10,1) NOT NULL", NULL, true}, /* it finds rows */
+    {"CREATE TABLE t (id INT PRIMARY KEY, v INT, g INT AS (v + 1) STORED, UNIQUE KEY k_g (g))",
+     "ALTER TABLE t MODIFY g INT AS (v DIV 2) STORED",
+     "CREATE TABLE t (id INT PRIMARY KEY, v INT, g INT AS (v DIV 2) STORED, KEY sm_late_0 (g))", true},
+    {"CREATE TABLE t (id INT PRIMARY KEY, v DECIMAL(9,2), g INT AS (v * 100) STORED, UNIQUE KEY k_g (g))",
+     "ALTER TABLE t MODIFY v DECIMAL(9,1)",
+     "CREATE TABLE t (id INT PRIMARY KEY, v DECIMAL(9,1), g INT AS (v * 100) STORED, KEY sm_late_0 (g))",
+     true},
+    {"CREATE TABLE t (id INT PRIMARY KEY, v INT, g INT AS (v + 1) STORED, UNIQUE KEY k_g (g))",
+     "ALTER TABLE t MODIFY g INT AS (( `v` + 1 )) STORED, ADD c INT", NULL, false},
+};
+
+START_TEST(keys_that_rows_may_come_to_share)
+{
+    const char *sql = late_keys[_i].table, *first_sql = late_keys[_i].first;
+    ApplyContext ctx = ddl_context(FLAVOR_MYSQL);
+    TableSchema *target = ddl_table(sql, &ctx), *before = ddl_table(sql, &ctx), *after;
+    SchemaStep *step;
+    Err err = {0};
+    Arena arena = {0};
+    EmitChange whole, first;
+    ck_assert_msg(ddl_run(before, late_keys[_i].change, &ctx, &after, &step, &err), "%s", err.message);
+    VersionPool *pool = version_pool_new();
+    const VersionStep *v = version_step(pool, version_start(pool, before, ORIGIN_BASE), step);
+    OntoChange onto = {.from = v->before, .to = v->after, .columns = v->from};
+    ck_assert_msg(schema_onto(target, &onto, &arena, &whole, &err), "%s", err.message);
+    ck_assert(schema_keys_later(&whole, &arena, &first) == (first_sql != NULL));
+    ck_assert(schema_keys_change(whole.from, whole.to, whole.columns, (Str){0}) == late_keys[_i].changes);
+    if (first_sql) check_made(&first, first_sql, &ctx, late_keys[_i].change);
+    arena_done(&arena);
+    version_pool_free(pool);
+    schema_step_free(step);
+    schema_free(after);
+    schema_free(before);
+    schema_free(target);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("track/schema_beside");
     TCase *c = tcase_create("beside");
     tcase_add_loop_test(c, tables_beside_a_target_follow_it, 0, ARRAY_LEN(cases));
+    tcase_add_loop_test(c, keys_that_rows_may_come_to_share, 0, ARRAY_LEN(late_keys));
     tcase_add_test(c, rows_of_partitions_are_the_targets_alone);
     tcase_add_test(c, what_an_earlier_change_left);
     suite_add_tcase(s, c);
