@@ -44,6 +44,24 @@ static void put_difference(const Lock *l, const LockMember *m, const LockMember 
     sb_done(&words);
 }
 
+/* All agree, and all rows before what is held are written: nothing else is to come, and the target still
+ * cannot become what they agree on. A shard converted values, and others count as having done so, by a
+ * decision. */
+static bool is_stuck(const Lock *l)
+{
+    bool held = false;
+    if (lock_state(l) != LOCK_WAITING || !lock_all_agree(l, AGREE_ROWS)) return false;
+    for (uint32_t i = 0; i < l->n_members; i++) {
+        const LockMember *m = &l->members[i];
+        if (m->gate != m->accepted) return false;
+        if (m->accepted + 1 == (int32_t)m->n_nodes) continue;
+        const LockNode *next = &m->nodes[m->accepted + 1];
+        if (!next->written || !last_node(m)->passed || next->before) return false;
+        held = true;
+    }
+    return held;
+}
+
 /* What keeps the member's next step from being followed. */
 static void put_waits(const Lock *l, const LockMember *m, json_t *o)
 {
@@ -66,6 +84,11 @@ static void put_waits(const Lock *l, const LockMember *m, json_t *o)
         if (other != m && version_agreement(&a, &b, NULL) < AGREE_ROWS)
             json_array_append_new(waits, json_of_text(other->name));
     }
+    if (next && is_stuck(l))
+        json_array_append_new(waits,
+                              json_string("a decision: the target's rows cannot be converted as those of "
+                                          "one shard were, for others were accepted for it; copy that one's "
+                                          "table again (recopy), or detach one of them"));
     json_object_set_new(o, "waits_for", waits);
 }
 
@@ -107,7 +130,7 @@ static void put_choices(const Lock *l, json_t *o)
     }
     if (s == LOCK_DATA_DIFFERS) json_array_append_new(choices, json_string("accept"));
     if (s == LOCK_DATA_DIFFERS && l->opts.provenance) json_array_append_new(choices, json_string("refill"));
-    if ((s == LOCK_DATA_DIFFERS || any_asks(l)) && l->opts.provenance && l->opts.can_recopy)
+    if ((s == LOCK_DATA_DIFFERS || any_asks(l) || is_stuck(l)) && l->opts.provenance && l->opts.can_recopy)
         json_array_append_new(choices, json_string("recopy"));
     if (l->job.phase == JOB_FAILED) {
         json_array_append_new(choices, json_string("retry"));

@@ -89,7 +89,9 @@ static bool skips_conversion(const Try *t, const LockMember *m, int32_t accept, 
     if (m->accepted == LOCK_OUTSIDE || !m->nodes[m->accepted].version->origins[at].lossy.len) return false;
     const ColumnDef *was = column_at(m, m->accepted, at);
     uint32_t old = schema_column(t->l->target->schema, was->name);
-    bool followed = old != NO_COLUMN && column_same_type(&t->l->target->schema->columns[old], was);
+    bool followed = old != NO_COLUMN && (column_same_type(&t->l->target->schema->columns[old], was) ||
+                                         str_starts(t->l->target->origins[old].lossy,
+                                                    m->nodes[m->accepted].version->origins[at].lossy));
     return !followed && !column_same_type(was, last);
 }
 
@@ -166,6 +168,7 @@ static void join_key(const Lock *l, const int32_t *accept, StrBuf *key)
             sb_add(key, m->nodes[i].moves, m->nodes[i].n_moves * sizeof *m->nodes[i].moves);
         }
         VersionView head = lock_view(l, m, (uint32_t)accept[k]);
+        if (head.no_rows) sb_ch(key, '0');
         list_lost(key, '-', head.lost, head.n_lost);
         list_lost(key, '~', m->lost, m->n_lost);
     }

@@ -19,7 +19,8 @@
  * PESSIMISTIC. A member whose step changes columns or unique keys is held from that step. When all histories
  * contain one version (by agreement: definition and lineage), and each member's floor has passed its step to
  * it and everything before its first held step is written, then the target is drained, changed once, and rows
- * up to that version are written. Members beyond it stay held.
+ * up to that version are written. Members beyond it stay held. Where members converted values on their way,
+ * the target goes there in stages, for its values are converted as theirs were.
  * OPTIMISTIC. A step is accepted as soon as the join of all members' versions exists and the target has
  * become it. The target shrinks when the last row that could carry what goes is written. A step without a
  * lossless join makes its member wait as in pessimistic mode, or stops it (strict). BOTH. If rows between S0

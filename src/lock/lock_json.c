@@ -199,7 +199,8 @@ static void load_member(Load *d, const json_t *o)
     m->accepted = (int32_t)get_int(d, o, "accepted", LOCK_OUTSIDE, n - 1);
     m->gate = (int32_t)get_int(d, o, "gate", LOCK_OUTSIDE, m->accepted);
     bool owed = m->gate_sent || m->gate != m->accepted, next = m->accepted + 1 < (int32_t)n;
-    if ((owed && m->gate == m->accepted) || (m->before_sent && !next) || (m->stopped && !next)) d->bad = true;
+    m->stopped &= next; /* an older state kept it when the step was skipped */
+    if ((owed && m->gate == m->accepted) || (m->before_sent && !next)) d->bad = true;
     m->lost = mem_zalloc((json_array_size(lost) + 1) * sizeof *m->lost);
     for (size_t i = 0; i < json_array_size(lost); i++)
         m->lost[m->n_lost++] = get_text(d, json_array_get(lost, i));

@@ -224,6 +224,7 @@ static bool accept_same(Lock *l, LockActions *out)
         if (m->accepted == LOCK_OUTSIDE && l->opts.mode == LOCK_OPTIMISTIC) continue;
         m->gate_work = m->nodes[next].after;
         m->accepted = next;
+        m->stopped = false;
         if (!m->gate_work) m->gate = next;
         lock_set_lost(l, m, next - 1, NULL);
         lock_act_member(out, m);
@@ -255,6 +256,41 @@ static const char **input_names(const Lock *l, const int32_t *accept, Arena *are
     for (uint32_t i = 0; i < l->n_members; i++)
         if (accept[i] != LOCK_OUTSIDE) names[n++] = arena_str(arena, l->members[i].name).ptr;
     return names;
+}
+
+/* -- by way of conversions -- */
+
+/* The first place of the member, from what it accepts on, that has a join with that version; LOCK_OUTSIDE:
+ * none. */
+static int32_t first_joining(const Lock *l, const LockMember *m, const VersionView *v, int32_t most)
+{
+    JoinOpts opts = {.base = l->base, .target = l->target};
+    for (int32_t p = MAX(m->accepted, 0); p <= most; p++) {
+        VersionView in[2] = {*v, lock_view(l, m, (uint32_t)p)};
+        const Version *to;
+        if (join_versions(l->pool, in, 2, &opts, &to, NULL, NULL)) return p;
+    }
+    return LOCK_OUTSIDE;
+}
+
+/* The target's values have to be converted as the members' were, one conversion after another: how far do
+ * they go first, on the way to most[]? The lead as far as can be, the others no further than that takes. */
+static bool join_together(const Lock *l, uint32_t lead, const int32_t *most, int32_t *at, const Version **to,
+                          bool **replaces)
+{
+    const LockMember *m = &l->members[lead];
+    for (int32_t h = most[lead]; h > m->accepted; h--) {
+        VersionView v = lock_view(l, m, (uint32_t)h);
+        bool all = true;
+        for (uint32_t i = 0; all && i < l->n_members; i++) {
+            at[i] = i == lead ? h : LOCK_OUTSIDE;
+            if (i == lead || most[i] == LOCK_OUTSIDE) continue;
+            at[i] = first_joining(l, &l->members[i], &v, most[i]);
+            all = at[i] != LOCK_OUTSIDE;
+        }
+        if (all && lock_join(l, at, to, replaces, NULL)) return true;
+    }
+    return false;
 }
 
 /* Optimistic: each member as far as a join goes. */
@@ -394,17 +430,23 @@ static bool accept_common(Lock *l, bool over, LockActions *out)
 {
     if (!l->n_members) return false;
     const LockMember *first = &l->members[0];
-    int32_t *at = mem_alloc(l->n_members * sizeof *at);
+    int32_t *at = mem_alloc(l->n_members * sizeof *at), *most = mem_alloc(l->n_members * sizeof *most);
     bool done = false;
     for (int32_t q = limit_over(l, first, over); !done && q >= MAX(first->accepted, 0); q--) {
         const Version *to;
         bool *replaces;
         if (!common_places(l, (uint32_t)q, over, at) || (over && !before_losses(l, at))) continue;
-        if (!lock_join(l, at, &to, &replaces, NULL)) continue;
+        bool joins = lock_join(l, at, &to, &replaces, NULL);
+        if (!joins && !over) {
+            memcpy(most, at, l->n_members * sizeof *most);
+            joins = join_together(l, 0, most, at, &to, &replaces);
+        }
+        if (!joins) continue;
         go_to(l, at, to, replaces, out);
         free(replaces);
         done = true;
     }
+    free(most);
     free(at);
     return done;
 }
@@ -447,12 +489,11 @@ static bool same_columns(const TableSchema *a, const TableSchema *b)
     return same;
 }
 
-/* Pessimistic: not for an index that some lack. */
+/* Pessimistic: not for an index that some lack. The columns of members that are on their way can differ. */
 static bool may_follow(const Lock *l, const Version *to)
 {
     if (l->opts.mode == LOCK_OPTIMISTIC) return true;
-    Agreement least = accepted_agreement(l);
-    return least == AGREE_WHOLLY || (least == AGREE_ROWS && !same_columns(l->target->schema, to->schema));
+    return accepted_agreement(l) == AGREE_WHOLLY || !same_columns(l->target->schema, to->schema);
 }
 
 static bool follow_target(Lock *l, LockActions *out)
