@@ -1,7 +1,7 @@
 /* When nothing can happen any more: is all as it was promised? */
 #include <string.h>
 #include "world.h"
-#include "model/binding.h"
+#include "lock/lock_impl.h"
 #include "base/poison.h"
 
 /* -- what the programs are -- */
@@ -275,6 +275,8 @@ bool world_check_end(Game *g, const World *w)
                       (may_hold_other_values(g->shards[i].program) && state == LOCK_DATA_DIFFERS);
     if (same_programs(g, w) && state != LOCK_CLOSED && !may_differ && !asked && !w->decided)
         return broken(g, "all members ran the same, and the lock is %s", lock_state_name(state));
+    if (state == LOCK_WAITING && !w->decided && lock_all_agree(w->lock, AGREE_WHOLLY))
+        return broken(g, "all agree, and the lock is waiting");
     for (int i = 0; i < g->n_members; i++) {
         if (!has_rows(g, w, i, &rows)) return false;
         if (!w->streams[i].in && !check_left(g, w, i)) return false;

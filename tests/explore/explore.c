@@ -1,14 +1,15 @@
-/* explore [short|pairs|losses|decisions|refills|recopies|long]: all interleavings of small programs against
- * the lock's promises. explore rules: each rule of the lock, broken, is noticed. explore walk [GAMES [SEED]]:
- * random walks through longer programs. explore outcomes: the page docs/reference/ddl-outcomes.md. explore
- * PROGRAM PROGRAM … [optimistic] [rule N] [POLICY] [decide LETTERS [decides N]] [fail] [kills N]: one game; N
- * breaks a rule of lock.h; POLICY is for rows that go away; one decision, or N, of those LETTERS (r release,
- * s skip, d detach, a accept); the target refuses one change. Exit 0: all promises hold; 1: one is broken,
- * the shortest way there is printed. */
+/* explore [short|pairs|losses|decisions|refills|recopies|orders|stops|long]: all interleavings of small
+ * programs against the lock's promises. explore rules: each rule of the lock, broken, is noticed. explore
+ * walk [GAMES [SEED]]: random walks through longer programs. explore outcomes: the page
+ * docs/reference/ddl-outcomes.md. explore PROGRAM PROGRAM … [optimistic] [strict] [rule N] [POLICY] [decide
+ * LETTERS [decides N]] [fail] [kills N]: one game; N breaks a rule of lock.h; POLICY is for rows that go
+ * away; one decision, or N, of those LETTERS (r release, s skip, d detach, a accept); the target refuses one
+ * change. Exit 0: all promises hold; 1: one is broken, the shortest way there is printed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "orders.h"
 #include "outcomes.h"
 #include "search.h"
 #include "walk.h"
@@ -215,6 +216,18 @@ static void recopies(size_t most, Sum *sum)
             }
 }
 
+/* A step without a lossless join stops its member, and somebody decides. */
+static void stops(size_t most, Sum *sum)
+{
+    static const char *const games[] = {"i iRi", "iRi iai", "iNi iWi", "iBi iPi", "iNi iNi", "iRi iBi"};
+    static const Luck lucks[] = {{.kills = 1, .decides = 1, .decisions = "rsda"}, {.kills = 1}};
+    for (size_t luck = 0; luck < ARRAY_LEN(lucks); luck++)
+        for (size_t i = 0; i < ARRAY_LEN(games); i++) {
+            LockOpts opts = {.mode = LOCK_OPTIMISTIC, .strict = true, .can_delete = true};
+            play(games[i], &opts, &lucks[luck], most, sum);
+        }
+}
+
 /* A rule of lock.h, and a game that notices when it does not hold. */
 static const struct {
     LockRule rule;
@@ -277,6 +290,9 @@ static int one_game(int argc, char **argv)
             }
         if (str_eqc(word, "optimistic")) {
             opts.mode = LOCK_OPTIMISTIC;
+        } else if (str_eqc(word, "strict")) {
+            opts.mode = LOCK_OPTIMISTIC;
+            opts.strict = true;
         } else if (str_eqc(word, "provenance")) {
             opts.provenance = true;
         } else if (str_eqc(word, "own")) {
@@ -289,7 +305,7 @@ static int one_game(int argc, char **argv)
             i++;
         } else if (str_eqc(word, "decide") && i + 1 < argc) {
             luck.decisions = argv[++i];
-            luck.decides = 1;
+            luck.decides = MAX(luck.decides, 1);
         } else if (str_eqc(word, "decides") && i + 1 < argc && str_to_u64(str_of(argv[i + 1]), &rule)) {
             luck.decides = (int)rule;
             i++;
@@ -334,7 +350,8 @@ int main(int argc, char **argv)
     }
     bool is_short = str_eqc(what, "short"), pairs = str_eqc(what, "pairs"), is_long = str_eqc(what, "long");
     if (!is_short && !pairs && !is_long && !str_eqc(what, "losses") && !str_eqc(what, "decisions") &&
-        !str_eqc(what, "refills") && !str_eqc(what, "recopies"))
+        !str_eqc(what, "refills") && !str_eqc(what, "recopies") && !str_eqc(what, "orders") &&
+        !str_eqc(what, "stops"))
         return one_game(argc, argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
     clock_gettime(CLOCK_MONOTONIC, &from);
@@ -344,6 +361,8 @@ int main(int argc, char **argv)
     if (is_short || is_long || decided) decisions(is_short ? 150 : 300000, &sum);
     if (is_short || is_long || own) refills(is_short ? 300 : 300000, &sum);
     if (is_short || is_long || str_eqc(what, "recopies")) recopies(is_short ? 300 : 300000, &sum);
+    if (is_short || is_long || str_eqc(what, "orders")) sum.broken += walk_orders(is_short ? 3 : 4);
+    if (is_short || is_long || str_eqc(what, "stops")) stops(is_short ? 500 : 300000, &sum);
     if (pairs) all_pairs(1, 100000, &sum);
     if (is_long) {
         all_pairs(1, 2000000, &sum);

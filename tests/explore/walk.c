@@ -21,8 +21,18 @@ static uint32_t roll(Dice *d, uint32_t sides)
     return (uint32_t)((d->state * 2685821657736338717ull) >> 33) % sides;
 }
 
-/* A few changes for everybody, with rows of each between them. *out: programs with blanks between. False: the
- * changes make no sense one after another. */
+static void shuffle(Dice *d, char *ddl, int n)
+{
+    for (int i = n - 1; i > 0; i--) {
+        int k = (int)roll(d, (uint32_t)i + 1);
+        char was = ddl[i];
+        ddl[i] = ddl[k];
+        ddl[k] = was;
+    }
+}
+
+/* A few changes for everybody, in orders of their own at times, with rows of each between them. *out:
+ * programs with blanks between. False: the changes make no sense one after another. */
 static bool invent(Dice *d, int members, char *out, size_t size)
 {
     static const char letters[] = "BBPbCcaRRrkQWNDdXU";
@@ -31,11 +41,13 @@ static bool invent(Dice *d, int members, char *out, size_t size)
         without = roll(d, 4) ? -1 : (int)roll(d, (uint32_t)n),     /* the last lacks one */
         joins = roll(d, 4) ? -1 : (int)roll(d, (uint32_t)members), /* … that begins as a new table */
         leaves = roll(d, 4) ? -1 : (int)roll(d, (uint32_t)members);
+    bool apart = !roll(d, 3);
     for (int i = 0; i < n; i++)
         ddl[i] = letters[roll(d, sizeof letters - 1)];
     size_t at = 0;
     for (int m = 0; m < members; m++) {
         at += (size_t)snprintf(out + at, size - at, "%s%si", m ? " " : "", m == joins ? "J" : "");
+        if (apart) shuffle(d, ddl, n);
         for (int i = 0; i < n; i++) {
             if (m == members - 1 && i == without) continue;
             at += (size_t)snprintf(out + at, size - at, "%c%s", ddl[i],
@@ -108,32 +120,58 @@ static bool walk_through(Game *g, Dice *d, Way *way)
     return ok;
 }
 
+static bool walk_on(Game *g, Dice *d, int walks)
+{
+    Way *way = mem_zalloc(sizeof *way);
+    bool ok = true;
+    for (int k = 0; ok && k < walks; k++) {
+        ok = walk_through(g, d, way);
+        if (!ok) tell(g, way);
+    }
+    free(way);
+    return ok;
+}
+
+static Dice dice_of(uint64_t seed)
+{
+    return (Dice){.state = seed * 0x9E3779B97F4A7C15ull | 1};
+}
+
+static void warm(Dice *d)
+{
+    for (int k = 0; k < 4; k++)
+        (void)roll(d, 2);
+}
+
+bool walk_game(Game *g, uint64_t seed, int walks)
+{
+    Dice d = dice_of(seed);
+    warm(&d);
+    return walk_on(g, &d, walks);
+}
+
 size_t walk(size_t games, uint64_t seed)
 {
     size_t broken = 0, played = 0;
-    Way *way = mem_zalloc(sizeof *way);
     for (size_t i = 0; played < games; i++) {
-        Dice d = {.state = (seed + i) * 0x9E3779B97F4A7C15ull | 1};
+        Dice d = dice_of(seed + i);
         char programs[80];
         Game g;
         LockOpts opts = {.mode = roll(&d, 2) ? LOCK_OPTIMISTIC : LOCK_PESSIMISTIC, .can_delete = true};
-        for (int k = 0; k < 4; k++)
-            (void)roll(&d, 2);
+        warm(&d);
         if (!invent(&d, 2 + (int)roll(&d, 2), programs, sizeof programs)) continue;
+        opts.strict = opts.mode == LOCK_OPTIMISTIC && !roll(&d, 8);
         if (game_of(&g, programs, &opts)) {
             g.kills = KILLS;
-            for (int k = 0; k < 4; k++)
-                if (!walk_through(&g, &d, way)) {
-                    printf("BROKEN walk %llu %s %s\n", (unsigned long long)(seed + i),
-                           opts.mode == LOCK_OPTIMISTIC ? "optimistic" : "pessimistic", programs);
-                    tell(&g, way);
-                    broken++;
-                    break;
-                }
+            if (!walk_on(&g, &d, 4)) {
+                printf("BROKEN walk %llu %s%s %s\n", (unsigned long long)(seed + i),
+                       opts.strict ? "strict " : "",
+                       opts.mode == LOCK_OPTIMISTIC ? "optimistic" : "pessimistic", programs);
+                broken++;
+            }
             played++;
         }
         game_done(&g);
     }
-    free(way);
     return broken;
 }

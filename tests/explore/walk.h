@@ -3,9 +3,11 @@
 #ifndef SM_TESTS_EXPLORE_WALK_H
 #define SM_TESTS_EXPLORE_WALK_H
 
-#include "base/err.h"
+#include "world.h"
 
 /* Plays so many games; prints each broken one with its seed and its way. How many were broken. */
 size_t walk(size_t games, uint64_t seed);
+/* Random walks through one game; false: a promise is broken, g->broken says which, and the way is printed. */
+bool walk_game(Game *g, uint64_t seed, int walks);
 
 #endif
