@@ -273,10 +273,9 @@ static int32_t first_joining(const Lock *l, const LockMember *m, const VersionVi
     return LOCK_OUTSIDE;
 }
 
-/* The target's values have to be converted as the members' were, one conversion after another: how far do
- * they go first, on the way to most[]? The lead as far as can be, the others no further than that takes. */
-static bool join_together(const Lock *l, uint32_t lead, const int32_t *most, int32_t *at, const Version **to,
-                          bool **replaces)
+/* The lead goes as far as can be on the way to most[], the others no further than that takes. */
+static bool join_led(const Lock *l, uint32_t lead, const int32_t *most, int32_t *at, const Version **to,
+                     bool **replaces)
 {
     const LockMember *m = &l->members[lead];
     for (int32_t h = most[lead]; h > m->accepted; h--) {
@@ -291,6 +290,19 @@ static bool join_together(const Lock *l, uint32_t lead, const int32_t *most, int
         if (all && lock_join(l, at, to, replaces, NULL)) return true;
     }
     return false;
+}
+
+/* The target's values have to be converted as the members' were, one conversion after another: how far do
+ * they go first, on the way to at[]? */
+static bool join_stage(const Lock *l, int32_t *at, const Version **to, bool **replaces)
+{
+    int32_t *most = mem_alloc(l->n_members * sizeof *most);
+    bool joins = false;
+    memcpy(most, at, l->n_members * sizeof *most);
+    for (uint32_t i = 0; !joins && i < l->n_members; i++)
+        joins = join_led(l, i, most, at, to, replaces);
+    free(most);
+    return joins;
 }
 
 /* Optimistic: each member as far as a join goes. */
@@ -426,27 +438,33 @@ static bool before_losses(const Lock *l, int32_t *at)
     return moves;
 }
 
-static bool accept_common(Lock *l, bool over, LockActions *out)
+typedef enum Way {
+    WAY_PLAIN,
+    WAY_OVER,   /* as if all rows were written that a step waits for because it takes them away */
+    WAY_STAGES, /* by way of conversions */
+} Way;
+
+static bool join_common(const Lock *l, Way way, int32_t *at, const Version **to, bool **replaces)
+{
+    if (way == WAY_OVER && !before_losses(l, at)) return false;
+    return way == WAY_STAGES ? join_stage(l, at, to, replaces) : lock_join(l, at, to, replaces, NULL);
+}
+
+/* The last version that all have and that can be joined. */
+static bool accept_common(Lock *l, Way way, LockActions *out)
 {
     if (!l->n_members) return false;
     const LockMember *first = &l->members[0];
-    int32_t *at = mem_alloc(l->n_members * sizeof *at), *most = mem_alloc(l->n_members * sizeof *most);
-    bool done = false;
+    bool over = way == WAY_OVER, done = false;
+    int32_t *at = mem_alloc(l->n_members * sizeof *at);
     for (int32_t q = limit_over(l, first, over); !done && q >= MAX(first->accepted, 0); q--) {
         const Version *to;
         bool *replaces;
-        if (!common_places(l, (uint32_t)q, over, at) || (over && !before_losses(l, at))) continue;
-        bool joins = lock_join(l, at, &to, &replaces, NULL);
-        if (!joins && !over) {
-            memcpy(most, at, l->n_members * sizeof *most);
-            joins = join_together(l, 0, most, at, &to, &replaces);
-        }
-        if (!joins) continue;
+        if (!common_places(l, (uint32_t)q, over, at) || !join_common(l, way, at, &to, &replaces)) continue;
         go_to(l, at, to, replaces, out);
         free(replaces);
         done = true;
     }
-    free(most);
     free(at);
     return done;
 }
@@ -567,9 +585,9 @@ void lock_plan(Lock *l, LockActions *out)
     for (;;) {
         if (l->job.phase != JOB_NONE) break;
         if (leave_gone(l, out) || let_leave(l, out) || accept_same(l, out)) continue;
-        if (accept_common(l, false, out) || accept_common(l, true, out)) continue;
+        if (accept_common(l, WAY_PLAIN, out) || accept_common(l, WAY_OVER, out)) continue;
         if (l->opts.mode == LOCK_OPTIMISTIC && accept_joined(l, out)) continue;
-        if (follow_target(l, out)) continue;
+        if (follow_target(l, out) || accept_common(l, WAY_STAGES, out)) continue;
         if (lock_rebase(l)) continue;
         if (lock_let_in(l)) continue;
         if (l->opts.refill_own && l->opts.provenance && lock_refill_own(l)) continue;

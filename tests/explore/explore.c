@@ -127,7 +127,7 @@ static void chosen(size_t most, Sum *sum)
         "iXi i",    "iXi iXi",     "iUiBi iBUi",  "iBi iBi iBi", "iai iai i",  "Bi RiB i",    "iRi iRi i",
         "iBbi ibi", "iBibBi iBbB", "ibi i",       "iBRi iRBi",   "iNiWi iNWi", "iTi iTi",     "iWiNi iNi",
         "iDui iui", "iBiCi iBiCi", "iRi iaQi",    "iQi iRi",     "iQki iQi",   "iWiai i",     "iWiai iWi",
-        "JiBi iBi", "JiRi iaQi",   "iRiki iaQi",  "JiNiWi iNWi", "iNRi JiNRi",
+        "JiBi iBi", "JiRi iaQi",   "iRiki iaQi",  "JiNiWi iNWi", "iNRi JiNRi", "iWai iWiai",
     };
     for (size_t i = 0; i < ARRAY_LEN(games); i++)
         play_both(games[i], most, sum);
