@@ -52,6 +52,7 @@ typedef struct Target {
     pthread_mutex_t shapes_mutex;
     struct Shape *shapes; /* list, guarded by shapes_mutex; the shapes themselves are immutable */
     uint32_t n_members;   /* shard tables routed to it */
+    bool changes;         /* its lock has changed it: that says what fits. Guarded by the catalog's mutex */
     /* Its losers of collisions are parked (apply/parked.h); NULL: a collision stops. Where it is set, every
      * statement that finds a row asks for its provenance too: another shard's row may stand in its place. Set
      * once, before the first row is bound to the target; any thread reads it. */

@@ -239,9 +239,15 @@ static bool may_join(Catalog *c, const TargetWork *w, const Target *t, const Cat
     BindOpts opts = catalog_bind_opts(c, m->m.source, &w->dialect);
     opts.keys = m->keys;
     if (!catalog_shares_differ(c, t, m, err)) return false;
-    if (is_locked(c, m->goes_to)) return true; /* its lock says what fits */
-    return binding_check(m->m.name, m->schema, t, &opts, err) ||
-           err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[m->m.source].id));
+    if (t->changes || is_locked(c, m->goes_to)) return true; /* its lock says what fits */
+    if (binding_check(m->m.name, m->schema, t, &opts, err)) return true;
+    if (err->code == ERR_TRACK_TARGET) { /* a target is read once */
+        StrBuf remedy = {0};
+        sb_printf(&remedy, "%s; then start the task again", err_remedy(err));
+        free(err->remedy);
+        err->remedy = sb_take(&remedy);
+    }
+    return err_wrap(err, "source " STR_FMT, STR_ARG(c->opts.task->sources[m->m.source].id));
 }
 
 /* The plan has looked at those of the start; shard tables come later, too. */

@@ -291,6 +291,7 @@ void catalog_put_target(Catalog *c, Target *old, Target *t)
     for (size_t i = 0; i < c->n_targets; i++)
         if (c->target_list[i] == old) c->target_list[i] = t;
     bool chosen = false;
+    t->changes = true;
     for (CatalogMember *m = c->member_list; m; m = m->next) {
         if (m->m.target != old) continue;
         m->m.target = t;

@@ -144,3 +144,64 @@ def test_others_have_changed_meanwhile(scenario, task_mode):
     got = sorted(s.rows("t", "id, v, c"))
     assert got == want, f"only merged {[r for r in got if r not in want][:8]}, only shards {[r for r in want if r not in got][:8]}"
     s.runner.stop()
+
+
+def unreachable(s):
+    """The second source, until the proxy listens."""
+    server = s.shards[1].server
+    proxy = Proxy(server.host, server.port).start()
+    s.closers.append(proxy.stop)
+    address = s.source_config(2)["from"]
+    address.pop("socket", None)
+    address["host"], address["port"] = proxy.host, proxy.port
+    s.save()
+    proxy.refuse()
+    return proxy
+
+
+def start_without_it(s):
+    s.start()
+    s.runner.wait_for("the first", lambda st: len(st["sources"]) == 2 and st["sources"][0]["state"] == "streaming", 60)
+
+
+@pytest.mark.parametrize("change", ["CHANGE b c INT", "DROP COLUMN b"])
+def test_others_have_dropped_its_column(scenario, change):
+    """Its table lacks nothing: it has not come to the change yet."""
+    s = scenario.make_plain({"t": "(id BIGINT PRIMARY KEY, a INT, b INT)"}, task={"shard-mode": "pessimistic"})
+    proxy = unreachable(s)
+    start_without_it(s)
+    s.shard_run(1, f"ALTER TABLE {{s}}.t {change}")
+    s.runner.wait_for("the target to change", lambda _: "lock.closed" in s.runner.log(), 60)
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (1001, 1, 2)")
+    proxy.listen()
+    s.runner.wait_for("the lock to wait", lambda st: st["sources"][1]["state"] == "waiting-for-lock", 60)
+    s.shard_run(2, f"ALTER TABLE {{s}}.t {change}")
+    s.runner.wait_caught_up()
+    assert s.rows("t") == ([(1001, 1, 2)] if "CHANGE" in change else [(1001, 1)])
+    s.runner.stop()
+
+
+@pytest.mark.parametrize("mode", ["all", "incremental"])
+def test_a_target_that_does_not_fit(scenario, mode):
+    """The remedy is told in full."""
+    s = scenario.make_plain({"t": "(id BIGINT PRIMARY KEY, a INT)"}, task={"task-mode": mode})
+    for n in (1, 2):
+        if mode == "all":
+            del s.instance(n)["meta"]
+    s.shard_run(2, "DROP TABLE {s}.t", "CREATE TABLE {s}.t (id BIGINT PRIMARY KEY, a INT, x INT)")
+    if mode == "incremental":
+        s.instance(2)["meta"] = s.start_point(s.shards[1].server, True)
+    proxy = unreachable(s)
+    start_without_it(s)
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1)")
+    s.runner.wait_for("its row", lambda _: s.rows("t", "id") == [(1,)])
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (1001, 1, 3)")
+    proxy.listen()
+    statement, again = s.runner.wait_error("s2", "TRACK_TARGET", 60)["remedy"].split("; ")
+    assert "start the task again" in again
+    s.downstream.run(statement)
+    s.runner.stop()
+    s.start()
+    s.runner.wait_caught_up()
+    assert s.rows("t", "id, a, x") == [(1, 1, None), (1001, 1, 3)]
+    s.runner.stop()
