@@ -707,12 +707,12 @@ void catalog_set_flavor(Catalog *c, uint32_t source, Flavor flavor)
     pthread_mutex_unlock(&c->mutex);
 }
 
-size_t catalog_members(Catalog *c, const Target *t, const Member *except, const Member **out, size_t cap)
+size_t catalog_members(Catalog *c, const Target *t, const Member *except, CatalogPlace *out, size_t cap)
 {
     size_t n = 0;
     pthread_mutex_lock(&c->mutex);
     for (const CatalogMember *m = c->member_list; m && n < cap; m = m->next)
-        if (m->m.target == t && &m->m != except) out[n++] = &m->m;
+        if (m->m.target == t && &m->m != except) out[n++] = (CatalogPlace){m->m.source, m->now};
     pthread_mutex_unlock(&c->mutex);
     return n;
 }

@@ -70,9 +70,14 @@ size_t catalog_source_members(Catalog *c, uint32_t source, const Member ***out);
 NODISCARD bool catalog_load_table(Catalog *c, uint32_t stream, const Member *m, const StreamPoint *at,
                                   LoadTableInfo *out, Err *err);
 
-/* Members of one target besides `except`, for asking who holds a key. Names are valid as long as the catalog.
- */
-size_t catalog_members(Catalog *c, const Target *t, const Member *except, const Member **out, size_t cap);
+/* Where a member's rows are, as far as its source has been read. */
+typedef struct CatalogPlace {
+    uint32_t source;
+    TableName name;
+} CatalogPlace;
+/* Of the members of one target besides `except`, for asking who holds a key. Names are valid as long as the
+ * catalog. */
+size_t catalog_members(Catalog *c, const Target *t, const Member *except, CatalogPlace *out, size_t cap);
 /* Does a key strategy write other values into this column than the shards have? */
 bool catalog_rewrites(Catalog *c, const Target *t, Str column);
 

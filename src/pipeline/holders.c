@@ -11,11 +11,11 @@ enum { HOLDERS_SHOWN = 5, HOLDERS_MS = 10000, MEMBERS_MOST = 4096 };
 struct Holders {
     Errand errand;
     Pipeline *p;
-    const Member **members; /* that may hold it */
+    CatalogPlace *members; /* that may hold it */
     size_t n_members;
     char *condition;
     StrBuf names;  /* that hold it */
-    StrBuf silent; /* sources that could not be asked */
+    StrBuf silent; /* sources, or tables of them, that could not be asked */
     size_t found, n_silent;
     int64_t deadline_ms;
 };
@@ -25,12 +25,12 @@ static bool has_time(const Holders *h, ConnCancel *cancel)
     return !conn_cancel_fired(cancel) && clock_mono_ms() < h->deadline_ms;
 }
 
-static bool ask_member(Conn *conn, const Member *m, const char *condition, bool *holds, Err *err)
+static bool ask_member(Conn *conn, TableName name, const char *condition, bool *holds, Err *err)
 {
     StrBuf sql = {0};
     char *count = NULL;
     sb_c(&sql, "SELECT COUNT(*) FROM ");
-    table_name_sql(m->name, &sql);
+    table_name_sql(name, &sql);
     sb_printf(&sql, " WHERE %s", condition);
     bool ok = conn_scalar(conn, sb_view(&sql), &count, err);
     *holds = ok && count && strcmp(count, "0") != 0;
@@ -39,7 +39,18 @@ static bool ask_member(Conn *conn, const Member *m, const char *condition, bool 
     return ok;
 }
 
-/* All members of one source. */
+/* name NULL: the whole source */
+static void add_silent(Holders *h, const StreamCtl *other, const TableName *name)
+{
+    if (h->n_silent++ >= HOLDERS_SHOWN) return;
+    sb_printf(&h->silent, "%s%s", h->n_silent > 1 ? ", " : "", other->name);
+    if (!name) return;
+    sb_ch(&h->silent, ' ');
+    table_name_plain(*name, &h->silent);
+}
+
+/* All members of one source. A table that cannot be asked (it has another name there by now) holds up none of
+ * the others. */
 static void ask_source(Holders *h, StreamCtl *other, ConnCancel *cancel)
 {
     Err err = {0};
@@ -48,16 +59,20 @@ static void ask_source(Holders *h, StreamCtl *other, ConnCancel *cancel)
               stream_connect_until(other, cancel, &conn, &err) &&
               conn_exec(conn, STR("SET NAMES utf8mb4, time_zone = '+00:00'"), NULL, &err);
     for (size_t i = 0; ok && i < h->n_members; i++) {
-        const Member *m = h->members[i];
+        TableName name = h->members[i].name;
         bool holds = false;
-        if (m->source != other->index) continue;
-        ok = has_time(h, cancel) && ask_member(conn, m, h->condition, &holds, &err);
+        if (h->members[i].source != other->index) continue;
+        ok = has_time(h, cancel) && ask_member(conn, name, h->condition, &holds, &err);
+        if (!ok && err_is_set(&err) && err_class(&err) != ERR_CLASS_RETRY) {
+            add_silent(h, other, &name);
+            err_clear(&err);
+            ok = true;
+        }
         if (!holds || h->found++ >= HOLDERS_SHOWN) continue;
         sb_printf(&h->names, "%s%s ", h->found > 1 ? ", " : "", other->name);
-        table_name_plain(m->name, &h->names);
+        table_name_plain(name, &h->names);
     }
-    if (!ok && h->n_silent++ < HOLDERS_SHOWN)
-        sb_printf(&h->silent, "%s%s", h->n_silent > 1 ? ", " : "", other->name);
+    if (!ok) add_silent(h, other, NULL);
     conn_close(conn);
     err_clear(&err);
 }
@@ -68,7 +83,7 @@ static void ask_all(void *ctx, ConnCancel *cancel)
     for (uint32_t s = 0; s < h->p->n_sources; s++) {
         bool any = false;
         for (size_t i = 0; i < h->n_members; i++)
-            any |= h->members[i]->source == s;
+            any |= h->members[i].source == s;
         if (any) ask_source(h, &h->p->streams[s], cancel);
     }
 }

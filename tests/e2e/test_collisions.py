@@ -169,3 +169,32 @@ def test_a_keyless_row_that_is_missing_is_missed(scenario):
     s.shard_run(1, "DELETE FROM {s}.n WHERE a = 2")
     s.runner.wait_error("s1", "APPLY_MISSED")
     assert s.rows("n") == [(1, "x"), (1, "x")]
+
+
+def two_tables(scenario, task):
+    s = scenario.make_plain({"t_1": ONE["t"]}, targets=False, task=task)
+    for number in (1, 2):
+        s.shard_run(number, f"CREATE TABLE {{s}}.t_2 {ONE['t']}")
+    s.downstream.run(f"CREATE TABLE `{s.target}`.t {ONE['t']}")
+    s.write_task({"t": "t_*"}, extra=task)
+    s.start()
+    return s
+
+
+def test_the_other_sides_table_has_another_name_now(scenario):
+    s = two_tables(scenario, {"shard-mode": "pessimistic"})
+    settle(s, 2, "INSERT INTO {s}.t_1 VALUES (1, 'a', 10)")
+    settle(s, 2, "RENAME TABLE {s}.t_1 TO {s}.t_7")
+    s.shard_run(1, "INSERT INTO {s}.t_1 VALUES (1, 'b', 20)")
+    expect_collision(s, "s1", f"the other side is s2 {s.unique}_s2.t_7")
+
+
+def test_a_table_that_cannot_be_asked(scenario):
+    """It is gone, which nobody has read of: the source's other tables are asked."""
+    s = two_tables(scenario, {})
+    for number, table in ((2, "t_1"), (2, "t_2")):
+        settle(s, number, f"INSERT INTO {{s}}.{table} VALUES ({10 * int(table[2:])}, '{table}', 1)")
+    s.shard_run(2, "SET SESSION sql_log_bin = 0", "DROP TABLE {s}.t_2")
+    s.shard_run(1, "INSERT INTO {s}.t_1 VALUES (10, 'b', 20)")
+    error = expect_collision(s, "s1", f"the other side is s2 {s.unique}_s2.t_1")
+    assert f"could not be asked: s2 {s.unique}_s2.t_2" in error["message"], error
