@@ -183,11 +183,22 @@ void ddl_start_round(Ddl *d, uint32_t source)
     sb_done(&id);
 }
 
+/* Not before it has run: which of its rows are written is known then. Nothing of a source that the user has
+ * paused is written; it is paused by this thread. */
+static bool main_allows_round(const StreamCtl *c)
+{
+    pthread_mutex_lock(&c->pipeline->mutex);
+    bool allows = c->run && c->state != CTL_PAUSED;
+    pthread_mutex_unlock(&c->pipeline->mutex);
+    return allows;
+}
+
 static bool begin_round(Ddl *d, uint32_t source, Err *err)
 {
     DdlSource *s = &d->sources[source];
     uint64_t nos[1024], round = s->last_round + 1;
     size_t n = 0;
+    if (!main_allows_round(&d->p->streams[source])) return true;
     StreamPoint from = {0};
     WindowView main;
     window_snapshot(merge_window(d->p->merge, source), &main);

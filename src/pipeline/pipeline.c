@@ -345,18 +345,21 @@ static bool load_parked(Pipeline *p, Err *err)
     return true;
 }
 
-/* Fences whoever ran this task before and reads where it stands. */
 /* How far a stream is, before it runs. */
 static bool take_floor(Pipeline *p, StreamCtl *c, const MetaFloor *floor, Err *err)
 {
     StreamPoint at = {0};
     c->has_floor = true;
     bool ok = point_parse(floor->point_json, &at, err);
-    if (ok) stream_floor_written(p, c, &at);
+    if (ok) {
+        window_reset(merge_window(p->merge, c->index), &at, &floor->counts, floor->transactions);
+        stream_floor_written(p, c, &at);
+    }
     point_done(&at);
     return ok;
 }
 
+/* Fences whoever ran this task before and reads where it stands. */
 static bool take_over(Pipeline *p, const StoreTask *st, bool is_new, Err *err)
 {
     Arena arena = {0};

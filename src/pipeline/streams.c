@@ -92,7 +92,11 @@ static bool know_source(Pipeline *p, StreamCtl *c, bool *waits, Err *err)
         c->ask_first = NULL;
         ok = stream_ask_take(a, &at, err);
     }
-    if (ok && !c->has_floor) ok = c->has_floor = checkpoint_first_floor(p, str_of(c->id), &at, err);
+    if (ok && !c->has_floor) {
+        const RowCounts none = {0};
+        window_reset(merge_window(p->merge, c->index), &at, &none, 0);
+        ok = c->has_floor = checkpoint_first_floor(p, str_of(c->id), &at, err);
+    }
     point_done(&at);
     if (ok && p->ddl) ddl_know_source(p->ddl, c->index);
     return ok;

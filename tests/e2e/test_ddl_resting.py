@@ -3,8 +3,9 @@ import sqlite3
 import time
 
 import pytest
+from harness.proxy import Proxy
 from test_ddl_copy import columns, copied, wait_copied
-from test_ddl_policies import T, caught_up, rows, start
+from test_ddl_policies import T, caught_up, make, rows, start
 
 
 def wait_column(s, name, timeout=60):
@@ -93,4 +94,81 @@ def test_failed_when_taken_back(scenario):
     s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN a INT DEFAULT 1")
     caught_up(s)
     assert rows(s, cols="id, v, a, b") == [(900, 0, 1, 2), (901, 0, 1, 3)] + [(i, 0, 0, 2) for i in range(905, 925)] + [(930, 0, 0, 2)]
+    s.runner.stop()
+
+
+def reached_by_proxy(s, number):
+    """The program reaches that source through it."""
+    server = s.shards[number - 1].server
+    proxy = Proxy(server.host, server.port).start()
+    s.closers.append(proxy.stop)
+    address = s.source_config(number)["from"]
+    address.pop("socket", None)
+    address["host"], address["port"] = proxy.host, proxy.port
+    s.save()
+    return proxy
+
+
+def known(s, number):
+    source = s.runner.source(f"s{number}")
+    return source["position"], source["counters"]
+
+
+@pytest.mark.parametrize("how", ["paused", "unreachable"])
+def test_not_once_in_a_whole_process(scenario, how):
+    """Where it stands is what it was; a table that comes and changes meanwhile is read as it was then."""
+    s = make(scenario, ("mariadb", "mariadb"), keyed=False)
+    s.task["routes"]["r-t"]["table-pattern"] = s.task["block-allow-list"]["ours"]["do-tables"][0]["tbl-name"] = "t*"
+    proxy = reached_by_proxy(s, 2)
+    start(s)
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1)")
+    s.shard_run(2, "INSERT INTO {s}.t VALUES (1001, 1)")
+    s.runner.wait_caught_up()
+    if how == "paused":
+        s.runner.pause("s2")
+    s.runner.stop()
+    before = known(s, 2)
+    assert before[0]["gtid"] and before[1]["applied"] == 1, before
+    if how == "unreachable":
+        proxy.refuse()
+        proxy.close_all()
+    s.start()
+    s.runner.wait_for("the first", lambda st: st["running"] and st["sources"] and st["sources"][0]["state"] == "streaming")
+    assert known(s, 2) == before
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (2, 1)")
+    s.runner.wait_for("its row, stored", lambda st: st["sources"][0]["counters"]["applied"] == 2)
+    s.runner.stop()
+    assert known(s, 2) == before
+    with sqlite3.connect(f"file:{s.folder}/state/state.db?mode=ro", uri=True) as db:
+        assert before[0]["gtid"] in db.execute("SELECT point FROM source_floor WHERE source_id = 's2'").fetchone()[0]
+    s.shard_run(2, "CREATE TABLE {s}.t_2 (id BIGINT PRIMARY KEY, v INT)", "INSERT INTO {s}.t_2 VALUES (2001, 7)",
+                "ALTER TABLE {s}.t_2 MODIFY v INT FIRST", "INSERT INTO {s}.t_2 (id, v) VALUES (2002, 8)")
+    proxy.listen()
+    s.start()
+    if how == "paused":
+        s.runner.wait_for("the state", lambda st: st["running"] and st["sources"] and st["sources"][1]["state"] == "paused-by-user")
+        s.runner.resume("s2")
+    caught_up(s)
+    assert rows(s, cols="id, v") == [(1, 1), (2, 1), (1001, 1), (2001, 7), (2002, 8)]
+    s.runner.stop()
+
+
+def test_paused_before_its_round(scenario):
+    """The others' change lets its held rows be written: not before it is resumed."""
+    s = make(scenario, ("mariadb", "mariadb"), keyed=False)
+    start(s)
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 1)", "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 5", "INSERT INTO {s}.t VALUES (2, 1, 3)")
+    s.runner.wait_for("the held row, and all before it written", lambda st: st["sources"][0]["counters"]["held"] == 1
+                      and st["sources"][0]["in_flight"] == 0 and st["sources"][0]["position"] == st["sources"][0]["read_position"])
+    s.runner.pause("s1")
+    s.shard_run(2, "ALTER TABLE {s}.t ADD COLUMN n INT DEFAULT 5", "INSERT INTO {s}.t VALUES (1002, 1, 3)")
+    s.runner.wait_for("the other's row", lambda st: st["sources"][1]["counters"]["applied"] == 1)
+    s.runner.stop()
+    assert "held rows are read again source=s1" not in s.runner.log(), s.runner.log_tail()
+    assert rows(s, cols="id, v, n") == [(1, 1, 5), (1002, 1, 3)]
+    s.start()
+    s.runner.wait_for("the state", lambda st: st["running"] and st["sources"] and st["sources"][0]["state"] == "paused-by-user")
+    s.runner.resume("s1")
+    caught_up(s)
+    assert rows(s, cols="id, v, n") == [(1, 1, 5), (2, 1, 3), (1002, 1, 3)]
     s.runner.stop()
