@@ -633,7 +633,8 @@ static bool reach_servers(Pipeline *p, const PipelineOpts *opts, const StoreTask
         .task = p->task, .store = p->store, .cancel = p->cancel, .stopping = stop_wanted, .ctx = p};
     int64_t began_ms = clock_mono_ms(), wait_ms = START_RETRY_MS;
     for (;;) {
-        if (catalog_open(&co, &p->catalog, err) && open_ddl(p, err) && take_over(p, st, is_new, err))
+        if (catalog_open(&co, &p->catalog, err) && (p->follows || catalog_know_stored(p->catalog, err)) &&
+            open_ddl(p, err) && take_over(p, st, is_new, err))
             return true;
         ddl_free(p->ddl);
         p->ddl = NULL;

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from harness.proxy import Proxy
 
 UNIQUE = "(id BIGINT NOT NULL PRIMARY KEY, u VARCHAR(20) NULL, v INT, UNIQUE KEY k_u (u))"
 TARGET = "(shard VARCHAR(20) NOT NULL, id BIGINT NOT NULL PRIMARY KEY, u VARCHAR(20) NULL, v INT, UNIQUE KEY k_u (u))"
@@ -404,3 +405,29 @@ def test_a_prefix_key_is_refused(scenario):
     s.start()
     assert s.runner.wait_exit() == 2
     assert "NOT_SUPPORTED" in s.runner.log() and "prefix" in s.runner.log(), s.runner.log_tail()
+
+
+@pytest.mark.parametrize("mode", ["incremental", "all"])
+def test_the_row_of_a_source_that_cannot_be_reached(scenario, mode):
+    """Its row in the target is known as its own: s1's comes before it."""
+    s = make(scenario, mode=mode)
+    server = s.shards[1].server
+    proxy = Proxy(server.host, server.port).start()
+    s.closers.append(proxy.stop)
+    address = s.source_config(2)["from"]
+    address.pop("socket", None)
+    address["host"], address["port"] = proxy.host, proxy.port
+    s.save()
+    s.start()
+    settle(s, 2, "INSERT INTO {s}.t VALUES (1, 'b', 20)")
+    s.runner.stop()
+    proxy.refuse()
+    proxy.close_all()
+    s.start()
+    s.shard_run(1, "INSERT INTO {s}.t VALUES (1, 'a', 10)")
+    s.runner.wait_for("its row to be put out", lambda st: parked(s) or (st["running"] and any(x["state"] == "paused-by-error" for x in st["sources"])), 60)
+    assert parked(s) == [("s2", 1, "b", 20)], s.runner.log_tail()
+    assert s.rows("t", COLUMNS) == [("s1", 1, "a", 10)]
+    proxy.listen()
+    check(s)
+    s.runner.stop()
