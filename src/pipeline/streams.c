@@ -192,10 +192,7 @@ static bool begin_run(Pipeline *p, StreamCtl *c, Err *err)
         stream_floor_written(p, c, &at);
         becomes_running(p, c);
         ok = begin_load(p, c, &at, err) && source_start(c->source, &at, c->applied, c->run, err);
-        if (!ok && stream_load(c)) {
-            load_stop(stream_load(c));
-            load_join(stream_load(c));
-        }
+        if (!ok) stream_halt(c);
     }
     applied_set_free(set);
     point_done(&at);
@@ -217,6 +214,34 @@ static void becomes_unborn(Pipeline *p, StreamCtl *c)
     pthread_mutex_lock(&p->mutex);
     if (c->state == CTL_PAUSED || c->state == CTL_FAILED) stream_set_state(c, CTL_UNBORN);
     pthread_mutex_unlock(&p->mutex);
+}
+
+static void keep_collision(StreamCtl *c, const ApplyCollision *collision)
+{
+    free(c->collision_key);
+    free(c->collision_condition);
+    c->collision_key = c->collision_condition = NULL;
+    c->collision_binding = collision ? collision->binding : NULL;
+    if (!collision) return;
+    c->collision_key = str_dup(collision->key_name);
+    c->collision_condition = str_dup(collision->condition);
+}
+
+/* Chunks may be on their way by then: it comes to rest first. What another thread has found before counts.
+ * False: the failed run had not begun. */
+static bool close_begun(Pipeline *p, StreamCtl *c, Err *err, CtlState next)
+{
+    pthread_mutex_lock(&p->mutex);
+    bool runs = c->state == CTL_RUNNING, begun = runs || c->state == CTL_CLOSING;
+    if (runs) {
+        if (next == CTL_FAILED) keep_collision(c, NULL);
+        c->after_closing = next;
+        err_move(&c->error, err);
+        stream_set_state(c, CTL_CLOSING);
+    }
+    pthread_mutex_unlock(&p->mutex);
+    if (begun) err_clear(err);
+    return begun;
 }
 
 /* Unborn, or about to run again. A passing failure is tried again; another one leaves the stream failed. */
@@ -246,7 +271,8 @@ static void try_begin(Pipeline *p, StreamCtl *c)
         log_error(LOGEV_SOURCE_STOPPED, &err, LOG_S("source", c->id));
         c->trouble_since_ms = 0;
     }
-    set_error(p, c, &err, passing ? CTL_GRACE : CTL_FAILED);
+    CtlState next = passing ? CTL_GRACE : CTL_FAILED;
+    if (!close_begun(p, c, &err, next)) set_error(p, c, &err, next);
 }
 
 /* -- eject -- */
@@ -262,17 +288,6 @@ static bool same_culprit(const StreamCtl *c, const Txn *t)
 {
     const Member *copy = t->chunk ? t->chunk->member : NULL;
     return c->culprit_copy == copy && (copy || same_txn(&c->culprit, &t->id));
-}
-
-static void keep_collision(StreamCtl *c, const ApplyCollision *collision)
-{
-    free(c->collision_key);
-    free(c->collision_condition);
-    c->collision_key = c->collision_condition = NULL;
-    c->collision_binding = collision ? collision->binding : NULL;
-    if (!collision) return;
-    c->collision_key = str_dup(collision->key_name);
-    c->collision_condition = str_dup(collision->condition);
 }
 
 void pipeline_eject(Pipeline *p, const Txn *t, Err *err, const ApplyCollision *collision)
@@ -481,6 +496,7 @@ static void tick_closing(Pipeline *p, StreamCtl *c)
         hear_holders(p, c);
         return;
     }
+    stream_halt(c); /* again: threads that were being started then did not see it */
     if (!thread_has_ended(c, &failed, NULL) || !merge_stream_is_quiet(p->merge, c->index, true)) return;
     source_join(c->source);
     if (stream_load(c)) load_join(stream_load(c));

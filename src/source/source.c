@@ -406,6 +406,7 @@ Source *source_new(const SourceOpts *opts)
 bool source_start(Source *s, const StreamPoint *from, const AppliedSet *applied, uint32_t run, Err *err)
 {
     CHECK(!s->joinable, "the source runs already");
+    bool fails = FAULT("source.start");
     point_done(&s->from);
     point_copy(&s->from, from);
     publish_point(s, from);
@@ -418,7 +419,7 @@ bool source_start(Source *s, const StreamPoint *from, const AppliedSet *applied,
     conn_cancel_reset(s->cancel);
     waker_reset(&s->waker);
     set_state(s, SOURCE_CONNECTING, NULL);
-    if (pthread_create(&s->thread, NULL, source_main, s) != 0) {
+    if (fails || pthread_create(&s->thread, NULL, source_main, s) != 0) {
         set_state(s, SOURCE_IDLE, NULL);
         return err_set(err, ERR_IO, "source %s: no thread could be started", s->opts.stream.source_id);
     }

@@ -13,7 +13,7 @@ ROUNDS = int(os.environ.get("SHARDMERGE_ROUNDS", "1"))
 SMALL = {"split-transaction-rows": 300, "spill-bytes": "64KiB",
          "syncers": {"global": {"worker-count": 3, "batch": 50, "checkpoint-flush-interval": 1}}}
 TABLES = ("kv", "uniq", "nokey", "strkey")
-EARLY = {"source.connect": 1, "start.after_epoch": 1, "scout.event": 1, "start.definitions": 1, "start.final": 1, "store.checkpoint": 2, "floor.before_commit": 2, "floor.after_commit": 2, "spill.write": 1}
+EARLY = {"source.start": 1, "source.connect": 1, "start.after_epoch": 1, "scout.event": 1, "start.definitions": 1, "start.final": 1, "store.checkpoint": 2, "floor.before_commit": 2, "floor.after_commit": 2, "spill.write": 1}
 
 
 def prepare(scenario, flavors=("mariadb", "mysql"), downstream="mariadb", seed=None, **kw):

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Every fault point of the program that the crash matrix goes through.
 FAULT_POINTS = (
-    "source.connect", "source.read", "source.event", "assemble.before_deliver", "spill.write", "dispatch.before_enqueue",
+    "source.start", "source.connect", "source.read", "source.event", "assemble.before_deliver", "spill.write", "dispatch.before_enqueue",
     "apply.begin", "apply.after_rows", "apply.before_commit", "apply.after_commit", "apply.before_ack", "parked.made", "parked.put_out", "parked.rekey_found", "parked.rekey_parked", "parked.rekey_out", "parked.rekey_in",
     "decision.row_locked", "decision.before_commit", "decision.after_commit", "remap.made",
     "remap.before_commit", "remap.after_commit", "floor.before_commit",
