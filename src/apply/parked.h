@@ -104,6 +104,8 @@ typedef struct ParkedOpts {
  * meta schema when it is missing. gone: what is not there is not made, and not missed. Blocks. */
 NODISCARD bool parked_open(Conn *c, const Dialect *d, const ParkedOpts *opts, ParkedTarget **out, Err *err);
 void parked_free(ParkedTarget *p);
+/* The plain names of the tables beside a target, in the meta schema: parked rows, decisions. */
+void parked_names(const MetaTask *m, TableName target, Arena *arena, Str out[2]);
 /* The tables beside a target that was dropped go, or are made anew with it: nobody misses them. */
 NODISCARD bool parked_forget(Conn *c, const MetaTask *m, TableName target, Err *err);
 static inline bool parked_is_apart(const ParkedTarget *p)

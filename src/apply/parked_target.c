@@ -379,9 +379,19 @@ static bool open_beside(Conn *c, const Dialect *d, const ParkedOpts *o, const Be
     return ok;
 }
 
+void parked_names(const MetaTask *m, TableName target, Arena *arena, Str out[2])
+{
+    static const char *const prefixes[] = {PARKED_PREFIX, DECIDED_PREFIX};
+    CLEANUP(sb_done) StrBuf id = {0};
+    sb_str(&id, m->task);
+    sb_ch(&id, '\n');
+    table_name_sql(target, &id);
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+        out[i] = arena_printf(arena, "%s%016llx", prefixes[i], (unsigned long long)str_hash(sb_view(&id)));
+}
+
 static bool open_tables(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTarget *p, Err *err)
 {
-    CLEANUP(sb_done) StrBuf id = {0};
     CLEANUP(sb_done) StrBuf text = {0};
     const ColumnDef parked[] = {own_column("sm_id", "bigint", "bigint unsigned", 0),
                                 own_column("sm_source", "varchar", "varchar(64)", 64),
@@ -396,15 +406,12 @@ static bool open_tables(Conn *c, const Dialect *d, const ParkedOpts *o, ParkedTa
                                  parked[3], parked[4],
                                  parked[6], parked[7]};
     const Beside beside[] = {{parked, ARRAY_LEN(parked), 1, 5}, {decided, ARRAY_LEN(decided), 2, NO_COLUMN}};
-    const char *const prefixes[] = {PARKED_PREFIX, DECIDED_PREFIX};
+    Str plain[2];
     Str *const names[] = {&p->table, &p->decided_table};
     if (!is_registered(c, o->meta, o->target->name, &p->registered, err)) return false;
-    sb_str(&id, o->meta->task);
-    sb_ch(&id, '\n');
-    table_name_sql(o->target->name, &id);
+    parked_names(o->meta, o->target->name, &p->arena, plain);
     for (size_t i = 0; i < ARRAY_LEN(beside); i++) {
-        TableName name = {o->meta->schema, arena_printf(&p->arena, "%s%016llx", prefixes[i],
-                                                        (unsigned long long)str_hash(sb_view(&id)))};
+        TableName name = {o->meta->schema, plain[i]};
         sb_clear(&text);
         table_name_sql(name, &text);
         *names[i] = arena_str(&p->arena, sb_view(&text));

@@ -130,7 +130,7 @@ static bool look_at_jobs(Try *t, DdlJobs *jobs, Err *err)
     *jobs = DDL_JOBS_UNKNOWN;
     if (!t->d.is_tidb) return true;
     CLEANUP(sb_done) StrBuf marker = {0}, sql = {0};
-    target_ddl_marker(&t->j->meta, t->j->job, t->rows[t->at].n, &marker);
+    target_ddl_marker(&t->j->meta, t->rows[t->at].job, t->rows[t->at].n, &marker);
     sb_c(&sql, "SELECT STATE FROM information_schema.DDL_JOBS WHERE QUERY LIKE ");
     sb_ch(&marker, '%');
     sb_quoted(&sql, sb_view(&marker));

@@ -59,7 +59,7 @@ typedef struct TargetDdlJob {
     uint64_t epoch;
     SessionOpts
         session;  /* session.conn.cancel ends whatever is waited for; time-outs of reading are not used */
-    uint64_t job; /* of the task; rises; the same after a restart */
+    uint64_t job; /* of the target, in 32 bits; rises; the same after a restart */
     TableName target;
     const TableSchema *before; /* what the plan starts from; NULL: there is no table */
     const EmitPlan *plan;
@@ -104,8 +104,8 @@ typedef struct TargetDdlSkip {
 NODISCARD bool target_ddl_skip(Conn *c, const Dialect *d, const TargetDdlSkip *s, uint32_t *n, Err *err);
 
 typedef struct TargetDdlRow {
-    uint64_t job;
-    uint32_t n; /* from 0 */
+    uint64_t job; /* of the task: the target's number, and above 32 bits its place in the journal */
+    uint32_t n;   /* from 0 */
     TableName target;
     Str statement, state, error; /* state as above; error: empty or the last refusal */
     bool repeatable;
@@ -123,15 +123,21 @@ NODISCARD bool target_ddl_history(Conn *c, const MetaTask *m, size_t limit, Aren
 /* What leads from one fingerprint to the other, in words. Pure. */
 void target_ddl_change(Str before, Str after, StrBuf *out);
 
+typedef struct TargetDdlAsked {
+    MetaTask meta;
+    TableName target;
+    uint64_t job;
+    uint64_t left; /* the first job since the target was known that did not go on; 0: none */
+} TargetDdlAsked;
 typedef struct TargetDdlStand {
     bool begun;       /* the journal knows the job */
-    bool left;        /* the last other job of the target did not run all of its statements */
-    bool left_midway; /* it ran some of them */
+    bool left;        /* the last other job since then did not run all of its statements */
+    bool left_midway; /* one of those since the last that ran wholly ran some of them */
 } TargetDdlStand;
-NODISCARD bool target_ddl_stands(Conn *c, const MetaTask *m, uint64_t job, TargetDdlStand *out, Err *err);
+NODISCARD bool target_ddl_stands(Conn *c, const TargetDdlAsked *a, TargetDdlStand *out, Err *err);
 
 typedef struct TargetDdlPending {
-    uint64_t job;
+    uint64_t job; /* as of a row */
     TableName target;
 } TargetDdlPending;
 /* Jobs that are not finished, oldest first: a start runs them before it writes to their targets. */
@@ -139,7 +145,7 @@ NODISCARD bool target_ddl_pending(Conn *c, const MetaTask *m, Arena *arena, Targ
                                   Err *err);
 
 /* Appends the comment that marks a statement of the journal, in the server's process list and DDL jobs: it
- * names the task's uuid, the job and the statement. Pure. */
+ * names the task's uuid, the job (as of a row) and the statement. Pure. */
 void target_ddl_marker(const MetaTask *m, uint64_t job, uint32_t n, StrBuf *out);
 /* Appends the name of the target's lock, at most 64 characters. Pure. */
 void target_ddl_lock_name(const MetaTask *m, TableName target, StrBuf *out);

@@ -4,7 +4,7 @@
 
 #include "apply/target_ddl.h"
 
-enum { TARGET_DDL_KEEP_ROWS = 1000 };
+enum { TARGET_DDL_KEEP_ROWS = 200 }; /* of a target */
 
 /* -- judging; pure (target_ddl_judge.c) -- */
 
@@ -47,7 +47,7 @@ NODISCARD bool ddl_journal_open(Conn *c, const Dialect *d, const TargetDdlJob *j
 typedef enum DdlMark {
     DDL_MARK_INTENT,
     DDL_MARK_DONE,
-    DDL_MARK_FAILED, /* the server refused it: it has changed nothing */
+    DDL_MARK_FAILED, /* the server refused it: it has changed nothing; rows moved for it are to move again */
     DDL_MARK_ERROR,  /* only the error: the state stays, since it may have run */
 } DdlMark;
 typedef struct DdlMarking {
@@ -56,7 +56,7 @@ typedef struct DdlMarking {
     const TargetDdlRow *row;
     DdlMark mark;
     const char *error; /* FAILED, ERROR */
-    bool last;         /* DONE: of the job; old rows go */
+    bool last;         /* DONE: of the job; old rows of the target go */
 } DdlMarking;
 NODISCARD bool ddl_journal_mark(Conn *c, const Dialect *d, const DdlMarking *m, Err *err);
 

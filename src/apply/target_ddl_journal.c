@@ -1,6 +1,7 @@
 #include "apply/target_ddl_impl.h"
 #include <stdlib.h>
 #include "apply/meta_sql.h"
+#include "apply/parked.h"
 #include "track/schema_fingerprint.h"
 #include "base/fault.h"
 #include "base/poison.h"
@@ -8,7 +9,7 @@
 #define COLUMNS                                                                                              \
     "job, n, target_schema, target_table, statement, state, error, repeatable, fingerprint_before, "         \
     "fingerprint_after, attempts, epoch, planned, started, ended"
-enum { N_COLUMNS = 15 };
+enum { N_COLUMNS = 15, PLACES = 0x800000 };
 
 /* -- reading -- */
 
@@ -66,7 +67,7 @@ bool target_ddl_history(Conn *c, const MetaTask *m, size_t limit, Arena *arena, 
     sb_c(&sql, "SELECT " COLUMNS " FROM ");
     meta_table(&sql, m, "sm_ddl");
     meta_where_task(&sql, m);
-    sb_c(&sql, " ORDER BY planned DESC, job DESC, n DESC"); /* a job's number holds its target */
+    sb_c(&sql, " ORDER BY planned DESC, job DESC, n DESC"); /* a number holds the place of its target */
     if (limit) sb_printf(&sql, " LIMIT %zu", limit);
     *out = NULL;
     return read_rows(c, sb_view(&sql), arena, out, n, err) || nothing_there(err);
@@ -92,6 +93,63 @@ bool target_ddl_pending(Conn *c, const MetaTask *m, Arena *arena, TargetDdlPendi
     }
     rows_done(&rows);
     return ok;
+}
+
+/* -- where a target's jobs stand -- */
+
+static void where_place(StrBuf *sql, const MetaTask *m, uint64_t place)
+{
+    meta_where_task(sql, m);
+    sb_printf(sql, " AND job BETWEEN %llu AND %llu", (unsigned long long)place,
+              (unsigned long long)(place | UINT32_MAX));
+}
+
+/* Rows of the target and of the tables beside it. */
+static void put_own(StrBuf *sql, const MetaTask *m, TableName target)
+{
+    Arena arena = {0};
+    Str beside[2];
+    parked_names(m, target, &arena, beside);
+    sb_c(sql, "((target_schema = ");
+    sb_quoted(sql, target.schema);
+    sb_c(sql, " AND target_table = ");
+    sb_quoted(sql, target.table);
+    sb_c(sql, ") OR (target_schema = ");
+    sb_quoted(sql, m->schema);
+    sb_c(sql, " AND target_table IN (");
+    sb_quoted(sql, beside[0]);
+    sb_c(sql, ", ");
+    sb_quoted(sql, beside[1]);
+    sb_c(sql, ")))");
+    arena_done(&arena);
+}
+
+/* The number of a target's job holds the target's place in its upper half: the first from its name's hash on
+ * where no other target has rows. A target that has had a job keeps rows, so it keeps its place. */
+static bool find_place(Conn *c, const MetaTask *m, TableName target, bool locks, uint64_t *place, Err *err)
+{
+    CLEANUP(sb_done) StrBuf name = {0}, sql = {0};
+    table_name_plain(target, &name);
+    for (uint64_t at = str_hash(sb_view(&name)) % PLACES;; at = (at + 1) % PLACES) {
+        char *others = NULL;
+        *place = at << 32;
+        sb_clear(&sql);
+        sb_c(&sql, "SELECT 1 FROM ");
+        meta_table(&sql, m, "sm_ddl");
+        where_place(&sql, m, *place);
+        sb_c(&sql, " AND NOT ");
+        put_own(&sql, m, target);
+        sb_c(&sql, locks ? " LIMIT 1 FOR UPDATE" : " LIMIT 1");
+        if (!conn_scalar(c, sb_view(&sql), &others, err)) return false;
+        bool taken = others != NULL;
+        free(others);
+        if (!taken) return true;
+    }
+}
+
+static uint64_t number_at(uint64_t place, uint64_t job)
+{
+    return place | (job & UINT32_MAX);
 }
 
 /* -- writing -- */
@@ -140,7 +198,7 @@ static const TableSchema *before_step(const TargetDdlJob *j, TableName table, ui
     return j->before;
 }
 
-static bool insert_step(Conn *c, const TargetDdlJob *j, uint32_t n, Err *err)
+static bool insert_step(Conn *c, const TargetDdlJob *j, uint64_t number, uint32_t n, Err *err)
 {
     const EmitStep *step = &j->plan->steps[n];
     TableName table = table_of(j, step);
@@ -150,7 +208,7 @@ static bool insert_step(Conn *c, const TargetDdlJob *j, uint32_t n, Err *err)
     sb_c(&sql, " (task, job, n, target_schema, target_table, statement, repeatable, fingerprint_before, "
                "fingerprint_after, state, attempts, epoch, planned) VALUES (");
     sb_quoted(&sql, j->meta.task);
-    sb_printf(&sql, ", %llu, %u, ", (unsigned long long)j->job, n);
+    sb_printf(&sql, ", %llu, %u, ", (unsigned long long)number, n);
     sb_quoted(&sql, table.schema);
     sb_c(&sql, ", ");
     sb_quoted(&sql, table.table);
@@ -199,21 +257,12 @@ static bool same_end_of(const TargetDdlJob *j, TableName table, const TargetDdlR
                           "somebody has changed the table, or it was made anew: shardmerge locks TASK.yaml "
                           "--decide release --source ID plans the change again from what the tables are",
                           STR_FMT "." STR_FMT ", schema change %llu: the journal's plan leads elsewhere: %s",
-                          STR_ARG(table.schema), STR_ARG(table.table), (unsigned long long)j->job,
+                          STR_ARG(table.schema), STR_ARG(table.table), (unsigned long long)rows[0].job,
                           words.len ? words.ptr : "another table");
 }
 
 static bool same_end(const TargetDdlJob *j, const TargetDdlRow *rows, size_t n, Err *err)
 {
-    bool ours = table_name_eq(rows[0].target, j->target);
-    for (uint32_t i = 0; i < j->n_beside && !ours; i++)
-        ours = table_name_eq(rows[0].target, j->beside[i].name);
-    if (!ours)
-        return err_set(err, ERR_DDL_JOURNAL,
-                       "schema change %llu belongs to " STR_FMT "." STR_FMT " in the journal, not to " STR_FMT
-                       "." STR_FMT,
-                       (unsigned long long)j->job, STR_ARG(rows[0].target.schema),
-                       STR_ARG(rows[0].target.table), STR_ARG(j->target.schema), STR_ARG(j->target.table));
     for (uint32_t i = 0; i < j->n_beside; i++)
         if (!same_end_of(j, j->beside[i].name, rows, n, err)) return false;
     return same_end_of(j, j->target, rows, n, err);
@@ -223,14 +272,17 @@ bool ddl_journal_open(Conn *c, const Dialect *d, const TargetDdlJob *j, Arena *a
                       size_t *n, Err *err)
 {
     CLEANUP(sb_done) StrBuf sql = {0};
+    uint64_t place = 0;
+    bool ok = begin(c, d, &j->meta, j->epoch, err) && find_place(c, &j->meta, j->target, true, &place, err);
+    uint64_t number = number_at(place, j->job);
     sb_c(&sql, "SELECT " COLUMNS " FROM ");
     meta_table(&sql, &j->meta, "sm_ddl");
-    where_job(&sql, &j->meta, j->job);
+    where_job(&sql, &j->meta, number);
     sb_c(&sql, " ORDER BY n FOR UPDATE");
-    bool ok = begin(c, d, &j->meta, j->epoch, err) && read_rows(c, sb_view(&sql), arena, rows, n, err);
+    ok = ok && read_rows(c, sb_view(&sql), arena, rows, n, err);
     bool fresh = ok && *n == 0;
     for (uint32_t i = 0; ok && fresh && i < j->plan->n; i++)
-        ok = insert_step(c, j, i, err);
+        ok = insert_step(c, j, number, i, err);
     if (ok && fresh) ok = read_rows(c, sb_view(&sql), arena, rows, n, err);
     if (!end(c, ok, err)) return false;
     if (fresh && FAULT("ddl.planned")) return err_set(err, ERR_DB_LOST, "fault ddl.planned");
@@ -238,18 +290,19 @@ bool ddl_journal_open(Conn *c, const Dialect *d, const TargetDdlJob *j, Arena *a
     return *n == 0 || ddl_first_open(*rows, *n) == *n || same_end(j, *rows, *n, err);
 }
 
-/* Keeps the newest rows; whole jobs go, and only such as are older than every unfinished one. */
-static bool prune(Conn *c, const MetaTask *m, Err *err)
+/* Keeps the newest rows of the job's target; whole jobs go, and only such as are older than every unfinished
+ * one and than the newest, which nobody may have been told of yet. */
+static bool prune(Conn *c, const MetaTask *m, uint64_t job, Err *err)
 {
     CLEANUP(sb_done) StrBuf sql = {0};
-    uint64_t bound = UINT64_MAX;
+    uint64_t bound = job, place = job & ~(uint64_t)UINT32_MAX;
     char *text = NULL;
     for (int i = 0; i < 2; i++) {
         uint64_t at;
         sb_clear(&sql);
         sb_c(&sql, i ? "SELECT MIN(job) FROM " : "SELECT job FROM ");
         meta_table(&sql, m, "sm_ddl");
-        meta_where_task(&sql, m);
+        where_place(&sql, m, place);
         if (i)
             sb_c(&sql, " AND state NOT IN ('done', 'skipped')");
         else
@@ -265,8 +318,30 @@ static bool prune(Conn *c, const MetaTask *m, Err *err)
     sb_clear(&sql);
     sb_c(&sql, "DELETE FROM ");
     meta_table(&sql, m, "sm_ddl");
-    meta_where_task(&sql, m);
+    where_place(&sql, m, place);
     sb_printf(&sql, " AND job < %llu", (unsigned long long)bound);
+    return conn_exec(c, sb_view(&sql), NULL, err);
+}
+
+/* Rows that had left the target for the refused statement's key are let back, perhaps by half: before that
+ * statement is sent again they leave again. */
+static bool unsettle(Conn *c, const DdlMarking *m, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    const TargetDdlRow *row = m->row;
+    if (!row->before.ptr) return true;
+    sb_c(&sql, "UPDATE ");
+    meta_table(&sql, m->meta, "sm_ddl");
+    sb_c(&sql, " SET state = 'planned', ended = NULL, fingerprint_before = ");
+    sb_quoted(&sql, row->before);
+    sb_c(&sql, ", fingerprint_after = ");
+    sb_quoted(&sql, row->before);
+    where_job(&sql, m->meta, row->job);
+    sb_printf(&sql, " AND n < %u AND state = 'done' AND statement = '" TARGET_DDL_SETTLE "'", row->n);
+    sb_c(&sql, " AND target_schema = ");
+    sb_quoted(&sql, row->target.schema);
+    sb_c(&sql, " AND target_table = ");
+    sb_quoted(&sql, row->target.table);
     return conn_exec(c, sb_view(&sql), NULL, err);
 }
 
@@ -296,36 +371,46 @@ bool ddl_journal_mark(Conn *c, const Dialect *d, const DdlMarking *m, Err *err)
     if (ok && matched != 1)
         ok = err_set(err, ERR_DDL_JOURNAL, "schema change %llu.%u: its row in sm_ddl was changed meanwhile",
                      (unsigned long long)m->row->job, m->row->n);
-    if (ok && m->last) ok = prune(c, m->meta, err);
+    if (ok && m->mark == DDL_MARK_FAILED) ok = unsettle(c, m, err);
+    if (ok && m->mark == DDL_MARK_DONE && m->last) ok = prune(c, m->meta, m->row->job, err);
     return end(c, ok, err);
 }
 
-/* By the jobs' numbers, which hold their target: rows of the tables beside it bear these tables' names. A job
- * that was left is not always given up: the task may have ended before. */
-bool target_ddl_stands(Conn *c, const MetaTask *m, uint64_t job, TargetDdlStand *out, Err *err)
+/* rows: jobs, the newest first. */
+static bool stand_of(uint64_t own, Rows *rows, TargetDdlStand *out, Err *err)
 {
-    CLEANUP(sb_done) StrBuf sql = {0};
-    Rows rows = {0};
     Str v[3];
-    *out = (TargetDdlStand){0};
-    sb_c(&sql, "SELECT job, SUM(state = 'done'), SUM(state <> 'done') FROM ");
-    meta_table(&sql, m, "sm_ddl");
-    meta_where_task(&sql, m);
-    sb_printf(&sql, " AND job >> 32 = %llu GROUP BY job ORDER BY job = %llu DESC, job DESC LIMIT 2",
-              (unsigned long long)(job >> 32), (unsigned long long)job);
-    if (!conn_query(c, sb_view(&sql), &rows, err)) return nothing_there(err);
-    bool ok = true;
-    for (bool last = false; ok && !last && rows_next(&rows, v);) {
-        uint64_t number = 0, done = 0, undone = 0;
-        ok = meta_u64(v[0], &number, err) && meta_u64(v[1], &done, err) && meta_u64(v[2], &undone, err);
-        if (number == job) {
+    for (bool others = false; rows_next(rows, v);) {
+        uint64_t number, done, undone;
+        if (!meta_u64(v[0], &number, err) || !meta_u64(v[1], &done, err) || !meta_u64(v[2], &undone, err))
+            return false;
+        if (number == own) {
             out->begun = true;
             continue;
         }
-        out->left = undone > 0;
-        out->left_midway = done && undone;
-        last = true;
+        if (!undone) return true; /* nothing of those before it is left */
+        if (!others) out->left = true;
+        others = true;
+        if (done) out->left_midway = true;
     }
+    return true;
+}
+
+/* By the jobs' numbers: rows of the tables beside the target bear these tables' names. */
+bool target_ddl_stands(Conn *c, const TargetDdlAsked *a, TargetDdlStand *out, Err *err)
+{
+    CLEANUP(sb_done) StrBuf sql = {0};
+    Rows rows = {0};
+    uint64_t place;
+    *out = (TargetDdlStand){0};
+    if (!find_place(c, &a->meta, a->target, false, &place, err)) return nothing_there(err);
+    uint64_t own = number_at(place, a->job), since = a->left ? number_at(place, a->left) : own;
+    sb_c(&sql, "SELECT job, SUM(state = 'done'), SUM(state <> 'done') FROM ");
+    meta_table(&sql, &a->meta, "sm_ddl");
+    where_place(&sql, &a->meta, place);
+    sb_printf(&sql, " AND job >= %llu GROUP BY job ORDER BY job DESC", (unsigned long long)since);
+    if (!conn_query(c, sb_view(&sql), &rows, err)) return nothing_there(err);
+    bool ok = stand_of(own, &rows, out, err);
     rows_done(&rows);
     return ok;
 }
@@ -346,14 +431,16 @@ bool target_ddl_skip(Conn *c, const Dialect *d, const TargetDdlSkip *s, uint32_t
                               STR_FMT "." STR_FMT ": a statement of schema change %llu still runs downstream",
                               STR_ARG(s->target.schema), STR_ARG(s->target.table),
                               (unsigned long long)s->job);
+    uint64_t place = 0;
+    bool ok = begin(c, d, &s->meta, s->epoch, err) && find_place(c, &s->meta, s->target, true, &place, err);
     sb_clear(&sql);
     sb_c(&sql, "UPDATE ");
     meta_table(&sql, &s->meta, "sm_ddl");
     sb_printf(&sql, " SET state = 'skipped', ended = UTC_TIMESTAMP(), epoch = %llu",
               (unsigned long long)s->epoch);
-    where_job(&sql, &s->meta, s->job);
+    where_job(&sql, &s->meta, number_at(place, s->job));
     sb_c(&sql, " AND state NOT IN ('done', 'skipped')");
-    bool ok = begin(c, d, &s->meta, s->epoch, err) && conn_exec(c, sb_view(&sql), &matched, err);
+    ok = ok && conn_exec(c, sb_view(&sql), &matched, err);
     ok = end(c, ok, err);
     Err ignored = {0}; /* a lost connection gives the lock back by itself */
     sb_clear(&sql);

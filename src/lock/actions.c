@@ -74,7 +74,8 @@ void lock_act_alter(const Lock *l, LockActions *out)
                            .to = l->job.to,
                            .rows = arena_str(&out->arena, l->job.rows),
                            .drop = l->job.drop,
-                           .as_is = l->job.as_is};
+                           .as_is = l->job.as_is,
+                           .left = l->left};
     uint32_t n = l->job.to->schema->n_columns;
     a->alter.columns = arena_array(&out->arena, uint32_t, n + 1);
     memcpy(a->alter.columns, l->job.columns, n * sizeof *a->alter.columns);

@@ -568,7 +568,7 @@ static uint64_t mix(uint64_t h, uint64_t v)
 uint64_t lock_hash(const Lock *l)
 {
     uint64_t h = mix(l->target->id, l->base->id);
-    h = mix(h, (uint64_t)l->job.phase | (uint64_t)l->job.as_is << 8 | (uint64_t)l->left << 9);
+    h = mix(h, (uint64_t)l->job.phase | (uint64_t)l->job.as_is << 8 | (uint64_t)(l->left != 0) << 9);
     if (l->job.phase != JOB_NONE) h = mix(h, l->job.to->id);
     for (uint32_t i = 0; i < l->n_members; i++) {
         const LockMember *m = &l->members[i];

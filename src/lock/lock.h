@@ -200,6 +200,7 @@ typedef struct LockAlter {
     Str rows;          /* what to do to its rows: "truncate;", "drop partition p0;"; empty: nothing */
     bool drop;         /* the target goes altogether */
     bool as_is;        /* nothing is to be done: report ALTERED if the target holds the rows, else FAILED */
+    uint64_t left;     /* the first job since the last one that ended well that did not go on; 0: none */
 } LockAlter;
 
 typedef struct LockAction {

@@ -69,7 +69,8 @@ struct Lock {
     uint32_t n_members, cap_members;
     LockJob job;
     uint64_t last_job;
-    bool left;        /* a job that failed was given up: the next one says what the target is */
+    uint64_t left;    /* the first job that failed and did not go on: the next one to end says what the target
+                         is; 0: none */
     int64_t since_ms; /* of the present lock; 0: closed */
 };
 

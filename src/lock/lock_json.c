@@ -102,7 +102,7 @@ void lock_to_json(const Lock *l, StrBuf *out)
     put_text(o, "name", l->name);
     put_flag(o, "begun", l->begun);
     put_int(o, "last_job", (int64_t)l->last_job);
-    put_flag(o, "left", l->left);
+    put_int(o, "left", (int64_t)l->left);
     put_int(o, "since_ms", l->since_ms);
     if (l->base) json_object_set_new(o, "base", version_to_json(l->base));
     if (l->target) json_object_set_new(o, "target", version_to_json(l->target));
@@ -237,6 +237,13 @@ static void load_job(Load *d, const json_t *o)
     }
 }
 
+/* An older state says only whether there is one. */
+static uint64_t get_left(Load *d, const json_t *o)
+{
+    if (json_is_boolean(json_object_get(o, "left"))) return get_flag(o, "left");
+    return (uint64_t)get_int(d, o, "left", 0, INT64_MAX);
+}
+
 static void load(Load *d, const json_t *o)
 {
     Lock *l = d->l;
@@ -245,7 +252,7 @@ static void load(Load *d, const json_t *o)
     l->name = get_text(d, json_object_get(o, "name"));
     l->begun = get_flag(o, "begun");
     l->last_job = (uint64_t)get_int(d, o, "last_job", 0, INT64_MAX);
-    l->left = get_flag(o, "left");
+    l->left = get_left(d, o);
     l->since_ms = get_int(d, o, "since_ms", INT64_MIN, INT64_MAX);
     const Version *live = get_version(d, json_object_get(o, "live"));
     l->base = get_version(d, json_object_get(o, "base"));

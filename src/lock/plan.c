@@ -107,7 +107,7 @@ void lock_job_done(Lock *l, LockActions *out)
     }
     l->target = job.to;
     l->job = (LockJob){0};
-    l->left = false;
+    l->left = 0;
     accept_all(l, job.accept, replaced, out);
     lock_act(out, LOCK_ACT_OPEN);
     free(replaced);
@@ -122,8 +122,8 @@ void lock_job_cancel(Lock *l)
 
 void lock_job_leave(Lock *l)
 {
+    if (!l->left) l->left = l->job.id;
     job_clear(l);
-    l->left = true;
 }
 
 /* -- what may be accepted -- */

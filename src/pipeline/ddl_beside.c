@@ -120,12 +120,12 @@ static bool can_plan(BesidePlan *b, Conn *c, const TargetDdlStand *stand, Err *e
 static bool make_plan(BesidePlan *b, Conn *c, const Dialect *d, Err *err)
 {
     TargetDdlStand stand;
+    TargetDdlAsked asked = {
+        .meta = b->p->meta_task, .target = b->t->name, .job = b->j->id, .left = b->t->pending.left};
     if (!catalog_target_live(b->p->catalog, b->t->name, &b->live))
         return err_set(err, ERR_BUG, "no target " STR_FMT, STR_ARG(b->t->label));
     b->whole = (EmitChange){.from = b->live, .drop = true};
-    if (!target_ddl_stands(c, &b->p->meta_task, b->j->job.job, &stand, err) ||
-        !read_beside(b, c, has_dropped(b), err))
-        return false;
+    if (!target_ddl_stands(c, &asked, &stand, err) || !read_beside(b, c, has_dropped(b), err)) return false;
     if (stand.begun) return true; /* the journal has the plan */
     ParkedRekey r = {
         .meta = b->p->meta_task, .epoch = b->p->epoch, .parked = (struct ParkedTarget *)b->parked};

@@ -29,12 +29,6 @@ void ddl_job_done(DdlJob *j)
     *j = (DdlJob){0};
 }
 
-/* Job numbers of one lock begin at 1; the journal wants them different for each target. */
-static uint64_t journal_number(const DdlTarget *t, uint64_t job)
-{
-    return (str_hash(t->label) & 0x7fffff) << 32 | (job & 0xffffffff);
-}
-
 /* -- the job's thread -- */
 
 /* What the journal knows of a job that does not go on is closed. */
@@ -43,7 +37,7 @@ static bool give_up_statements(DdlTarget *t, Conn *conn, const Dialect *dialect,
     uint32_t n;
     TargetDdlSkip skip = {.meta = t->job.job.meta,
                           .epoch = t->job.job.epoch,
-                          .job = journal_number(t, job),
+                          .job = job,
                           .target = t->name,
                           .wait_s = GIVE_UP_WAIT_S};
     return target_ddl_skip(conn, dialect, &skip, &n, err) &&
@@ -79,8 +73,9 @@ static bool may_begin(DdlTarget *t, Err *err)
         Conn *conn = NULL;
         Dialect dialect;
         TargetDdlStand stand = {0};
+        TargetDdlAsked asked = {.meta = j->job.meta, .target = t->name, .job = j->id};
         ok = session_open(&j->job.session, &conn, &dialect, err) &&
-             target_ddl_stands(conn, &j->job.meta, j->job.job, &stand, err);
+             target_ddl_stands(conn, &asked, &stand, err);
         conn_close(conn);
         if (ok && !stand.begun) {
             err_copy(err, &j->doubt);
@@ -239,7 +234,7 @@ bool ddl_job_start(Ddl *d, DdlTarget *t, Err *err)
     j->job = (TargetDdlJob){.meta = p->meta_task,
                             .epoch = p->epoch,
                             .session = p->session,
-                            .job = journal_number(t, j->id),
+                            .job = j->id,
                             .target = t->name,
                             .before = j->before,
                             .plan = &j->plan,

@@ -1,9 +1,10 @@
 """A change of a target that parks losers, made by half: what may be decided then, and tables beside it that somebody has taken away."""
+import json
 import time
 
 import pytest
 from harness.sm import has_code
-from test_conflicts_ddl import FIRST, KEYS, MODES, beside, check, columns_of, decide, listed, lock_of, make, parked, settle, start, target, three, wait_asked
+from test_conflicts_ddl import DDL, FIRST, KEYS, MODES, TARGET, beside, check, columns_of, decide, listed, lock_of, make, parked, settle, start, target, three, wait_asked
 
 NARROW = "ALTER TABLE {s}.t MODIFY COLUMN w VARCHAR(3) NULL"
 
@@ -77,6 +78,51 @@ def test_changed_back_by_hand_and_skipped(scenario, mode):
     for number in (1, 2):
         s.shard_run(number, "ALTER TABLE {s}.t ADD COLUMN n INT NOT NULL DEFAULT 7, DROP INDEX k_u", f"INSERT INTO {{s}}.t (id, w) VALUES (10, 'n{number}')")
     check(s, [("id",)])
+    s.runner.stop()
+
+
+def test_ended_by_hand_it_is_not_in_the_middle_any_more(scenario):
+    """Taken as it is, the target is what it is: a later change may give a column the name of another."""
+    s = half_made(scenario)
+    fit(s)
+    for table in (beside(s), beside(s).replace("sm_parked_", "sm_decided_")):
+        s.downstream.run(f"ALTER TABLE `{s.meta}`.`{table}` MODIFY COLUMN w VARCHAR(3) NULL")
+    choose_in_time(s, "give-up")
+    check(s, KEYS)
+    s.runner.stop()
+    start(s)
+    for number in (1, 2):
+        s.shard_run(number, "ALTER TABLE {s}.t DROP COLUMN v, ADD COLUMN v INT DEFAULT 5")
+    check(s, KEYS)
+    s.runner.stop()
+
+
+def test_in_the_middle_until_it_is_ended_by_hand(scenario):
+    """Jobs that follow it and do not begin change nothing of that, nor does a start; what an operator takes as it is does, for all that comes."""
+    swap = "RENAME COLUMN v TO w, RENAME COLUMN w TO v"
+    s = make(scenario, ddl=DDL.replace("v INT", "v VARCHAR(20)"), target=TARGET.replace("v INT", "v VARCHAR(20)"))
+    start(s)
+    for number in (1, 2):
+        settle(s, number, FIRST[number])
+    s.downstream.run(f"UPDATE `{s.meta}`.`{beside(s)}` SET at = 99999 WHERE at = 6")
+    for number in (1, 2):
+        s.shard_run(number, f"ALTER TABLE {{s}}.t {swap}, MODIFY COLUMN at TINYINT NULL")
+    assert beside(s) in wait_asked(s)
+    s.downstream.run(f"UPDATE `{s.meta}`.`{beside(s)}` SET at = 6 WHERE at = 99999")
+    for _ in range(2):
+        choose_in_time(s, "retry")
+        s.runner.wait_for("it asks again", lambda st: "was left in the middle" in json.dumps([t["lock"] for t in st["targets"]]), 60)
+        s.runner.stop()
+        s.start()
+        wait_asked(s)
+    for _, table in three(s)[1:]:
+        s.downstream.run(f"ALTER TABLE `{s.meta}`.`{table}` {swap}, MODIFY COLUMN at TINYINT NULL")
+    wait_asked(s)
+    choose_in_time(s, "give-up")
+    check(s, KEYS)
+    for number in (1, 2):
+        s.shard_run(number, f"ALTER TABLE {{s}}.t {swap}")
+    check(s, KEYS)
     s.runner.stop()
 
 

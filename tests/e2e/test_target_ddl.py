@@ -67,14 +67,19 @@ class Target:
         for line in self.call("history").splitlines()[:-1]:
             m = re.match(r"(\d+)\.(\d+) (\w+) attempts=(\d+) epoch=(\d+) before=(\d) after=(\d) ended=(\d) (.*)", line)
             if m:
-                out.append({"job": int(m[1]), "n": int(m[2]), "state": m[3], "attempts": int(m[4]), "epoch": int(m[5]), "ended": m[8] == "1", "statement": m[9]})
+                out.append({"job": int(m[1]) % 2**32, "n": int(m[2]), "state": m[3], "attempts": int(m[4]), "epoch": int(m[5]), "ended": m[8] == "1", "statement": m[9]})
         return out
 
     def states(self, job: int = 1) -> list[str]:
         return [r["state"] for r in reversed(self.history()) if r["job"] == job]
 
+    def number(self, job: int = 1) -> int:
+        """The job's number in the journal, which holds the place of its target."""
+        return self.server.value(f"SELECT MAX(job) FROM `{self.meta}`.sm_ddl WHERE task = '{self.task}' AND target_table = 't' AND job & 0xffffffff = {job}") or job
+
     def sent(self, job: int = 1) -> dict[int, int]:
         """How often each statement of the job reached the server."""
+        job = self.number(job)
         rows = self.server.query("SELECT argument FROM mysql.general_log WHERE command_type = 'Query' AND argument LIKE "
                                  f"'/* shardmerge % job {job}.% */ %`{self.schema}`%'")
         out: dict[int, int] = {}
@@ -94,6 +99,7 @@ class Target:
 
     def executed(self, job: int = 1) -> dict[int, int]:
         """How often the server did each statement of the job: by its binlog, where what failed does not stand."""
+        job = self.number(job)
         out: dict[int, int] = {}
         begin_file, begin_pos = self.binlog
         for row in self.server.query("SHOW BINARY LOGS"):
@@ -129,16 +135,16 @@ class Target:
                 return line
         raise AssertionError(f"no line {start!r}:\n{''.join(seen)}")
 
-    def wait_running(self, part: str = "job 1.0", timeout: float = 20) -> int:
-        """The id of the connection that runs a statement with this text."""
+    def wait_running(self, timeout: float = 20) -> int:
+        """The id of the connection that runs the first job's first statement."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             rows = self.server.query("SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE %s AND ID <> CONNECTION_ID()",
-                                     (f"/* shardmerge %{part}%`{self.schema}`%",))
+                                     (f"/* shardmerge %job {self.number()}.0%`{self.schema}`%",))
             if rows:
                 return rows[0][0]
             time.sleep(0.02)
-        raise AssertionError(f"nothing runs: {part}")
+        raise AssertionError("nothing runs")
 
     def close(self) -> None:
         for process in self.running:
@@ -540,7 +546,7 @@ def test_an_operator_skips(target):
     s = target
     s.server.run(f"INSERT INTO `{s.schema}`.t VALUES (3, 'one', 1)")
     s.call(status=1, **two_steps(s) | {"rows": ""})
-    assert s.call("pending").splitlines()[0] == f"1 {s.schema}.t"
+    assert s.call("pending").splitlines()[0] == f"{s.number()} {s.schema}.t"
     assert s.call("skip").splitlines() == ["1", "ok"]
     assert s.states() == ["skipped"]
     s.call()
@@ -656,25 +662,76 @@ def test_cancelled(target, phase):
     s.once(1, sends=(1, 2))
 
 
+JOURNAL = "task, job, n, target_schema, target_table, statement, repeatable, state, attempts, epoch, planned"
+
+
+def old_jobs(s, first: int, count: int, schema: str, table: str) -> None:
+    rows = ",".join(f"('{s.task}', {first + n}, 0, '{schema}', '{table}', 'c', 0, 'done', 1, 1, NOW())" for n in range(count))
+    s.server.run(f"INSERT INTO `{s.meta}`.sm_ddl ({JOURNAL}) VALUES {rows}")
+
+
+def jobs_of(s, table: str) -> list[int]:
+    return [r[0] % 2**32 for r in s.server.query(f"SELECT job FROM `{s.meta}`.sm_ddl WHERE task = '{s.task}' AND target_table = '{table}' ORDER BY job")]
+
+
 def test_old_rows_go(target):
     s = target
     s.call(job=5000)
-    columns = "task, job, n, target_schema, target_table, statement, repeatable, state, attempts, epoch, planned"
-    for first, state, count in ((100, "done", 1200), (99, "done", 1)):
-        s.server.run(f"INSERT INTO `{s.meta}`.sm_ddl ({columns}) SELECT '{s.task}', {first} + seq, 0, 'a', 'b', 'c', 0, '{state}', 1, 1, NOW() FROM "
-                     f"(SELECT @i := @i + 1 AS seq FROM information_schema.COLLATIONS, information_schema.CHARACTER_SETS, (SELECT @i := 0) z LIMIT {count}) x")
-    s.server.run(f"UPDATE `{s.meta}`.sm_ddl SET state = 'failed' WHERE job = 200")
-    s.server.run(f"INSERT INTO `{s.meta}`.sm_ddl ({columns}) VALUES ('another', 1, 0, 'a', 'b', 'c', 0, 'done', 1, 1, NOW())")
+    old_jobs(s, s.number(5000) - 4900, 300, s.schema, "t")
+    old_jobs(s, 2**56, 300, "x", "y")  # another target's, with higher numbers
+    s.server.run(f"UPDATE `{s.meta}`.sm_ddl SET state = 'failed' WHERE job = {s.number(5000) - 4800}")
+    s.server.run(f"INSERT INTO `{s.meta}`.sm_ddl ({JOURNAL}) VALUES ('another', {s.number(5000) - 4900}, 0, '{s.schema}', 't', 'c', 0, 'done', 1, 1, NOW())")
     s.server.run(f"CREATE TABLE `{s.schema}`.third LIKE `{s.schema}`.want", f"ALTER TABLE `{s.schema}`.third ADD COLUMN z INT")
     s.call(job=5001, base="want", want="third")
-    jobs = [r[0] for r in s.server.query(f"SELECT job FROM `{s.meta}`.sm_ddl WHERE task = '{s.task}' ORDER BY job")]
-    assert jobs[0] == 200 and len(jobs) > 1000  # nothing from the oldest unfinished job on
-    s.server.run(f"UPDATE `{s.meta}`.sm_ddl SET state = 'done' WHERE job = 200")
+    assert jobs_of(s, "t") == [*range(200, 400), 5000, 5001]  # nothing from the oldest unfinished job on
+    s.server.run(f"UPDATE `{s.meta}`.sm_ddl SET state = 'done' WHERE state = 'failed'")
     s.call(job=5002, base="third", want="want")
-    jobs = [r[0] for r in s.server.query(f"SELECT job FROM `{s.meta}`.sm_ddl WHERE task = '{s.task}' ORDER BY job")]
-    assert len(jobs) == 1000 and jobs[-3:] == [5000, 5001, 5002]
-    assert s.server.value(f"SELECT COUNT(*) FROM `{s.meta}`.sm_ddl WHERE task = 'another'") == 1
+    assert jobs_of(s, "t") == [*range(203, 400), 5000, 5001, 5002]
+    assert len(jobs_of(s, "y")) == 300 and s.server.value(f"SELECT COUNT(*) FROM `{s.meta}`.sm_ddl WHERE task = 'another'") == 1
     assert len(s.call("history", limit=10).splitlines()) == 11
+
+
+def test_a_job_is_known_beside_many_of_other_targets(target):
+    """The last job of a target is known until the next one, however many rows others have."""
+    s = target
+    for first in (2**16, 2**56 + 2**16):
+        old_jobs(s, first, 1100, "x", "y")
+    s.call(job=7)
+    s.call(job=7)
+    s.once(len(s.states(7)), 7)
+
+
+def test_targets_whose_numbers_meet(target):
+    """Their names have one hash: neither one's jobs are taken for the other's, nor are those of the tables beside them."""
+    s = target
+    s.call(job=1)
+    number = s.number()
+    for kind in ("other", f"sm_parked_{'0' * 16}"):
+        schema = s.schema if kind == "other" else s.meta
+        s.server.run(f"UPDATE `{s.meta}`.sm_ddl SET target_schema = '{schema}', target_table = '{kind}'")  # it was another target's that stands in our place
+        s.server.run(f"DROP TABLE `{s.schema}`.t", f"CREATE TABLE `{s.schema}`.t LIKE `{s.schema}`.base")
+        s.call(job=1)
+        s.is_as_wanted()
+        assert s.number() == number + 2**32
+        assert s.call("skip", job=1, wait=1).split()[0] == "0"
+        s.call(job=1)
+        assert s.sent() == {0: 1} and s.states() == ["done"] * 2
+        s.server.run(f"DELETE FROM `{s.meta}`.sm_ddl WHERE job = {number}", f"UPDATE `{s.meta}`.sm_ddl SET job = {number}", "TRUNCATE mysql.general_log")
+
+
+def test_rows_move_again_before_a_refused_statement(target):
+    """They were let back when it was refused: by half, where the program died meanwhile."""
+    s = target
+    s.server.run(f"CREATE TABLE `{s.schema}`.go (v INT)", f"INSERT INTO `{s.schema}`.go VALUES (0)",
+                 f"UPDATE `{s.schema}`.t SET a = 'one'", f"CREATE TABLE `{s.schema}`.unique_a LIKE `{s.schema}`.base", f"ALTER TABLE `{s.schema}`.unique_a ADD UNIQUE KEY k_a (a)")
+    args = {"want": "unique_a", "settled": 1, "settle": f"SELECT v FROM `{s.schema}`.go"}
+    assert "error DDL_REFUSED" in s.call(status=1, **args)
+    assert s.states() == ["planned", "failed"]
+    s.server.run(f"UPDATE `{s.schema}`.t SET a = id")
+    s.call(**args)
+    assert s.states() == ["done", "done"]
+    assert [r["attempts"] for r in s.history()] == [2, 2]
+    assert s.call("skip", wait=1).split()[0] == "0"
 
 
 # -- TiDB's jobs, played by the proxy: our reaction, not TiDB's behaviour ---------------------------------------------
@@ -707,7 +764,7 @@ def test_tidb_jobs_are_waited_for(pool, unique, history):
                 expect = {0: 1}
             assert process.wait(30) == 0
             asked = proxy.find(r"FROM information_schema.DDL_JOBS")
-            assert "/* shardmerge 11111111-2222-3333-4444-555555555555 job 1.0 */" in asked[-1].text
+            assert f"/* shardmerge 11111111-2222-3333-4444-555555555555 job {s.number()}.0 */" in asked[-1].text
             s.port = 0
         assert s.sent() == expect and s.states() == ["done"]
         s.is_as_wanted()

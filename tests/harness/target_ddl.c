@@ -5,9 +5,9 @@
  *   verb=history|pending  prints the journal
  *   verb=skip             epoch job schema table
  * The server: socket, and host and port when run goes another way; user, password. meta, task. rows: what
- * happens to rows. settle: what a step that moves rows asks of the server. dialect=tidb. retry=0: an error in
- * passing ends the run. Prints progress and at the end "ok", or "error NAME CLASS MESSAGE" and "remedy …".
- * SIGTERM cancels. */
+ * happens to rows. settle: what a step that moves rows asks of the server; settled=1: such a step comes
+ * first. dialect=tidb. retry=0: an error in passing ends the run. Prints progress and at the end "ok", or
+ * "error NAME CLASS MESSAGE" and "remedy …". SIGTERM cancels. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -103,6 +103,15 @@ static bool make_plan(Tool *t, Conn *c, Err *err)
                          .columns = t->columns,
                          .rows = str_of(arg(t, "rows", "")),
                          .drop = !t->want};
+    if (number(t, "settled")) {
+        static const TableName none = {{0}, {0}};
+        EmitPlan change_plan = {0};
+        bool ok = schema_emit_change(&change, &t->text, &change_plan, err);
+        emit_plan_add(&t->plan, none, STR(TARGET_DDL_SETTLE), schema_copy(t->base), true);
+        if (ok) emit_plan_append(&t->plan, none, &change_plan);
+        emit_plan_done(&change_plan);
+        return ok;
+    }
     return schema_emit_change(&change, &t->text, &t->plan, err);
 }
 

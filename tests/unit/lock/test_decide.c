@@ -291,6 +291,58 @@ START_TEST(job_that_failed_and_is_not_wanted_any_more)
 }
 END_TEST
 
+static uint64_t fails(Group *g)
+{
+    LockActions acts = {0};
+    ck_assert(group_tell(g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = g->job}));
+    check_json(g);
+    lock_restart(g->lock, &acts);
+    uint64_t left = act_of(&acts, LOCK_ACT_ALTER)->alter.left;
+    lock_actions_done(&acts);
+    ck_assert(group_tell(g, &(LockEvent){.kind = LOCK_EV_FAILED, .job = g->job, .words = STR("1062")}));
+    return left;
+}
+
+/* What stands in the middle: all from the first one that did not go on, until one ends well. */
+START_TEST(jobs_left_until_one_ends_well)
+{
+    Group g;
+    group_begin(&g, &(LockOpts)PESSIMISTIC, create, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        g.held_back = i == 1;
+        ck_assert(group_run(&g, i, ALTER "ADD c INT"));
+    }
+    uint64_t first = g.job;
+    ck_assert_uint_eq(fails(&g), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert(group_decide(&g, LOCK_RETRY, 0, 0));
+        ck_assert_uint_eq(fails(&g), first);
+    }
+    ck_assert_uint_eq(g.job, first + 2);
+    StrBuf text = {0};
+    lock_to_json(g.lock, &text);
+    char *said = strstr(text.ptr, "\"left\":1,");
+    ck_assert_ptr_nonnull(said); /* an older state does not say which */
+    CLEANUP(sb_done) StrBuf older = {0};
+    sb_add(&older, text.ptr, (size_t)(said - text.ptr));
+    sb_printf(&older, "\"left\":true,%s", said + strlen("\"left\":1,"));
+    sb_done(&text);
+    lock_free(g.lock);
+    ck_assert(lock_from_json(g.pool, sb_view(&older), &g.opts, &g.lock, &g.err));
+    check_json(&g);
+    ck_assert(group_decide(&g, LOCK_GIVE_UP, 0, 0));
+    ck_assert_uint_eq(fails(&g), first);
+    ck_assert(group_decide(&g, LOCK_GIVE_UP, 0, 0));
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_DRAINED, .job = g.job}));
+    ck_assert(group_tell(&g, &(LockEvent){.kind = LOCK_EV_ALTERED, .job = g.job}));
+    for (uint32_t i = 0; i < 2; i++)
+        ck_assert(group_run(&g, i, ALTER "ADD d INT"));
+    ck_assert_uint_eq(g.job, first + 3);
+    ck_assert_uint_eq(fails(&g), 0);
+    group_done(&g);
+}
+END_TEST
+
 /* It does not count, but its rows have to go somewhere. */
 START_TEST(skipped_widening)
 {
@@ -495,6 +547,7 @@ static Suite *decide_suite(void)
     tcase_add_test(t, replaced_then_released);
     tcase_add_test(t, job);
     tcase_add_test(t, job_that_failed_and_is_not_wanted_any_more);
+    tcase_add_test(t, jobs_left_until_one_ends_well);
     tcase_add_test(t, released_early);
     tcase_add_test(t, skipped_widening);
     tcase_add_test(t, skipped_drop_then_added_again);
