@@ -115,7 +115,7 @@ Str lineage_zero(const ColumnDef *c, Arena *arena)
     }
 }
 
-static Str quoted(Str s, bool binary, Arena *arena)
+Str lineage_literal(Str s, bool binary, Arena *arena)
 {
     StrBuf b = {0};
     if (binary) {
@@ -143,7 +143,7 @@ static bool fill_now(const ApplyContext *ctx, const ColumnDef *c, ColumnLineage 
     if (!is_now(c) || !now.len || (!instant && family_of(c) != FAMILY_DATETIME)) return false;
     Str whole = {now.ptr, MIN(now.len, 19 + (c->fsp ? c->fsp + 1 : 0))};
     l->fill = FILL_VALUE;
-    l->fill_text = quoted(whole, false, arena);
+    l->fill_text = lineage_literal(whole, false, arena);
     return true;
 }
 
@@ -164,7 +164,7 @@ static void fill(const ApplyContext *ctx, const ColumnDef *c, ColumnLineage *l, 
         bool bits = family_of(c) == FAMILY_BIT;
         l->fill = FILL_VALUE;
         l->fill_text = bits ? arena_str(arena, c->default_text)
-                            : quoted(c->default_text, family_of(c) == FAMILY_BINARY, arena);
+                            : lineage_literal(c->default_text, family_of(c) == FAMILY_BINARY, arena);
     } else if (!fill_now(ctx, c, l, arena)) {
         l->fill = is_volatile(c->default_text) || is_now(c) ? FILL_VOLATILE : FILL_COMPUTED;
         l->fill_text = arena_str(arena, c->default_text);

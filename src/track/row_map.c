@@ -1,6 +1,7 @@
 #include "track/family.h"
 #include "track/column.h"
 #include "track/join.h"
+#include "track/schema_apply.h"
 #include "track/version_pool.h"
 #include "base/poison.h"
 
@@ -48,11 +49,8 @@ static bool fill_feed(const ColumnDef *t, const ColumnOrigin *o, Arena *arena, C
     }
     if (!t->not_null) return true;
     if (t->default_kind == DEFAULT_LITERAL) {
-        StrBuf text = {0};
-        sb_quoted(&text, t->default_text);
         f->fill = FILL_VALUE;
-        f->fill_text = arena_str(arena, sb_view(&text));
-        sb_done(&text);
+        f->fill_text = lineage_literal(t->default_text, family_of(t) == FAMILY_BINARY, arena);
         return true;
     }
     return false;

@@ -39,5 +39,7 @@ NODISCARD bool schema_apply(const TableSchema *before, const DdlStmt *stmt, cons
 void schema_step_free(SchemaStep *step);
 /* What rows that are there get in a new NOT NULL column without a default, as an SQL literal. */
 Str lineage_zero(const ColumnDef *c, Arena *arena);
+/* As it stands in SQL: '…', or x'…' where it is of a column of bytes. */
+Str lineage_literal(Str s, bool binary, Arena *arena);
 
 #endif

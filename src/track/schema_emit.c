@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "ddl/expr.h"
 #include "track/column.h"
+#include "track/family.h"
 #include "track/schema_apply.h"
 #include "track/schema_emit_impl.h"
 #include "track/version.h"
@@ -322,10 +323,9 @@ bool emit_default_fills(const ColumnDef *def, FillKind kind, Str fill_text, Aren
     if (kind != FILL_VALUE) return false;
     if (def->default_kind == DEFAULT_NONE && def->not_null)
         return str_eq(fill_text, lineage_zero(def, arena));
-    CLEANUP(sb_done) StrBuf own = {0};
-    if (def->default_kind == DEFAULT_LITERAL) sb_quoted(&own, def->default_text);
-    return def->default_kind == DEFAULT_LITERAL &&
-           (str_eq(sb_view(&own), fill_text) || str_eq(def->default_text, fill_text));
+    if (def->default_kind != DEFAULT_LITERAL) return false;
+    Str own = lineage_literal(def->default_text, family_of(def) == FAMILY_BINARY, arena);
+    return str_eq(own, fill_text) || str_eq(def->default_text, fill_text);
 }
 
 /* The literal that rows that are there must get, when the column's own default would give them another. */

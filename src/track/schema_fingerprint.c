@@ -1,6 +1,6 @@
 #include "track/schema_fingerprint.h"
 #include "ddl/expr.h"
-#include "model/charset.h"
+#include "model/charset_text.h"
 #include "track/column.h"
 #include "track/family.h"
 #include "base/poison.h"
@@ -33,7 +33,13 @@ static void put_default(StrBuf *out, const ColumnDef *c)
         while (padded && text.len && text.ptr[text.len - 1] == 0)
             text.len--;
         sb_c(out, " default ");
-        sb_quoted(out, text);
+        if (charset_text_is_utf8(text)) {
+            sb_quoted(out, text);
+        } else { /* the journal downstream keeps it as text */
+            sb_c(out, "x'");
+            sb_hex(out, text.ptr, text.len);
+            sb_ch(out, '\'');
+        }
         break;
     }
     case DEFAULT_EXPR:

@@ -47,7 +47,7 @@ static void put_literal(const ColumnDef *c, StrBuf *out)
     Str text = c->default_text;
     bool plain = true;
     for (size_t i = 0; i < text.len; i++)
-        plain = plain && (uint8_t)text.ptr[i] >= ' ' && text.ptr[i] <= '~';
+        plain = plain && (uint8_t)text.ptr[i] >= ' ' && (uint8_t)text.ptr[i] <= '~';
     if (family_of(c) == FAMILY_BIT) {
         sb_str(out, text);
     } else if (family_of(c) == FAMILY_BINARY && !plain) {
