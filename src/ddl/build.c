@@ -1,6 +1,7 @@
 #include "base/check.h"
 #include "ddl/expr.h"
 #include "ddl/parse_impl.h"
+#include "model/charset_text.h"
 #include "base/poison.h"
 
 void ddl_fail(DdlParse *p)
@@ -8,12 +9,108 @@ void ddl_fail(DdlParse *p)
     p->failed = true;
 }
 
+/* -- literals -- */
+
+static DdlValue unread(DdlParse *p, const char *why)
+{
+    p->unread = why;
+    ddl_fail(p);
+    return (DdlValue){.kind = DDL_VALUE_STRING};
+}
+
+static const Charset *client_charset(const DdlParse *p)
+{
+    return p->ctx->charset.len ? charset_by_name(p->ctx->charset) : NULL;
+}
+
+static const Charset *introduced_charset(Str introducer)
+{
+    if (introducer.len < 2) return introducer.len ? charset_by_name(STR("utf8mb3")) : NULL; /* N'…' */
+    return charset_by_name((Str){introducer.ptr + 1, introducer.len - 1});
+}
+
+/* The bytes that stood in the statement. */
+static bool own_bytes(DdlParse *p, Str text, Str *out)
+{
+    const Charset *client = client_charset(p);
+    *out = text;
+    return !client || client->form == CHARSET_UTF8 || charset_text_from_utf8(client, text, p->arena, out);
+}
+
+/* Is it bytes to the servers, for the column's character set to read? */
+static DdlValue raw_string(DdlParse *p, Str text)
+{
+    DdlValue v = {.kind = DDL_VALUE_STRING, .raw = true};
+    return own_bytes(p, text, &v.text) ? v : unread(p, "bytes");
+}
+
+DdlValue ddl_string(DdlParse *p, Str introducer, Str text)
+{
+    DdlValue v = {.kind = DDL_VALUE_STRING, .text = text};
+    const Charset *as = introduced_charset(introducer), *client = client_charset(p);
+    const Charset *connection = p->ctx->connection.len ? charset_by_name(p->ctx->connection) : client;
+    if (introducer.len) {
+        if (!as) return unread(p, "a character set that is not known");
+        if (as->form == CHARSET_BINARY) return raw_string(p, text);
+        if (charset_text_is_ascii(text) && as->ascii_superset) return v;
+        if (!own_bytes(p, text, &v.bytes) || !charset_text_to_utf8(as, v.bytes, p->arena, &v.text))
+            return unread(p, "another character set than the statement's");
+        return v;
+    }
+    if (!connection) return v;
+    if (connection->form == CHARSET_BINARY) return raw_string(p, text);
+    if (charset_text_is_ascii(text) || (connection->form == CHARSET_UTF8 && connection == client)) return v;
+    if (charset_text_from_utf8(connection, text, p->arena, &v.bytes)) return v;
+    return unread(p, "characters that character_set_connection lacks");
+}
+
+DdlValue ddl_bytes(DdlParse *p, Str introducer, Str digits)
+{
+    DdlValue v = {.kind = DDL_VALUE_HEX, .text = ddl_hex(p, digits)};
+    const Charset *as = introduced_charset(introducer);
+    if (!introducer.len || (as && as->form == CHARSET_BINARY)) return v;
+    v.kind = DDL_VALUE_STRING;
+    return as && charset_text_to_utf8(as, v.text, p->arena, &v.text) ? v : unread(p, "that character set");
+}
+
+DdlNames ddl_members_add(DdlParse *p, DdlNames list, DdlValue member)
+{
+    list = ddl_names_add(p, list, member.text);
+    list.tail->raw = member.raw || member.kind == DDL_VALUE_HEX;
+    list.tail->bytes = member.bytes;
+    return list;
+}
+
 /* -- texts -- */
+
+/* An expression's canonical text has no introducers: its strings must mean the same without. What servers
+ * print (no charset in the context) does. */
+static void check_strings(DdlParse *p, Str expr)
+{
+    DdlLex lex;
+    DdlTok tok = {0};
+    Str introducer = {0};
+    const Charset *client = client_charset(p);
+    ddl_lex_init(&lex, expr, p->ctx, p->arena);
+    for (int token; client && !p->failed && (token = ddl_lex_next(&lex, &tok));) {
+        DdlTokClass class = ddl_tok_class(token);
+        bool hex = class == DDL_CLASS_HEX && introducer.len;
+        Str text = hex ? ddl_hex(p, tok.text) : tok.text;
+        if ((class == DDL_CLASS_STRING || hex) && !charset_text_is_ascii(text)) {
+            DdlValue v = hex ? ddl_bytes(p, introducer, tok.text) : ddl_string(p, introducer, text);
+            bool same = hex ? v.kind == DDL_VALUE_HEX : str_eq(v.text, text);
+            if (!same && !p->failed) unread(p, "another character set in an expression");
+        }
+        introducer = class == DDL_CLASS_INTRODUCED ? tok.text : (Str){0};
+    }
+}
 
 Str ddl_text_between(DdlParse *p, DdlTok open, DdlTok close)
 {
     StrBuf text = {0};
-    if (!ddl_expr_text(str_make(open.end, (size_t)(close.at - open.end)), p->ctx, &text)) ddl_fail(p);
+    Str expr = str_make(open.end, (size_t)(close.at - open.end));
+    check_strings(p, expr);
+    if (!ddl_expr_text(expr, p->ctx, &text)) ddl_fail(p);
     Str out = arena_str(p->arena, sb_view(&text));
     sb_done(&text);
     return out;

@@ -44,7 +44,7 @@
 %type strings {DdlNames}
 %type value {DdlValue}
 %type literal {DdlValue}
-%type strtext {Str}
+%type strtext {DdlValue}
 %type number {Str}
 %type len {Str}
 %type nowfsp {uint32_t}
@@ -104,13 +104,13 @@ table(A) ::= DOT ident(B). { A = (TableName){p->ctx->default_schema, B}; }
 table(A) ::= ident(B) DOT ident(C). { A = (TableName){B, C}; }
 names(A) ::= ident(B). { A = ddl_names_add(p, (DdlNames){0}, B); }
 names(A) ::= names(B) COMMA ident(C). { A = ddl_names_add(p, B, C); }
-strtext(A) ::= STRING(B). { A = B.text; }
-strtext(A) ::= INTRODUCER STRING(B). { A = B.text; }
+strtext(A) ::= STRING(B). { A = ddl_string(p, (Str){0}, B.text); }
+strtext(A) ::= INTRODUCER(C) STRING(B). { A = ddl_string(p, C.text, B.text); }
 string(A) ::= STRING(B). { A = B.text; }
-strings(A) ::= strtext(B). { A = ddl_names_add(p, (DdlNames){0}, B); }
-strings(A) ::= strings(B) COMMA strtext(C). { A = ddl_names_add(p, B, C); }
-strings(A) ::= HEX(B). { A = ddl_names_add(p, (DdlNames){0}, ddl_hex(p, B.text)); }
-strings(A) ::= strings(B) COMMA HEX(C). { A = ddl_names_add(p, B, ddl_hex(p, C.text)); }
+strings(A) ::= strtext(B). { A = ddl_members_add(p, (DdlNames){0}, B); }
+strings(A) ::= strings(B) COMMA strtext(C). { A = ddl_members_add(p, B, C); }
+strings(A) ::= HEX(B). { A = ddl_members_add(p, (DdlNames){0}, ddl_bytes(p, (Str){0}, B.text)); }
+strings(A) ::= strings(B) COMMA HEX(C). { A = ddl_members_add(p, B, ddl_bytes(p, (Str){0}, C.text)); }
 charset(A) ::= ident(B). { A = B; }
 charset(A) ::= STRING(B). { A = B.text; }
 charset(A) ::= BINARY. { A = STR("binary"); }
@@ -143,9 +143,9 @@ literal(A) ::= FALSE. { A = (DdlValue){.kind = DDL_VALUE_FALSE}; }
 literal(A) ::= number(B). { A = (DdlValue){.kind = DDL_VALUE_NUMBER, .text = B}; }
 literal(A) ::= PLUS number(B). { A = (DdlValue){.kind = DDL_VALUE_NUMBER, .text = B}; }
 literal(A) ::= MINUS number(B). { A = (DdlValue){.kind = DDL_VALUE_NUMBER, .text = ddl_join(p, "-", B)}; }
-literal(A) ::= strtext(B). { A = (DdlValue){.kind = DDL_VALUE_STRING, .text = B}; }
-literal(A) ::= HEX(B). { A = (DdlValue){.kind = DDL_VALUE_HEX, .text = ddl_hex(p, B.text)}; }
-literal(A) ::= INTRODUCER HEX(B). { A = (DdlValue){.kind = DDL_VALUE_HEX, .text = ddl_hex(p, B.text)}; }
+literal(A) ::= strtext(B). { A = B; }
+literal(A) ::= HEX(B). { A = ddl_bytes(p, (Str){0}, B.text); }
+literal(A) ::= INTRODUCER(C) HEX(B). { A = ddl_bytes(p, C.text, B.text); }
 literal(A) ::= BITS(B). { A = (DdlValue){.kind = DDL_VALUE_BIT, .text = B.text}; }
 /* DATE'2000-01-01' */
 literal(A) ::= TYPE STRING(B). { A = (DdlValue){.kind = DDL_VALUE_STRING, .text = B.text}; }

@@ -1,65 +1,19 @@
 #include "ddl/parse.h"
-#include <errno.h>
-#include <iconv.h>
 #include <stdlib.h>
 #include "base/check.h"
 #include "ddl/parse_impl.h"
 #include "ddl/scan.h"
+#include "model/charset_text.h"
 #include "base/poison.h"
-
-static bool is_ascii(Str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.ptr[i] >= 0x80) return false;
-    return true;
-}
-
-/* The name that iconv has for a charset of the servers; NULL: bytes are taken as they are (UTF-8). */
-static bool iconv_name(Str charset, const char **out)
-{
-    static const char *const names[][2] = {
-        {"latin1", "CP1252"},     {"latin2", "ISO-8859-2"},
-        {"latin5", "ISO-8859-9"}, {"latin7", "ISO-8859-13"},
-        {"greek", "ISO-8859-7"},  {"hebrew", "ISO-8859-8"},
-        {"cp850", "CP850"},       {"cp852", "CP852"},
-        {"cp866", "CP866"},       {"cp1250", "CP1250"},
-        {"cp1251", "CP1251"},     {"cp1256", "CP1256"},
-        {"cp1257", "CP1257"},     {"koi8r", "KOI8-R"},
-        {"koi8u", "KOI8-U"},      {"tis620", "TIS-620"},
-        {"gbk", "CP936"},         {"gb2312", "GB2312"},
-        {"gb18030", "GB18030"},   {"big5", "BIG5"},
-        {"sjis", "SHIFT_JIS"},    {"cp932", "CP932"},
-        {"ujis", "EUC-JP"},       {"eucjpms", "EUC-JP-MS"},
-        {"euckr", "EUC-KR"},      {"macce", "MAC-CENTRALEUROPE"},
-    };
-    *out = NULL;
-    if (!charset.len || str_istarts(charset, STR("utf8")) || str_ieq(charset, STR("ascii")) ||
-        str_ieq(charset, STR("binary")))
-        return true;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (str_ieq(charset, str_of(names[i][0]))) *out = names[i][1];
-    return *out != NULL;
-}
-
-static bool converted(Str sql, const char *from, Arena *arena, Str *out)
-{
-    iconv_t cd = iconv_open("UTF-8", from);
-    if (cd == (iconv_t)-1) return false;
-    size_t room = sql.len * 4 + 4, left = room, in_left = sql.len;
-    char *text = arena_alloc(arena, room), *to = text, *in = (char *)(uintptr_t)sql.ptr;
-    bool ok = iconv(cd, &in, &in_left, &to, &left) != (size_t)-1 && !in_left;
-    iconv_close(cd);
-    *out = str_make(text, room - left);
-    return ok;
-}
 
 /* The statement in UTF-8. */
 static bool to_utf8(Str sql, const DdlContext *ctx, Arena *arena, Str *out, Err *err)
 {
-    const char *from;
     *out = sql;
-    if (is_ascii(sql)) return true;
-    if (iconv_name(ctx->charset, &from) && (!from || converted(sql, from, arena, out))) return true;
+    if (ctx->is_utf8 || !ctx->charset.len) return true;
+    const Charset *c = charset_by_name(ctx->charset);
+    if (c ? c->form == CHARSET_UTF8 || charset_text_to_utf8(c, sql, arena, out) : charset_text_is_ascii(sql))
+        return true;
     return err_set(err, ERR_DDL_SYNTAX, "the statement's text cannot be read in its character set " STR_FMT,
                    STR_ARG(ctx->charset));
 }
@@ -93,6 +47,9 @@ static bool run_grammar(Str sql, const DdlContext *ctx, Arena *arena, DdlStmt *s
     }
     DdlGrammarFree(grammar, free);
     if (!p.failed && !lex.broken && !lex.conditional) return true;
+    if (p.unread)
+        return err_set(err, ERR_DDL_SYNTAX, "byte %zu: a literal of %s cannot be read: %.*s",
+                       (size_t)(tok.at - from), p.unread, (int)MIN((size_t)(tok.end - tok.at), 40), tok.at);
     if (lex.conditional && !p.failed) lex.broken = true;
     return syntax_error(&lex, &tok, from, err);
 }

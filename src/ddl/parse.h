@@ -14,6 +14,8 @@ typedef struct DdlContext {
     unsigned modes;   /* STMT_ANSI_QUOTES, STMT_NO_BACKSLASH_ESCAPES (ddl/scan.h) */
     Str default_schema; /* of the session */
     Str charset;        /* character_set_client; empty: utf8mb4 */
+    Str connection;     /* character_set_connection, which literals are converted to; empty: as charset */
+    bool is_utf8;       /* the text was brought to UTF-8 already; charset is what it was written in */
 } DdlContext;
 
 /* What a server says its version is → DdlContext.version; 0: no version in it. "8.0.36-log" is 80036,

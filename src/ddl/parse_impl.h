@@ -44,7 +44,8 @@ typedef struct DdlParse {
     DdlStmt *stmt;
     DdlTok where; /* the token being given to the grammar */
     bool failed;
-    DdlColumn *column; /* under construction */
+    const char *unread; /* why a literal cannot be read, when failed */
+    DdlColumn *column;  /* under construction */
     DdlKey *key;
     DdlCheck *check;
     DdlPartition *part;
@@ -89,8 +90,13 @@ Str ddl_upper(DdlParse *p, Str s);
 Str ddl_lower(DdlParse *p, Str s);
 Str ddl_join(DdlParse *p, const char *a, Str b);
 Str ddl_hex(DdlParse *p, Str digits);
+/* '…' and _introducer'…' as the servers take them: introducer empty, or "_latin1", "N". */
+DdlValue ddl_string(DdlParse *p, Str introducer, Str text);
+/* x'…' and _introducer x'…' */
+DdlValue ddl_bytes(DdlParse *p, Str introducer, Str digits);
 uint32_t ddl_number(DdlParse *p, Str digits);
 DdlNames ddl_names_add(DdlParse *p, DdlNames list, Str name);
+DdlNames ddl_members_add(DdlParse *p, DdlNames list, DdlValue member);
 DdlValue ddl_next_value(DdlParse *p, TableName sequence);
 void ddl_table_add(DdlParse *p, TableName name);
 /* A change that stands nowhere yet. */

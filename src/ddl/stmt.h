@@ -10,6 +10,8 @@
 
 typedef struct DdlName { /* a list of names or of strings */
     Str name;
+    bool raw;  /* bytes in the column's own character set */
+    Str bytes; /* of a member: what a column of bytes holds; empty: name */
     struct DdlName *next;
 } DdlName;
 
@@ -17,7 +19,7 @@ typedef enum DdlValueKind {
     DDL_VALUE_NONE, /* not written */
     DDL_VALUE_NULL,
     DDL_VALUE_NUMBER, /* text: as written, with its sign: -1, 1.50, 1e3 */
-    DDL_VALUE_STRING, /* text: decoded */
+    DDL_VALUE_STRING, /* text: decoded; raw: bytes in the column's own character set */
     DDL_VALUE_HEX,    /* text: the bytes */
     DDL_VALUE_BIT,    /* text: '0' and '1' */
     DDL_VALUE_TRUE,
@@ -31,6 +33,8 @@ typedef struct DdlValue {
     Str text;
     uint32_t fsp;
     bool bracketed; /* written as DEFAULT (…) */
+    bool raw;       /* of DDL_VALUE_STRING */
+    Str bytes;      /* of DDL_VALUE_STRING: what a column of bytes takes; empty: text */
 } DdlValue;
 
 /* FIRST, AFTER column */

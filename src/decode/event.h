@@ -64,7 +64,9 @@ typedef struct QueryEvent {
     Str sql;    /* view */
     uint64_t sql_mode;
     bool has_sql_mode;
-    uint16_t charset_client; /* collation id of the statement's text; 0 unknown */
+    uint16_t charset_client;       /* collation id of the statement's text; 0 unknown */
+    uint16_t collation_connection; /* what its literals are converted to; 0 unknown */
+    bool sql_is_utf8; /* sql was brought to UTF-8; charset_client still says what it was written in */
     Str time_zone;
     /* 0: not told */
     uint16_t collation_database, collation_utf8mb4; /* of the default database; what utf8mb4 alone means */

@@ -67,7 +67,8 @@ static bool status_var(Reader *r, uint8_t code, QueryEvent *out)
         return true;
     case VAR_CHARSET: /* client charset, connection and server collation */
         out->charset_client = reader_u16(r);
-        skip(r, 4);
+        out->collation_connection = reader_u16(r);
+        skip(r, 2);
         return true;
     case VAR_TIME_ZONE: out->time_zone = reader_str(r, reader_u8(r)); return true;
     case VAR_CATALOG: skip(r, (size_t)reader_u8(r) + 1); return true;

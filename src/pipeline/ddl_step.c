@@ -93,11 +93,15 @@ void ddl_read_event(Flavor flavor, const DdlEvent *e, DdlReading *out)
     const QueryEvent *q = e->query;
     bool utc = str_eqc(q->time_zone, "+00:00") || str_eqc(q->time_zone, "UTC");
     const Collation *client = charset_by_collation_id(flavor, q->charset_client);
+    const Collation *literals =
+        q->collation_connection ? charset_by_collation_id(flavor, q->collation_connection) : NULL;
     uint32_t version = ddl_server_version(e->server_version);
     utc_text(e->timestamp, out->now, sizeof out->now);
     out->parse = (DdlContext){.flavor = flavor,
                               .version = version,
                               .charset = client ? client->charset->name : (Str){0},
+                              .connection = literals ? literals->charset->name : (Str){0},
+                              .is_utf8 = q->sql_is_utf8,
                               .modes = q->has_sql_mode ? stmt_modes(q->sql_mode) : 0,
                               .default_schema = q->schema};
     Str schema_collation = e->schema_collation;

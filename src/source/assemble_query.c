@@ -1,7 +1,7 @@
 #include "source/assemble_impl.h"
 #include "base/check.h"
 #include "ddl/scan.h"
-#include "model/charset.h"
+#include "model/charset_text.h"
 #include "base/poison.h"
 
 /* The statement as it is judged. */
@@ -9,9 +9,11 @@ typedef struct Stmt {
     Assembler *a;
     const FormatDescription *fmt;
     const RawEvent *ev;
-    const QueryEvent *q;
+    const QueryEvent *raw; /* as in the event */
+    const QueryEvent *q;   /* its text in UTF-8, unless odd_charset */
+    QueryEvent text;
     StmtScan scan;
-    bool odd_charset; /* its text is not in UTF-8: names outside ASCII cannot be compared */
+    bool odd_charset; /* its text cannot be brought to UTF-8: names outside ASCII cannot be compared */
     TableName hit;    /* the routed name that was found; arena */
     Arena arena;
 } Stmt;
@@ -25,13 +27,6 @@ static Str shown(Str sql)
     while (sql.len && ((unsigned char)sql.ptr[sql.len] & 0xC0) == 0x80) /* no half character at the end */
         sql.len--;
     return sql;
-}
-
-static bool is_ascii(Str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.ptr[i] >= 0x80) return false;
-    return true;
 }
 
 /* A server with lower_case_table_names writes statements as typed and table maps in lower case: both count.
@@ -50,7 +45,7 @@ static bool schema_routed(Stmt *s, Str schema)
     const AssembleHooks *h = &s->a->opts.hooks;
     uint32_t source = s->a->opts.source;
     if (!schema.len) return false;
-    if (s->odd_charset && !is_ascii(schema)) return true;
+    if (s->odd_charset && !charset_text_is_ascii(schema)) return true;
     return h->schema_routed(h->ctx, source, schema) ||
            h->schema_routed(h->ctx, source, lower(&s->arena, schema));
 }
@@ -61,10 +56,16 @@ static bool table_routed(Stmt *s, TableName t)
     uint32_t source = s->a->opts.source;
     TableName low = {lower(&s->arena, t.schema), lower(&s->arena, t.table)};
     bool routed = h->routed(h->ctx, source, t) || h->routed(h->ctx, source, low) ||
-                  (s->odd_charset && !is_ascii(t.table) && schema_routed(s, t.schema)) ||
-                  (s->odd_charset && !is_ascii(t.schema));
+                  (s->odd_charset && !charset_text_is_ascii(t.table) && schema_routed(s, t.schema)) ||
+                  (s->odd_charset && !charset_text_is_ascii(t.schema));
     if (routed) s->hit = (TableName){arena_str(&s->arena, t.schema), arena_str(&s->arena, t.table)};
     return routed;
+}
+
+static const char *charset_name(const Stmt *s)
+{
+    const Collation *c = charset_by_collation_id(s->a->opts.flavor, s->q->charset_client);
+    return c ? c->charset->name.ptr : "(unknown)";
 }
 
 static bool refuse_ddl(Stmt *s, Err *err)
@@ -75,8 +76,15 @@ static bool refuse_ddl(Stmt *s, Err *err)
     else
         sb_ident(&name, s->hit.schema);
     Str text = shown(s->q->sql);
-    err_set(err, ERR_SOURCE_DDL, "%s %s %s: " STR_FMT, s->scan.what,
-            s->scan.kind == STMT_UNKNOWN ? "may touch" : "touches", name.ptr, STR_ARG(text));
+    const char *touches = s->scan.kind == STMT_UNKNOWN ? "may touch" : "touches";
+    if (s->odd_charset && s->a->opts.hooks.ddl)
+        err_set_remedy(err, ERR_SOURCE_DDL,
+                       "do by hand on the merged table what it did, and start a new task behind it; run such "
+                       "statements from a client of utf8mb4",
+                       "%s %s %s, and its text cannot be read in its character set %s: " STR_FMT,
+                       s->scan.what, touches, name.ptr, charset_name(s), STR_ARG(text));
+    else
+        err_set(err, ERR_SOURCE_DDL, "%s %s %s: " STR_FMT, s->scan.what, touches, name.ptr, STR_ARG(text));
     sb_done(&name);
     return false;
 }
@@ -122,6 +130,7 @@ static bool tables_policy(Stmt *s, Err *err)
     for (size_t i = 0; i < n; i++) {
         if (!table_routed(s, s->scan.tables[i])) continue;
         if (h->ddl && (!s->odd_charset || s->a->opts.only_statements)) return follow_ddl(s, false, err);
+        if (h->ddl) return refuse_ddl(s, err);
         /* A table cannot have gone without a DROP or RENAME, which stops: so it is made here, empty, or
          * nothing happens. Its definition is looked at when its first rows come. */
         if (s->scan.action != STMT_ACTION_CREATE || strcmp(s->scan.what, "CREATE TABLE") != 0)
@@ -138,7 +147,8 @@ static bool tables_policy(Stmt *s, Err *err)
 static bool database_policy(Stmt *s, Err *err)
 {
     if (s->scan.action != STMT_ACTION_DROP || !schema_routed(s, s->scan.tables[0].schema)) return true;
-    if (s->a->opts.hooks.ddl) return follow_ddl(s, true, err);
+    bool readable = !s->odd_charset || charset_text_is_ascii(s->scan.tables[0].schema);
+    if (s->a->opts.hooks.ddl && (readable || s->a->opts.only_statements)) return follow_ddl(s, true, err);
     s->hit = (TableName){.schema = s->scan.tables[0].schema};
     return refuse_ddl(s, err);
 }
@@ -202,9 +212,47 @@ static bool same_scan(const StmtScan *a, const StmtScan *b)
     return str_eq(a->savepoint, b->savepoint);
 }
 
+/* The servers write out CREATE TABLE … SELECT, and … LIKE a temporary table, by themselves: in UTF-8,
+ * whatever the client's character set, which the event goes on to tell. */
+static bool has_form_of_server(Str sql)
+{
+    return str_istarts(sql, STR("CREATE ")) && str_find(sql, STR("TABLE ")) < 32 &&
+           str_find(sql, STR("` (\n  ")) != SIZE_MAX && charset_text_is_utf8(sql);
+}
+
+static bool by_server(const Stmt *s, Flavor flavor)
+{
+    static const Str end = {") START TRANSACTION", 19};
+    Str sql = s->raw->sql;
+    if (flavor == FLAVOR_MARIADB) return s->a->group.state == GROUP_OPEN; /* with its rows */
+    return sql.len > end.len && memcmp(sql.ptr + sql.len - end.len, end.ptr, end.len) == 0;
+}
+
+/* The statement in UTF-8. Its default database is in UTF-8 always. */
+static void read_text(Stmt *s, Flavor flavor)
+{
+    const QueryEvent *q = s->q = s->raw;
+    if (!q->charset_client) return;
+    const Collation *c = charset_by_collation_id(flavor, q->charset_client);
+    if (c && c->charset->form == CHARSET_UTF8) return;
+    s->text = *q;
+    bool of_server = !charset_text_is_ascii(q->sql) && has_form_of_server(q->sql);
+    if (of_server && by_server(s, flavor))
+        s->text.charset_client = s->text.collation_connection = 0;
+    else if (of_server && !(c && c->charset->form == CHARSET_BINARY))
+        s->odd_charset = true; /* who wrote it, nobody can tell */
+    else if (c)
+        s->odd_charset = !charset_text_to_utf8(c->charset, q->sql, &s->arena, &s->text.sql);
+    else
+        s->odd_charset = !charset_text_is_ascii(q->sql);
+    s->text.sql_is_utf8 = !s->odd_charset;
+    s->q = &s->text;
+}
+
 /* Without the session's sql_mode the statement must mean the same in all of them. */
 static void scan(Stmt *s, Flavor flavor)
 {
+    read_text(s, flavor);
     const QueryEvent *q = s->q;
     stmt_scan(q->sql, q->schema, flavor, q->has_sql_mode ? stmt_modes(q->sql_mode) : 0, &s->arena, &s->scan);
     for (unsigned modes = 1; !q->has_sql_mode && modes <= (STMT_ANSI_QUOTES | STMT_NO_BACKSLASH_ESCAPES);
@@ -214,11 +262,9 @@ static void scan(Stmt *s, Flavor flavor)
         if (!same_scan(&s->scan, &other))
             s->scan = (StmtScan){.kind = STMT_UNKNOWN, .what = "ambiguous statement", .unreadable = true};
     }
-    const Collation *c = q->charset_client ? charset_by_collation_id(flavor, q->charset_client) : NULL;
-    s->odd_charset = q->charset_client && (!c || c->charset->form != CHARSET_UTF8);
-    /* A backslash or quote may be the second byte of a character there. */
-    bool quotes_unsure = s->odd_charset && (!c || c->charset->form != CHARSET_SINGLE);
-    if (quotes_unsure && !is_ascii(q->sql))
+    const Collation *c = s->odd_charset ? charset_by_collation_id(flavor, q->charset_client) : NULL;
+    /* A backslash or quote may be the second byte of a character there, or another character. */
+    if (s->odd_charset && (!c || c->charset->form != CHARSET_SINGLE || !c->charset->ascii_superset))
         s->scan = (StmtScan){.kind = STMT_UNKNOWN, .what = "unreadable statement", .unreadable = true};
 }
 
@@ -317,7 +363,7 @@ static bool transaction_statement(Stmt *s, bool is_load, Err *err)
     case STMT_SAVEPOINT:
     case STMT_ROLLBACK_TO:
     case STMT_RELEASE_SAVEPOINT: return savepoint_statement(s, err);
-    case STMT_XA: return assemble_xa_statement(a, s->fmt, s->ev, s->q->sql, err);
+    case STMT_XA: return assemble_xa_statement(a, s->fmt, s->ev, s->raw->sql, err);
     case STMT_DML:
     case STMT_TABLE_DDL:
     case STMT_DATABASE_DDL:
@@ -336,7 +382,7 @@ bool assemble_query(Assembler *a, const FormatDescription *fmt, const RawEvent *
     if (!is_load && str_eq(q->sql, STR("BEGIN"))) return begin(a, err);
     if (!is_load && str_eq(q->sql, STR("COMMIT")) && a->group.state != GROUP_NONE)
         return group_commit(a, ev, err);
-    Stmt s = {.a = a, .fmt = fmt, .ev = ev, .q = q};
+    Stmt s = {.a = a, .fmt = fmt, .ev = ev, .raw = q};
     scan(&s, a->opts.flavor);
     bool ok = transaction_statement(&s, is_load, err);
     arena_done(&s.arena);

@@ -1,6 +1,6 @@
 #include "track/column_build.h"
 #include "base/check.h"
-#include "model/charset.h"
+#include "model/charset_text.h"
 #include "base/poison.h"
 
 enum { MODE_PAD_CHAR = 0x80000000, MODE_REAL_AS_FLOAT = 1 };
@@ -51,6 +51,19 @@ static Str default_collation(Str charset, const ApplyContext *ctx, Arena *arena)
     sb_printf(&name, STR_FMT "_%s", STR_ARG(charset), tail);
     const Collation *c = charset_collation_by_name(sb_view(&name));
     return c ? c->name : (Str){0};
+}
+
+bool column_holds_bytes(const ColumnDef *c)
+{
+    return !c->charset.len || str_eqc(c->charset, "binary");
+}
+
+bool column_own_text(const ColumnDef *c, Str bytes, Arena *arena, Str *out)
+{
+    const Charset *cs = charset_by_name(c->charset);
+    *out = bytes;
+    return column_holds_bytes(c) || !cs || cs->form == CHARSET_UTF8 ||
+           charset_text_to_utf8(cs, bytes, arena, out);
 }
 
 Str charset_of_collation(Str collation)
@@ -373,7 +386,11 @@ static bool build_list(Build *b, StrBuf *type)
     sb_printf(type, STR_FMT "(", STR_ARG(b->c->data_type));
     n = 0;
     for (const DdlName *m = b->ddl->type.members; m; m = m->next) {
-        Str s = m->name;
+        Str s = m->bytes.len && column_holds_bytes(b->c) ? m->bytes : m->name;
+        if (m->raw && !column_own_text(b->c, s, b->arena, &s))
+            return err_set(b->err, ERR_DDL_APPLY,
+                           "column `" STR_FMT "`: a member is no text of character set " STR_FMT,
+                           STR_ARG(b->c->name), STR_ARG(b->c->charset));
         while (b->c->collation.len && !str_eqc(b->c->collation, "binary") && s.len && s.ptr[s.len - 1] == ' ')
             s.len--;
         members[n] = arena_str(b->arena, s);

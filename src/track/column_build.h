@@ -10,6 +10,12 @@ Str collation_resolve(Str charset, Str collation, Str dflt, const ApplyContext *
 /* The server's own default collation. */
 Str collation_of_server(const ApplyContext *ctx);
 Str charset_of_collation(Str collation);
+/* Has it no character set, or binary? */
+bool column_holds_bytes(const ColumnDef *c);
+/* Bytes that a statement gives without a character set of their own (x'…', or under SET NAMES binary), as the
+ * column reads them: UTF-8, or as they are where it holds bytes. False: they are no text of its character
+ * set. */
+bool column_own_text(const ColumnDef *c, Str bytes, Arena *arena, Str *out);
 
 /* Fills *out but for name and comment; texts live in arena. table_collation: the table's default. *check is
  * the text of MariaDB's own CHECK on JSON, else empty. False: ERR_DDL_APPLY. */

@@ -193,9 +193,10 @@ static bool put_bits(Literal *l)
     Decimal d = {0};
     CLEANUP(sb_done) StrBuf text = {0}, whole = {0};
     if (l->v->kind == DDL_VALUE_STRING) { /* its bytes */
-        if (l->v->text.len > 8) return false;
-        for (size_t i = 0; i < l->v->text.len; i++)
-            v = v << 8 | (uint8_t)l->v->text.ptr[i];
+        Str bytes = l->v->bytes.len ? l->v->bytes : l->v->text;
+        if (bytes.len > 8) return false;
+        for (size_t i = 0; i < bytes.len; i++)
+            v = v << 8 | (uint8_t)bytes.ptr[i];
     } else {
         bool ok = number_text(l, &text) && decimal_parse(sb_view(&text), &d);
         if (ok) decimal_put(&d, 0, &whole);
@@ -351,20 +352,33 @@ static Str without_blanks(Str s)
     return s;
 }
 
+/* What the column's character set reads in bytes that come without one of their own. */
+static bool text_of_bytes(Literal *l, Str bytes, StrBuf *out)
+{
+    Str text;
+    if (!column_own_text(l->c, bytes, l->arena, &text)) return false;
+    sb_str(out, text);
+    return true;
+}
+
 static bool text_of(Literal *l, StrBuf *out)
 {
-    if (l->v->kind == DDL_VALUE_HEX)
-        sb_str(out, l->v->text);
-    else if (l->v->kind == DDL_VALUE_BIT) {
+    CLEANUP(sb_done) StrBuf bytes = {0};
+    if (l->v->kind == DDL_VALUE_HEX || (l->v->kind == DDL_VALUE_STRING && l->v->raw)) {
+        return text_of_bytes(l, l->v->text, out);
+    } else if (l->v->kind == DDL_VALUE_BIT) {
         for (size_t i = 0; i < l->v->text.len; i += 8) {
             unsigned byte = 0;
             for (size_t k = i; k < i + 8 && k < l->v->text.len; k++)
                 byte = byte << 1 | (unsigned)(l->v->text.ptr[k] == '1');
-            sb_ch(out, (char)byte);
+            sb_ch(&bytes, (char)byte);
         }
-    } else
-        return number_text(l, out);
-    return true;
+        return text_of_bytes(l, sb_view(&bytes), out);
+    } else if (l->v->bytes.len && column_holds_bytes(l->c)) {
+        sb_str(out, l->v->bytes);
+        return true;
+    }
+    return number_text(l, out);
 }
 
 static uint64_t characters(Str s)

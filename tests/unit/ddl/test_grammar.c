@@ -158,6 +158,103 @@ START_TEST(charset_and_mode_of_the_session)
 }
 END_TEST
 
+/* '…', _charset'…', N'…' and x'…': text in UTF-8, bytes for the column's character set, or what a column of
+ * bytes takes. text NULL: refused. */
+static const struct {
+    const char *client, *connection, *literal;
+    DdlValueKind kind;
+    const char *text;
+    bool raw;
+    const char *bytes;
+} literals[] = {
+    {"", "", "'é'", DDL_VALUE_STRING, "é", false, ""},
+    {"", "", "_latin1'é'", DDL_VALUE_STRING, "Ã©", false, "é"},
+    {"", "", "_latin1 x'E9'", DDL_VALUE_STRING, "é", false, ""},
+    {"", "", "_ucs2'ab'", DDL_VALUE_STRING, "慢", false, "ab"},
+    {"", "", "_binary'é'", DDL_VALUE_STRING, "é", true, ""},
+    {"", "", "x'E9'", DDL_VALUE_HEX, "\xE9", false, ""},
+    {"", "", "_binary x'E9'", DDL_VALUE_HEX, "\xE9", false, ""},
+    {"", "", "_frob'a'", DDL_VALUE_STRING, NULL, false, ""},
+    {"", "", "_utf8mb4 x'E9'", DDL_VALUE_STRING, NULL, false, ""},
+    {"latin1", "latin1", "'\xE9'", DDL_VALUE_STRING, "é", false, "\xE9"},
+    {"latin1", "latin1", "_latin1'\xE9'", DDL_VALUE_STRING, "é", false, "\xE9"},
+    {"latin1", "latin1", "_gbk'\xD6\xD0'", DDL_VALUE_STRING, "中", false, "\xD6\xD0"},
+    {"latin1", "latin1", "N'\xC3\xA9'", DDL_VALUE_STRING, "é", false, "é"},
+    {"latin1", "latin1", "N'\xE9'", DDL_VALUE_STRING, NULL, false, ""},
+    {"latin1", "binary", "'\xE9'", DDL_VALUE_STRING, "\xE9", true, ""},
+    {"binary", "binary", "'é'", DDL_VALUE_STRING, "é", true, ""},
+    {"utf8mb4", "latin1", "'é'", DDL_VALUE_STRING, "é", false, "\xE9"},
+    {"utf8mb4", "latin1", "'中'", DDL_VALUE_STRING, NULL, false, ""}, /* the server keeps a question mark */
+    {"utf8mb4", "latin1", "_utf8mb4'中'", DDL_VALUE_STRING, "中", false, "中"},
+};
+
+START_TEST(literals_of_character_sets)
+{
+    Arena arena = {0};
+    Err err = {0};
+    DdlStmt *stmt;
+    StrBuf sql = {0};
+    DdlContext ctx = context(FLAVOR_MYSQL);
+    ctx.charset = str_of(literals[_i].client);
+    ctx.connection = str_of(literals[_i].connection);
+    sb_printf(&sql, "ALTER TABLE t ALTER c SET DEFAULT %s", literals[_i].literal);
+    bool ok = ddl_parse(sb_view(&sql), &ctx, &arena, &stmt, &err);
+    ck_assert_msg(ok == (literals[_i].text != NULL), "%s: %s", literals[_i].literal, err.message);
+    if (ok) {
+        const DdlValue *v = &stmt->changes->value;
+        ck_assert_int_eq(v->kind, literals[_i].kind);
+        ck_assert_msg(str_eqc(v->text, literals[_i].text), "%s: " STR_FMT, literals[_i].literal,
+                      STR_ARG(v->text));
+        ck_assert_int_eq(v->raw, literals[_i].raw);
+        ck_assert_msg(str_eqc(v->bytes, literals[_i].bytes), "%s: " STR_FMT, literals[_i].literal,
+                      STR_ARG(v->bytes));
+    } else {
+        ck_assert_ptr_nonnull(strstr(err.message, "a literal of"));
+    }
+    err_clear(&err);
+    sb_done(&sql);
+    arena_done(&arena);
+}
+END_TEST
+
+/* In expressions, whose text goes to the target without introducers. */
+START_TEST(literals_in_expressions)
+{
+    static const struct {
+        const char *client, *connection, *expr;
+        bool ok;
+    } cases[] = {
+        {"", "", "concat(_latin1'é')", true}, /* as a server prints it */
+        {"utf8mb4", "utf8mb4", "concat('é', _utf8mb4'é', _utf8mb3'é', _latin1'e', x'E9', _binary x'E9')",
+         true},
+        {"utf8mb4", "utf8mb4", "concat(_latin1'é')", false},
+        {"utf8mb4", "utf8mb4", "concat(_latin1 x'E9')", false},
+        {"utf8mb4", "latin1", "concat('é')", true},
+        {"utf8mb4", "latin1", "concat('中')", false},
+        {"latin1", "latin1", "concat('\xE9', _latin1'\xE9')", true},
+        {"latin1", "latin1", "concat(_utf8mb4'\xC3\xA9')", false},
+        {"latin1", "binary", "concat('\xE9')", false},
+        {"binary", "binary", "concat('é')", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        Arena arena = {0};
+        Err err = {0};
+        DdlStmt *stmt;
+        StrBuf sql = {0};
+        DdlContext ctx = context(FLAVOR_MYSQL);
+        ctx.charset = str_of(cases[i].client);
+        ctx.connection = str_of(cases[i].connection);
+        sb_printf(&sql, "ALTER TABLE t ADD c VARCHAR(9) AS (%s)", cases[i].expr);
+        bool ok = ddl_parse(sb_view(&sql), &ctx, &arena, &stmt, &err);
+        ck_assert_msg(ok == cases[i].ok, "%s: %s", cases[i].expr, err.message);
+        if (!ok) ck_assert_ptr_nonnull(strstr(err.message, "a literal of"));
+        err_clear(&err);
+        sb_done(&sql);
+        arena_done(&arena);
+    }
+}
+END_TEST
+
 START_TEST(versions_of_servers)
 {
     static const struct {
@@ -186,6 +283,8 @@ static Suite *suite(void)
     tcase_add_loop_test(c, unknown_grammar_is_an_error_with_its_place, 0, ARRAY_LEN(unknown));
     tcase_add_loop_test(c, comments_hints_and_dialects_are_read, 0, ARRAY_LEN(known));
     tcase_add_test(c, charset_and_mode_of_the_session);
+    tcase_add_test(c, literals_in_expressions);
+    tcase_add_loop_test(c, literals_of_character_sets, 0, ARRAY_LEN(literals));
     tcase_add_test(c, versions_of_servers);
     suite_add_tcase(s, c);
     return s;

@@ -2,7 +2,16 @@
 #include "assemble_world.h"
 #include "base/poison.h"
 
-enum { UTF8MB4 = 45, LATIN1 = 8, GBK = 28, SQL_ANSI_QUOTES = 4 };
+enum {
+    UTF8MB4 = 45,
+    LATIN1 = 8,
+    GBK = 28,
+    CP1250 = 26,
+    BINARY = 63,
+    SWE7 = 10,
+    NOBODYS = 4000,
+    SQL_ANSI_QUOTES = 4
+};
 
 static const struct {
     const char *schema, *sql;
@@ -176,6 +185,78 @@ START_TEST(session_of_the_statement)
 }
 END_TEST
 
+/* The text that followers get is in UTF-8, whatever the client's character set. follower NULL: it is refused,
+ * and says why, before anybody gets it; "": it concerns nobody. */
+static const struct {
+    const char *sql;
+    unsigned charset;
+    bool in_transaction; /* MariaDB writes its own statements so */
+    const char *follower;
+} followed[] = {
+    {"ALTER TABLE a ADD c INT", LATIN1, false, "ALTER TABLE a ADD c INT"},
+    {"ALTER TABLE a ADD c INT", BINARY, false, "ALTER TABLE a ADD c INT"},
+    {"ALTER TABLE a ADD c INT", GBK, false, "ALTER TABLE a ADD c INT"},
+    {"ALTER TABLE a ADD c INT", SWE7, false, "ALTER TABLE a ADD c INT"},
+    {"ALTER TABLE a ADD c INT", NOBODYS, false, "ALTER TABLE a ADD c INT"},
+    {"CREATE TABLE a (id INT COMMENT '\xE9')", LATIN1, false, "CREATE TABLE a (id INT COMMENT 'é')"},
+    {"ALTER TABLE gr\xF6\xDF\x65 ADD c INT", LATIN1, false, "ALTER TABLE größe ADD c INT"},
+    {"ALTER TABLE gr\xF6\xDF\xDF ADD c INT", LATIN1, false, ""},
+    {"ALTER TABLE größe ADD c INT", BINARY, false, "ALTER TABLE größe ADD c INT"},
+    {"DROP TABLE a, `\x81\x5C`", GBK, false, "DROP TABLE a, `乗`"},
+    {"ALTER TABLE a COMMENT '\xE9'", BINARY, false, NULL},
+    {"ALTER TABLE a COMMENT '\x81'", CP1250, false, NULL},
+    {"ALTER TABLE a COMMENT 'é'", NOBODYS, false, NULL},
+    {"ALTER TABLE a COMMENT '{'", SWE7, false, NULL},
+    {"CREATE TABLE a (id INT COMMENT '\x81')", CP1250, false, NULL},
+    {"DROP DATABASE `\x81`", CP1250, false, NULL},
+    {"ALTER TABLE x COMMENT '\x81'", CP1250, false, ""},
+    /* CREATE TABLE … SELECT as the servers write it: in UTF-8 */
+    {"CREATE TABLE `a` (\n  `é` int\n)", LATIN1, true, "CREATE TABLE `a` (\n  `é` int\n)"},
+    {"CREATE TABLE `größe` (\n  `id` int\n)", LATIN1, true, "CREATE TABLE `größe` (\n  `id` int\n)"},
+    {"CREATE TABLE `a` (\n  `é` int\n)", LATIN1, false, NULL}, /* theirs or the client's: in doubt */
+    {"CREATE TABLE `a` (\n  `\xE9` int\n)", LATIN1, false, "CREATE TABLE `a` (\n  `é` int\n)"},
+    {"CREATE TABLE `a` (\n  `é` int\n)", BINARY, false, "CREATE TABLE `a` (\n  `é` int\n)"},
+};
+
+typedef struct Follower {
+    World world;
+    StrBuf text;
+} Follower;
+
+static bool follower_ddl(void *ctx, uint32_t source, const DdlEvent *e, Err *err)
+{
+    (void)source;
+    (void)err;
+    sb_str(&((Follower *)ctx)->text, e->query->sql);
+    return true;
+}
+
+START_TEST(text_that_followers_get)
+{
+    Follower f = {0};
+    World *w = &f.world;
+    world_init(w, FLAVOR_MARIADB, true);
+    w->opts.hooks.ddl = follower_ddl; /* its context is the world, which the follower begins with */
+    world_reopen(w);
+    feed(w, ew_gtid_maria(&w->w, 0, 1, followed[_i].in_transaction ? 0 : MARIA_STANDALONE));
+    const RawEvent *ev = ew_query_in(&w->w, "db", str_of(followed[_i].sql), 0, followed[_i].charset);
+    bool ok = assembler_event(w->a, &w->w.fmt, ev, &w->err);
+    ck_assert_msg(ok == (followed[_i].follower != NULL), "%s: %s", followed[_i].sql, w->err.message);
+    Str got = sb_view(&f.text);
+    ck_assert_msg(str_eqc(got, ok ? followed[_i].follower : ""), "%s: " STR_FMT, followed[_i].sql,
+                  STR_ARG(got));
+    if (!ok) {
+        ck_assert_int_eq(w->err.code, ERR_SOURCE_DDL);
+        ck_assert_ptr_nonnull(strstr(w->err.message, "cannot be read in its character set"));
+        ck_assert_ptr_nonnull(strstr(w->err.message, "bin.000001:"));
+        ck_assert_ptr_nonnull(strstr(w->err.remedy, "utf8mb4"));
+    }
+    err_clear(&w->err);
+    sb_done(&f.text);
+    world_done(w);
+}
+END_TEST
+
 START_TEST(load_data)
 {
     World w;
@@ -215,6 +296,7 @@ static Suite *stmt_suite(void)
     tcase_add_test(c, statements);
     tcase_add_test(c, long_statements_are_cut);
     tcase_add_test(c, session_of_the_statement);
+    tcase_add_loop_test(c, text_that_followers_get, 0, ARRAY_LEN(followed));
     tcase_add_test(c, load_data);
     tcase_add_test(c, dummy_events);
     suite_add_tcase(s, c);
