@@ -88,6 +88,19 @@ void lock_act_gone(LockActions *out, const LockMember *m, int32_t last)
     a->number = m->nodes[last].number;
 }
 
+void lock_act_stop(const Lock *l, const LockMember *m, LockActions *out)
+{
+    const LockNode *n = &m->nodes[m->accepted + 1];
+    StrBuf text = {0};
+    lock_clash_words(l, m, &text);
+    LockAction *a = lock_act(out, LOCK_ACT_STOP);
+    a->member = m->id;
+    a->number = n->number;
+    lock_act_words(out, a, STR_FMT ": a schema change without a lossless join%s" STR_FMT, STR_ARG(m->name),
+                   text.len ? ": " : "", STR_ARG(sb_view(&text)));
+    sb_done(&text);
+}
+
 /* Work that waits for its turn is not owed yet; what was sent is. */
 static void act_work(const LockMember *m, LockActions *out)
 {
@@ -105,7 +118,7 @@ static void act_work(const LockMember *m, LockActions *out)
     }
 }
 
-static void act_waits(const LockMember *m, LockActions *out)
+static void act_waits(const Lock *l, const LockMember *m, LockActions *out)
 {
     for (uint32_t i = (uint32_t)(m->accepted + 1); i < m->n_nodes; i++)
         if (m->nodes[i].hold) {
@@ -115,12 +128,7 @@ static void act_waits(const LockMember *m, LockActions *out)
             lock_act_words(out, a, STR_FMT ": rows went away by \"" STR_FMT "\"; skip or release it",
                            STR_ARG(m->name), STR_ARG(m->nodes[i].step->statement));
         }
-    if (m->stopped) {
-        LockAction *a = lock_act(out, LOCK_ACT_STOP);
-        a->member = m->id;
-        a->number = m->nodes[m->accepted + 1].number;
-        lock_act_words(out, a, STR_FMT ": a schema change without a lossless join", STR_ARG(m->name));
-    }
+    if (m->stopped) lock_act_stop(l, m, out);
 }
 
 void lock_restart(const Lock *l, LockActions *out)
@@ -140,6 +148,6 @@ void lock_restart(const Lock *l, LockActions *out)
     }
     for (uint32_t i = 0; i < l->n_members; i++) {
         act_work(&l->members[i], out);
-        act_waits(&l->members[i], out);
+        act_waits(l, &l->members[i], out);
     }
 }

@@ -281,6 +281,21 @@ static bool give_up(Lock *l, LockActions *out, Err *err)
     return true;
 }
 
+/* Under strict, the step that the member waits with is let wait. */
+static void let_wait(LockMember *m)
+{
+    m->stopped = false;
+    if (m->accepted + 1 < (int32_t)m->n_nodes) m->nodes[m->accepted + 1].decided = true;
+}
+
+/* What is released waits until all rows before it are written, also with those that are taken to have it. */
+static void let_wait_with(Lock *l, const LockEvent *e)
+{
+    bool all = e->decision == LOCK_RELEASE;
+    for (uint32_t i = 0; i < l->n_members; i++)
+        if (all || l->members[i].id == e->member) let_wait(&l->members[i]);
+}
+
 static bool decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
 {
     LockMember *m = lock_find(l, e->member);
@@ -312,6 +327,7 @@ bool lock_decide(Lock *l, const LockEvent *e, LockActions *out, Err *err)
             return refuse(l, err, "the target is being changed; decide when that has ended");
     }
     if (!decide(l, e, out, err)) return false;
+    if (e->decision != LOCK_RETRY && e->decision != LOCK_GIVE_UP) let_wait_with(l, e);
     if (l->job.phase == JOB_FAILED) lock_job_leave(l);
     lock_plan(l, out);
     return true;

@@ -496,6 +496,27 @@ bool lock_job(const Lock *l, uint64_t *job)
     return l->job.phase == JOB_DRAIN || l->job.phase == JOB_ALTER;
 }
 
+bool lock_clashes(const Lock *l, uint32_t member, uint64_t *number, StrBuf *words)
+{
+    enum { MOST = 100 };
+    if (!l->begun || !l->opts.strict) return false;
+    Lock *c = lock_clone(l);
+    LockActions ignored = {0};
+    for (int i = 0; i < MOST && c->job.phase != JOB_NONE; i++) {
+        lock_job_done(c, &ignored);
+        lock_plan(c, &ignored);
+    }
+    const LockMember *m = lock_find(c, member);
+    bool clashes = m && m->stopped;
+    if (clashes) {
+        *number = m->nodes[m->accepted + 1].number;
+        lock_clash_words(c, m, words);
+    }
+    lock_actions_done(&ignored);
+    lock_free(c);
+    return clashes;
+}
+
 bool lock_is_open(const Lock *l)
 {
     return l->begun && l->job.phase != JOB_DRAIN && l->job.phase != JOB_ALTER;
@@ -582,7 +603,7 @@ uint64_t lock_hash(const Lock *l)
             h = mix(h, (uint64_t)n->passed | (uint64_t)n->written << 1 | (uint64_t)n->hold << 2 |
                            (uint64_t)n->skip << 3 | (uint64_t)n->before << 4 | (uint64_t)n->after << 8 |
                            (uint64_t)n->replaced << 12 | (uint64_t)n->early << 16 |
-                           (uint64_t)n->deleted << 17);
+                           (uint64_t)n->deleted << 17 | (uint64_t)n->decided << 18);
         }
         for (uint32_t k = 0; k < m->n_lost; k++)
             h = mix(h, str_hash(m->lost[k]));

@@ -177,7 +177,8 @@ typedef enum LockActionKind {
     LOCK_ACT_ALTER,  /* job, alter: bring the target from one version to the next; report ALTERED or FAILED */
     LOCK_ACT_OPEN,   /* rows of this target may be written again; maps have changed: ask lock_row_map */
     LOCK_ACT_WORK,   /* member, number, work: on the target; report WORKED */
-    LOCK_ACT_STOP,   /* member: stop its source before step `number`; words say why */
+    LOCK_ACT_STOP,   /* member: stop its source before step `number`, at each start and resume too, until a
+                        decision lets it wait or go on (lock_clashes); words say why */
     LOCK_ACT_GONE,   /* member, number: it has left with the steps up to that one; what it holds is given up.
                         A later step that makes its table is told with JOIN, and those behind it again */
     LOCK_ACT_ASK,    /* the operator is needed; words say for what */
@@ -260,6 +261,9 @@ bool lock_knows(const Lock *l, uint32_t member);
 bool lock_is_newcomer(const Lock *l, uint32_t member);
 /* The job that shuts the target; false: none runs. */
 bool lock_job(const Lock *l, uint64_t *job);
+/* Under strict: does the member wait with a step that has no lossless join, and nobody has decided? While a
+ * job runs: as if it had gone well. *number: of that step; words: why. */
+bool lock_clashes(const Lock *l, uint32_t member, uint64_t *number, StrBuf *words);
 bool lock_is_open(const Lock *l); /* no job runs: accepted rows may be written */
 const Version *lock_target(const Lock *l);
 /* What the group takes the member's table for before that step. False: there is no such step. */

@@ -18,6 +18,7 @@ typedef struct LockNode {
     bool replaced;        /* skipped for another statement: rows go into columns of their names */
     bool early;   /* an operator released it: it is followed while rows before it are still to be written */
     bool deleted; /* the member's rows of before are gone from the target: that work is done */
+    bool decided; /* an operator has decided about it: it may wait, under strict too */
     LockWork before;      /* work owed on the target before it is accepted */
     LockWork after;       /* … after, before its rows are written */
     const Version *model; /* a decision: from here on the table counts as this */
@@ -127,6 +128,8 @@ void lock_job_done(Lock *l, LockActions *out);
 void lock_job_cancel(Lock *l);
 /* The failed job does not go on: another one follows it, though nothing need change any more. */
 void lock_job_leave(Lock *l);
+/* Why the member's next step has no join with what is accepted of the others. */
+void lock_clash_words(const Lock *l, const LockMember *m, StrBuf *out);
 bool lock_all_agree(const Lock *l, Agreement least); /* the last versions of all members */
 /* The last node before one that waits for work, for the operator, or for rows of another table. */
 int32_t lock_limit(const Lock *l, const LockMember *m);
@@ -136,6 +139,7 @@ LockAction *lock_act(LockActions *out, LockActionKind kind);
 void lock_act_words(LockActions *out, LockAction *a, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void lock_act_member(LockActions *out, const LockMember *m); /* ACCEPT and HOLD as they stand */
 void lock_act_alter(const Lock *l, LockActions *out);
+void lock_act_stop(const Lock *l, const LockMember *m, LockActions *out);
 void lock_act_gone(LockActions *out, const LockMember *m, int32_t last); /* with the steps up to that node */
 
 /* -- decide.c -- */

@@ -44,6 +44,7 @@ static json_t *node_value(const LockNode *n, bool first)
     put_flag(o, "replaced", n->replaced);
     put_flag(o, "early", n->early);
     put_flag(o, "deleted", n->deleted);
+    put_flag(o, "decided", n->decided);
     put_int(o, "before", n->before);
     put_int(o, "after", n->after);
     if (n->step) json_object_set_new(o, "step", version_step_to_json(n->step));
@@ -170,6 +171,7 @@ static void load_node(Load *d, LockMember *m, const json_t *o, bool first)
     n->replaced = get_flag(o, "replaced");
     n->early = get_flag(o, "early");
     n->deleted = get_flag(o, "deleted");
+    n->decided = get_flag(o, "decided");
     n->before = (LockWork)get_int(d, o, "before", 0, LOCK_WORK_RECOPY);
     n->after = (LockWork)get_int(d, o, "after", 0, LOCK_WORK_RECOPY);
     n->model = get_version(d, json_object_get(o, "model"));
@@ -190,8 +192,8 @@ static void load_member(Load *d, const json_t *o)
     m->gate_work = (LockWork)get_int(d, o, "gate_work", 0, LOCK_WORK_RECOPY);
     m->gate_sent = get_flag(o, "gate_sent");
     m->before_sent = get_flag(o, "before_sent");
-    m->stopped = get_flag(o, "stopped");
-    m->fresh = get_flag(o, "fresh"); /* an older state does not say: it is not */
+    m->stopped = get_flag(o, "stopped") && d->l->opts.strict; /* it may have been switched off */
+    m->fresh = get_flag(o, "fresh");                          /* an older state does not say: it is not */
     m->leaving = get_flag(o, "leaving");
     if (!n) d->bad = true;
     for (int64_t i = 0; i < n && !d->bad; i++)

@@ -233,19 +233,11 @@ static bool accept_same(Lock *l, LockActions *out)
     return false;
 }
 
-static void stop_member(LockMember *m, const Clashes *why, const char *const *names, LockActions *out)
+static void stop_member(const Lock *l, LockMember *m, LockActions *out)
 {
-    if (m->stopped) return;
-    StrBuf text = {0};
-    for (uint32_t i = 0; i < why->n; i++)
-        clash_words(&why->list[i], names, &text);
+    if (m->stopped || m->nodes[m->accepted + 1].decided) return;
     m->stopped = true;
-    LockAction *a = lock_act(out, LOCK_ACT_STOP);
-    a->member = m->id;
-    a->number = m->nodes[m->accepted + 1].number;
-    lock_act_words(out, a, STR_FMT ": a schema change without a lossless join: " STR_FMT, STR_ARG(m->name),
-                   STR_ARG(sb_view(&text)));
-    sb_done(&text);
+    lock_act_stop(l, m, out);
 }
 
 /* Inputs of a join are the members inside; their names for words. */
@@ -305,6 +297,28 @@ static bool join_stage(const Lock *l, int32_t *at, const Version **to, bool **re
     return joins;
 }
 
+void lock_clash_words(const Lock *l, const LockMember *m, StrBuf *out)
+{
+    Arena arena = {0};
+    Clashes why = {0};
+    const Version *to;
+    bool *replaces;
+    int32_t *accept = arena_array(&arena, int32_t, l->n_members + 1);
+    present(l, accept);
+    accept[m - l->members] = m->accepted + 1;
+    if (lock_join(l, accept, &to, &replaces, &why)) free(replaces);
+    const char **names = input_names(l, accept, &arena);
+    StrBuf line = {0};
+    for (uint32_t i = 0; i < why.n; i++) {
+        sb_clear(&line);
+        clash_words(&why.list[i], names, &line);
+        sb_printf(out, "%s" STR_FMT, i ? "; " : "", STR_ARG(str_trim(sb_view(&line))));
+    }
+    sb_done(&line);
+    clashes_done(&why);
+    arena_done(&arena);
+}
+
 /* Optimistic: each member as far as a join goes. */
 static bool accept_joined(Lock *l, LockActions *out)
 {
@@ -331,14 +345,7 @@ static bool accept_joined(Lock *l, LockActions *out)
             moves = true;
             break;
         }
-        if (l->opts.strict && accept[i] == was && limit > was && why.n) {
-            Arena arena = {0};
-            accept[i] = was + 1;
-            const char **names = input_names(l, accept, &arena);
-            accept[i] = was;
-            stop_member(m, &why, names, out);
-            arena_done(&arena);
-        }
+        if (l->opts.strict && accept[i] == was && limit > was && why.n) stop_member(l, m, out);
         clashes_done(&why);
     }
     if (moves) go_to(l, accept, to, replaces, out);

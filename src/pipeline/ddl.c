@@ -46,6 +46,7 @@ void ddl_free(Ddl *d)
         point_done(&d->sources[i].begun);
         point_done(&d->sources[i].followed);
         err_clear(&d->sources[i].failed);
+        ddl_strict_done(&d->sources[i]);
     }
     for (DdlTarget *t = d->targets; t; t = t->next) {
         ddl_job_done(&t->job);

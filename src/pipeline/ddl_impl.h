@@ -14,6 +14,7 @@
  *   ddl_rename.c  the names of shard tables, as each stream has come to know them
  *   ddl_leave.c   members that leave their target, and come back
  *   ddl_enter.c   tables with rows of their own that become members
+ *   ddl_strict.c  sources that stop before a schema change without a lossless join
  *   ddl_json.c    for operators */
 #ifndef SM_PIPELINE_DDL_IMPL_H
 #define SM_PIPELINE_DDL_IMPL_H
@@ -176,6 +177,7 @@ typedef struct DdlSource {
     bool want_hold;       /* likewise: members of changing targets fork */
     bool ending;          /* the round is through, its stream comes to rest */
     Err failed;           /* something durable could not be written at a boundary */
+    Str judged;           /* strict: the statement that the main stream has come to, and not passed; heap */
 } DdlSource;
 
 struct Ddl {
@@ -291,6 +293,17 @@ NODISCARD bool ddl_end_fork(Ddl *d, DdlFork *f, const StreamPoint *to, bool next
 NODISCARD bool ddl_rejoin(Ddl *d, uint32_t source, const StreamPoint *at, Err *err);
 uint64_t ddl_accepted(const DdlMember *m); /* the last version of its rows that may be written */
 NODISCARD bool ddl_begin_fork(Ddl *d, DdlMember *m, const StreamPoint *from, uint64_t needs, Err *err);
+
+/* -- ddl_strict.c -- */
+/* The main stream comes to a statement, before its steps are stored; and may it go on behind it? Waits for
+ * the coordinator. ERR_LOCK_CLASH. Source's thread, the mutex not held. */
+void ddl_strict_meets(Ddl *d, uint32_t source, const DdlEvent *e);
+NODISCARD bool ddl_strict_passes(Ddl *d, uint32_t source, Err *err);
+/* Did a shard table clash before the place where the main stream begins? ERR_LOCK_CLASH. Mutex held. */
+NODISCARD bool ddl_strict_begins(Ddl *d, uint32_t source, Err *err);
+/* The lock asks to stop the source of the member, before that step. Mutex held. */
+void ddl_strict_stop(Ddl *d, uint64_t member_no, uint64_t number);
+void ddl_strict_done(DdlSource *s);
 
 /* -- ddl_rename.c; mutex held -- */
 /* The name after that step. */

@@ -26,17 +26,6 @@ static void keep_alter(DdlTarget *t, const LockAction *a)
     t->altering = true;
 }
 
-static void stop_source(Ddl *d, uint64_t member_no, Str words)
-{
-    const DdlMember *m = ddl_member_numbered(d, member_no);
-    if (!m) return;
-    Err err = {0};
-    err_set_remedy(&err, ERR_LOCK_CLASH,
-                   "change the shard's table back or the others likewise, or decide with the locks command",
-                   STR_FMT, STR_ARG(words));
-    pipeline_source_failed(d->p, m->source, &err);
-}
-
 static void act(Ddl *d, DdlTarget *t, const LockAction *a)
 {
     switch (a->kind) {
@@ -48,7 +37,7 @@ static void act(Ddl *d, DdlTarget *t, const LockAction *a)
     case LOCK_ACT_WORK: ddl_owe_work(t, a); break;
     case LOCK_ACT_STOP:
         log_write(LOGEV_LOCK_ASKS, LOG_STR("target", t->label), LOG_STR("words", a->words));
-        stop_source(d, a->member, a->words);
+        ddl_strict_stop(d, a->member, a->number);
         break;
     case LOCK_ACT_ASK:
         ddl_ask(t, a->words);

@@ -187,7 +187,8 @@ bool ddl_stream_begins(Ddl *d, uint32_t stream, const StreamPoint *at, const App
         for (size_t i = 0; i < m->n_steps; i++)
             if (point_covers(at, &m->steps[i]->id)) m->cursor[kind] = m->steps[i]->number;
     }
-    bool ok = kind != DDL_MAIN || ddl_hold_newcomers(d, source, at, err);
+    bool ok =
+        kind != DDL_MAIN || (ddl_strict_begins(d, source, err) && ddl_hold_newcomers(d, source, at, err));
     ddl_bump(d, source);
     pthread_mutex_unlock(&d->mutex);
     return ok;
@@ -707,6 +708,7 @@ bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
 {
     DdlSource *s = &d->sources[ddl_source(d, stream)];
     if (ddl_kind(d, stream) == DDL_CATCH_UP) return follow_known(d, stream, e, err);
+    ddl_strict_meets(d, stream, e);
     if (!follow(d, stream, e, err)) return false;
     pthread_mutex_lock(&d->mutex);
     if (!point_covers(&s->followed, &e->id)) {
@@ -716,7 +718,7 @@ bool ddl_statement(Ddl *d, uint32_t stream, const DdlEvent *e, Err *err)
     }
     pthread_cond_broadcast(&d->changed);
     pthread_mutex_unlock(&d->mutex);
-    return true;
+    return ddl_strict_passes(d, stream, err);
 }
 
 /* -- versions -- */

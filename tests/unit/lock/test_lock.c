@@ -612,6 +612,87 @@ START_TEST(broken_json)
 }
 END_TEST
 
+/* -- strict -- */
+
+static bool clashes(const Lock *l, uint32_t member)
+{
+    uint64_t number = 0;
+    StrBuf words = {0};
+    bool does = lock_clashes(l, member, &number, &words);
+    ck_assert_uint_eq(number, does ? 1 : 0);
+    ck_assert_msg(!does || strstr(words.ptr, "renamed"), "%s", does ? words.ptr : "");
+    sb_done(&words);
+    return does;
+}
+
+static Lock *read_again(const Group *g, const LockOpts *opts, LockActions *owed)
+{
+    StrBuf text = {0};
+    Lock *l;
+    Err err = {0};
+    lock_to_json(g->lock, &text);
+    ck_assert_msg(lock_from_json(g->pool, sb_view(&text), opts, &l, &err), "%s", err.message);
+    lock_restart(l, owed);
+    sb_done(&text);
+    return l;
+}
+
+static bool stops(const LockActions *a)
+{
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->list[i].kind == LOCK_ACT_STOP) return true;
+    return false;
+}
+
+/* A clash stands over restarts until it is decided, or until strict is switched off. */
+START_TEST(clash_stands)
+{
+    static const LockDecision decisions[] = {LOCK_SKIP, LOCK_RELEASE};
+    LockOpts strict = {.mode = LOCK_OPTIMISTIC, .strict = true}, waits = OPTIMISTIC;
+    LockActions owed = {0}, none = {0};
+    Group g;
+    group_begin(&g, &strict, create, 2);
+    ck_assert(group_run(&g, 0, ALTER "RENAME COLUMN a TO r"));
+    ck_assert(clashes(g.lock, 0) && !clashes(g.lock, 1));
+    Lock *again = read_again(&g, &strict, &owed), *off = read_again(&g, &waits, &none);
+    ck_assert(clashes(again, 0) && stops(&owed));
+    ck_assert(!clashes(off, 0) && !stops(&none));
+    ck_assert_int_eq(lock_state(off), LOCK_WAITING);
+    lock_free(again);
+    lock_free(off);
+    lock_actions_done(&owed);
+    lock_actions_done(&none);
+    ck_assert(group_decide(&g, decisions[_i], 0, 1));
+    again = read_again(&g, &strict, &owed);
+    ck_assert(!clashes(again, 0) && !clashes(again, 1) && !stops(&owed));
+    lock_free(again);
+    lock_actions_done(&owed);
+    group_done(&g);
+}
+END_TEST
+
+/* What the target is being changed for counts. */
+START_TEST(clash_during_a_job)
+{
+    LockOpts strict = {.mode = LOCK_OPTIMISTIC, .strict = true};
+    Group g;
+    LockActions acts = {0};
+    SchemaStep *step = NULL;
+    TableSchema *after = NULL;
+    group_begin(&g, &strict, create, 2);
+    ck_assert(group_step_of(&g, g.members[1].now, ALTER "ADD c INT", &after, &step));
+    LockEvent add = {.kind = LOCK_EV_STEP, .member = 1, .identity = STR("x"), .step = step};
+    ck_assert(lock_step(g.lock, &add, &acts, &g.err)); /* nobody answers: the job runs */
+    ck_assert(!lock_is_open(g.lock));
+    ck_assert(group_run(&g, 0, ALTER "RENAME COLUMN a TO r"));
+    ck_assert(clashes(g.lock, 0) && !clashes(g.lock, 1));
+    lock_actions_done(&acts);
+    schema_step_free(step);
+    schema_free(after);
+    group_done(&g);
+}
+END_TEST
+
 /* -- kinds of steps -- */
 
 static const struct {
@@ -652,6 +733,8 @@ static Suite *lock_suite(void)
     tcase_add_loop_test(t, story, 0, ARRAY_LEN(stories));
     tcase_add_loop_test(t, decision, 0, ARRAY_LEN(decided));
     tcase_add_loop_test(t, kind_of_step, 0, ARRAY_LEN(kinds));
+    tcase_add_loop_test(t, clash_stands, 0, 2);
+    tcase_add_test(t, clash_during_a_job);
     tcase_add_test(t, repeated_step);
     tcase_add_test(t, rows_of_versions);
     tcase_add_test(t, renamed_and_given_up);
