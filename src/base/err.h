@@ -22,6 +22,10 @@ typedef enum ErrClass {
     ERR_CLASS_BUG,         /* our own mistake */
 } ErrClass;
 
+/* What cannot be passed, or not be changed once a task has begun; after "go on behind it, ", "begin anew, ".
+ */
+#define ERR_PAST "with a new task (docs/guide/operating.md: past a place that cannot be read)"
+
 typedef enum ErrCode {
     ERR_NONE = 0,
 #define X(code, number, class_, exit_, summary, remedy) ERR_##code = number,

@@ -68,11 +68,12 @@ bool payload_begin(PayloadReader *p, Str body, Err *err)
     p->rest = reader_str(&r, reader_left(&r));
     if (size != p->rest.len) return corrupt(err, "its payload has not the length it says");
     if (p->compression != COMPRESSION_ZSTD && p->compression != COMPRESSION_NONE)
-        return err_set_remedy(
-            err, ERR_DECODE_UNSUPPORTED,
-            "set binlog_transaction_compression=OFF on the source and start behind the event",
-            "TRANSACTION_PAYLOAD event: compression %llu; only zstd and none are known",
-            (unsigned long long)p->compression);
+        return err_set_remedy(err, ERR_DECODE_UNSUPPORTED,
+                              "set binlog_transaction_compression=OFF on the source; bring the rows of this "
+                              "transaction by hand "
+                              "and go on behind it, " ERR_PAST,
+                              "TRANSACTION_PAYLOAD event: compression %llu; only zstd and none are known",
+                              (unsigned long long)p->compression);
     if (p->compression == COMPRESSION_NONE && inflated == UINT64_MAX) inflated = size;
     if (inflated == UINT64_MAX) return corrupt(err, "it does not say how long it is when inflated");
     if (p->compression == COMPRESSION_NONE && inflated != size) return corrupt(err, "its two lengths differ");

@@ -39,7 +39,8 @@ bool row_partial_head(const TableMap *map, Reader *r, const uint8_t **diffs, Err
     *diffs = NULL;
     if (reader_ok(r) && (options & ~(uint64_t)PARTIAL_JSON))
         return err_set_remedy(err, ERR_DECODE_UNSUPPORTED,
-                              "set binlog_row_value_options='' on the source and start behind the event",
+                              "set binlog_row_value_options='' on the source; bring the rows of this "
+                              "transaction by hand and go on behind it, " ERR_PAST,
                               "PARTIAL_UPDATE_ROWS event with value options %llu",
                               (unsigned long long)options);
     size_t n = 0;

@@ -23,7 +23,8 @@ static bool rows_unsupported(unsigned type, Err *err)
     const char *name = event_type_name(type);
     if (type == EVENT_PARTIAL_ROW_DATA)
         return err_set_remedy(err, ERR_DECODE_UNSUPPORTED,
-                              "raise slave_max_allowed_packet on the source and start behind the event",
+                              "raise slave_max_allowed_packet on the source; bring the rows of this "
+                              "transaction by hand and go on behind it, " ERR_PAST,
                               "%s event: split rows are not decoded yet", name);
     return err_set(err, ERR_DECODE_UNSUPPORTED, "%s event (%u) is not a rows event", name, type);
 }

@@ -138,7 +138,7 @@ bool row_encoder_new(const TableSchema *schema, const TableMap *map, Flavor flav
         Column *c = &e->columns[i];
         *c = column_of(&map->columns[i]);
         if (c->size == 0) {
-            err_set_remedy(err, ERR_NOT_SUPPORTED, "leave the table out by a rule",
+            err_set_remedy(err, ERR_NOT_SUPPORTED, "begin anew without the table, " ERR_PAST,
                            STR_FMT "." STR_FMT ", column `" STR_FMT "` " STR_FMT
                                    ": this type cannot be copied yet",
                            STR_ARG(map->name.schema), STR_ARG(map->name.table), STR_ARG(map->columns[i].name),

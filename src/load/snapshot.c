@@ -62,7 +62,7 @@ static bool no_snapshot_of(const Load *l, const Work *w, Err *err)
 {
     return err_set_remedy(
         err, ERR_NOT_SUPPORTED,
-        "ALTER TABLE … ENGINE=InnoDB, leave the table out by a rule, or take consistency: chunk",
+        "ALTER TABLE … ENGINE=InnoDB, or begin anew with consistency: chunk or without the table, " ERR_PAST,
         "source %s: table " STR_FMT "." STR_FMT ": engine " STR_FMT
         " has no transactions, so no snapshot of the task",
         l->opts.source_id, STR_ARG(w->table->member->name.schema), STR_ARG(w->table->member->name.table),

@@ -45,8 +45,9 @@ typedef struct TxnId {
 
 /* Every row change read ends in exactly one of these. */
 typedef struct RowCounts {
-    uint64_t read, applied, filtered, held, parked, missed, refused;
-    uint64_t loaded; /* the copy of existing rows contains, or will contain, this change */
+    uint64_t read, applied, filtered, held, parked, missed;
+    uint64_t refused; /* 0: what stops its source lies behind the floor, and is not counted until it passes */
+    uint64_t loaded;  /* the copy of existing rows contains, or will contain, this change */
 } RowCounts;
 
 static inline void row_counts_add(RowCounts *a, const RowCounts *b)

@@ -224,7 +224,7 @@ static void check_start_file(CheckReport *r, const CheckedSource *s, const Start
     }
     const ServerLog *log = server_logs_find(&logs, start->binlog_name);
     if (!log)
-        check_add(r, CHECK_FAIL, "copy this shard again and start where the copy was made",
+        check_add(r, CHECK_FAIL, "copy this shard by hand again and set meta to where the copy was made",
                   "%s:%u:%u: binlog file " STR_FMT " is not on the server%s",
                   start->place.file ? start->place.file : "task", start->place.line, start->place.column,
                   STR_ARG(start->binlog_name),
@@ -293,7 +293,7 @@ static void check_start_gtid(CheckReport *r, const CheckedSource *s, const Start
         check_add(r, CHECK_FAIL, "start with a GTID set that this server has",
                   "the start point has GTIDs that the server has not");
     else if (purged && !gtidset_subset(purged, at))
-        check_add(r, CHECK_FAIL, "copy this shard again and start where the copy was made",
+        check_add(r, CHECK_FAIL, "copy this shard by hand again and set meta to where the copy was made",
                   "the server has purged transactions behind the start point");
     else if (have && purged)
         check_add(r, CHECK_OK, NULL, "the start point's GTIDs are on the server");

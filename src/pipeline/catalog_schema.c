@@ -23,14 +23,23 @@ bool catalog_stored_schema(Catalog *c, CatalogMember *m, bool *found, Err *err)
     return true;
 }
 
+static bool no_table(Str source, TableName name, Err *err)
+{
+    CLEANUP(sb_done) StrBuf remedy = {0};
+    sb_printf(&remedy,
+              "stop the task; give the definition that it had: shardmerge schema TASK.yaml --source " STR_FMT
+              " --table " STR_FMT "." STR_FMT
+              " --set FILE --force --yes; start again. Or go on without the table, " ERR_PAST,
+              STR_ARG(source), STR_ARG(name.schema), STR_ARG(name.table));
+    return err_set_remedy(err, ERR_TRACK_NO_TABLE, remedy.ptr,
+                          "source " STR_FMT ": table " STR_FMT "." STR_FMT
+                          " occurs in the binlog, but is not on the server, and no definition of it was kept",
+                          STR_ARG(source), STR_ARG(name.schema), STR_ARG(name.table));
+}
+
 bool catalog_keep_schema(Catalog *c, CatalogMember *m, TableSchema *schema, Str why, Err *err)
 {
-    if (!schema)
-        return err_set(err, ERR_TRACK_NO_TABLE,
-                       "source " STR_FMT ": table " STR_FMT "." STR_FMT
-                       " occurs in the binlog, but is not on the server, and no definition of it was kept",
-                       STR_ARG(c->opts.task->sources[m->m.source].id), STR_ARG(m->m.name.schema),
-                       STR_ARG(m->m.name.table));
+    if (!schema) return no_table(c->opts.task->sources[m->m.source].id, m->m.name, err);
     StrBuf text = {0};
     schema_to_json(schema, &text);
     bool ok = store_schema_put(c->opts.store, m->number, STR("{}"), sb_view(&text), why, err);

@@ -71,25 +71,24 @@ bool ddl_may_enter(Ddl *d, uint32_t stream, TableName name, const DdlRename *ren
     bool vacated = false;
     if (find_entered(d, stream, name, e, &known)) return true; /* read again */
     if (!d->p->streams[stream].load)
-        return refuse(
-            e, "and this task copies no rows",
-            "copy its rows yourself and set the start point behind the statement, leave that name out "
-            "by block-allow-list, or start a task with task-mode: all",
-            err);
+        return refuse(e, "and this task copies no rows",
+                      "bring its rows by hand, or leave that name out by block-allow-list, and go on behind "
+                      "it, " ERR_PAST,
+                      err);
     if (d->p->task->load.consistency == LOAD_CONSISTENCY_SNAPSHOT)
         return refuse(
             e, "and this task copies from one snapshot",
-            "start the task anew with consistency: chunk, or leave that name out by block-allow-list", err);
+            "begin anew with consistency: chunk, or go on behind it with that name left out, " ERR_PAST, err);
     for (uint32_t i = 0; i < n; i++)
         vacated |= table_name_eq(renames[i].from, name);
     pthread_mutex_lock(&d->mutex);
     const DdlMember *m = ddl_bearer(d, stream, name);
     bool taken = (m && (vacated || !was_seen(m, name))) || began_as(d, stream, name);
     pthread_mutex_unlock(&d->mutex);
-    return !taken || refuse(e, "which another shard table bears, began with, or has left with",
-                            "give it a name that no shard table of this source had: leave this one out by "
-                            "block-allow-list, or start the task anew, so that it is copied",
-                            err);
+    return !taken ||
+           refuse(e, "which another shard table bears, began with, or has left with",
+                  "begin anew, so that it is copied; or go on behind it with that name left out, " ERR_PAST,
+                  err);
 }
 
 /* Its rows wait where the lock has not let it in. Mutex held. */

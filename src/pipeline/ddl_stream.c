@@ -577,8 +577,8 @@ static bool may_rename(Ddl *d, uint32_t stream, const CatalogMemberInfo *info, c
 {
     return ddl_may_rename(d, stream, info, r) ||
            refuse(e,
-                  "a table with rows of its own got the name of a shard table: leave that name out by "
-                  "block-allow-list, or start the task anew, so that it is copied",
+                  "a table with rows of its own got the name of a shard table: begin anew, so that it is "
+                  "copied; or bring its rows by hand and go on behind it, " ERR_PAST,
                   err);
 }
 
@@ -623,8 +623,8 @@ static bool other_table(Ddl *d, uint32_t stream, const CatalogMemberInfo *first,
         return ddl_may_enter(d, stream, name, NULL, 0, e, err) && ddl_enter(d, stream, name, e, err);
     return refuse(
         e,
-        "rows of its own came into a shard table without row events: leave it out by block-allow-list, "
-        "or start the task anew, so that it is copied",
+        "rows of its own came into a shard table without row events: begin anew, so that it is copied; or "
+        "bring them by hand and go on behind it, " ERR_PAST,
         err);
 }
 

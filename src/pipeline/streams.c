@@ -107,7 +107,7 @@ static bool know_source(Pipeline *p, StreamCtl *c, bool *waits, Err *err)
 static bool same_gtid_mode(StreamCtl *c, const StreamPoint *floor, Err *err)
 {
     if ((floor->gtids != NULL) == c->config->enable_gtid) return true;
-    return err_set_remedy(err, ERR_STATE_TASK_CHANGED, "set enable-gtid back, or start this source anew",
+    return err_set_remedy(err, ERR_STATE_TASK_CHANGED, "set enable-gtid back; or go on from here, " ERR_PAST,
                           "source %s: enable-gtid is %s now, the stored progress is by %s", c->id,
                           c->config->enable_gtid ? "on" : "off", floor->gtids ? "GTID" : "file position");
 }

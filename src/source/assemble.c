@@ -304,7 +304,9 @@ bool assemble_switch(Assembler *a, const FormatDescription *fmt, const RawEvent 
     case EVENT_INCIDENT: return err_set(err, ERR_SOURCE_INCIDENT, "INCIDENT event: the server lost events");
     case EVENT_TRANSACTION_PAYLOAD: return assemble_payload(a, fmt, ev, err);
     case EVENT_PARTIAL_ROW_DATA:
-        return refuse(ev, "keep rows below the server's limit for row events, and start behind the event",
+        return refuse(ev,
+                      "keep rows below the server's limit for row events; bring the rows of this "
+                      "transaction by hand and go on behind it, " ERR_PAST,
                       err);
     /* of servers before 5.0 */
     case EVENT_START_V3:

@@ -76,6 +76,7 @@ static bool refuse_ddl(Stmt *s, Err *err)
     else
         sb_ident(&name, s->hit.schema);
     Str text = shown(s->q->sql);
+    const char *switch_on = "set shard-mode: pessimistic (or optimistic) and start again";
     const char *touches = s->scan.kind == STMT_UNKNOWN ? "may touch" : "touches";
     if (s->odd_charset && s->a->opts.hooks.ddl)
         err_set_remedy(err, ERR_SOURCE_DDL,
@@ -84,7 +85,8 @@ static bool refuse_ddl(Stmt *s, Err *err)
                        "%s %s %s, and its text cannot be read in its character set %s: " STR_FMT,
                        s->scan.what, touches, name.ptr, charset_name(s), STR_ARG(text));
     else
-        err_set(err, ERR_SOURCE_DDL, "%s %s %s: " STR_FMT, s->scan.what, touches, name.ptr, STR_ARG(text));
+        err_set_remedy(err, ERR_SOURCE_DDL, s->a->opts.hooks.ddl ? NULL : switch_on, "%s %s %s: " STR_FMT,
+                       s->scan.what, touches, name.ptr, STR_ARG(text));
     sb_done(&name);
     return false;
 }
