@@ -69,6 +69,19 @@ void stream_forget_goal(StreamCtl *c)
     c->has_goal = false;
 }
 
+/* What was caught up still is: no rows wait for a lock, and, asked behind that, since what a lock lets go is
+ * copied from then on, everything is copied. */
+static bool nothing_waits(Pipeline *p)
+{
+    bool all = !p->ddl || ddl_is_quiet(p->ddl);
+    pthread_mutex_lock(&p->mutex);
+    for (uint32_t i = 0; i < p->n_streams; i++)
+        if (p->streams[i].state == CTL_RUNNING && p->streams[i].load)
+            all = all && load_is_complete(p->streams[i].load);
+    pthread_mutex_unlock(&p->mutex);
+    return all;
+}
+
 bool streams_are_caught_up(Pipeline *p, bool *failed)
 {
     bool all = true;
@@ -87,7 +100,7 @@ bool streams_are_caught_up(Pipeline *p, bool *failed)
         err_clear(&err);
         all &= ok && caught_up; /* of the others, too, it is asked meanwhile */
     }
-    return all && (!p->ddl || ddl_is_quiet(p->ddl));
+    return all && nothing_waits(p);
 }
 
 static json_t *json_str(const char *s)
@@ -269,7 +282,7 @@ json_t *pipeline_status(Pipeline *p, bool ask_servers)
     merge_stats(p->merge, &ms);
     json_object_set_new(o, "task", json_stringn(p->task->name.ptr, p->task->name.len));
     json_object_set_new(o, "state", json_string(state));
-    all = all && (!p->ddl || ddl_is_quiet(p->ddl));
+    all = all && nothing_waits(p);
     json_object_set_new(o, "caught_up", json_boolean(all));
     json_object_set_new(o, "sources", sources);
     json_object_set_new(o, "targets", targets_json(p));
