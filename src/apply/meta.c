@@ -98,18 +98,23 @@ static bool refuse_lost(const MetaTask *m, const char *name, Err *err)
     return err_set_remedy(
         err, ERR_STATE_BEHIND,
         "restore the meta schema and the merged tables from one moment; to start anew delete the state "
-        "folders "
-        "of the tasks on record there, the meta schema and the merged rows",
-        "table " STR_FMT
-        ".%s is not there, though all were before the first task ran: somebody dropped it, or "
-        "restored a part of a backup",
+        "folders of the tasks on record there, the meta schema and the merged rows",
+        "table " STR_FMT ".%s is not there, though all were before the first task ran: somebody dropped it, "
+        "or restored a part of a backup",
         STR_ARG(m->schema), name);
+}
+
+bool meta_nothing_there(Err *err)
+{
+    enum { NO_SUCH_DATABASE = 1049, NO_SUCH_TABLE = 1146 };
+    if (err->server_errno != NO_SUCH_TABLE && err->server_errno != NO_SUCH_DATABASE) return false;
+    err_clear(err);
+    return true;
 }
 
 /* Is any task on record? */
 static bool in_use(Conn *c, const MetaTask *m, bool *yes, Err *err)
 {
-    enum { NO_SUCH_TABLE = 1146 };
     CLEANUP(sb_done) StrBuf sql = {0};
     char *n = NULL;
     sb_c(&sql, "SELECT COUNT(*) FROM ");
@@ -117,9 +122,7 @@ static bool in_use(Conn *c, const MetaTask *m, bool *yes, Err *err)
     bool ok = conn_scalar(c, sb_view(&sql), &n, err);
     *yes = n && strcmp(n, "0") != 0;
     free(n);
-    if (ok || err->server_errno != NO_SUCH_TABLE) return ok;
-    err_clear(err);
-    return true;
+    return ok || meta_nothing_there(err);
 }
 
 /* In this order: whoever put a task on record had made all tables. */

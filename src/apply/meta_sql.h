@@ -14,6 +14,8 @@ void meta_where_target(StrBuf *sql, const MetaTask *m, TableName target);
 void meta_target_values(StrBuf *sql, const MetaTask *m, TableName target);
 /* A connection that is gone is no error: its server rolls back by itself. */
 void meta_rollback(Conn *c);
+/* A meta schema, or a table of it, that nobody has made yet holds nothing: then the error is cleared. */
+bool meta_nothing_there(Err *err);
 NODISCARD bool meta_u64(Str s, uint64_t *out, Err *err);
 /* Locks the task row and compares the epoch: ERR_APPLY_FENCED. Inside a transaction. */
 NODISCARD bool meta_lock_epoch(Conn *c, const MetaTask *m, uint64_t epoch, Err *err);

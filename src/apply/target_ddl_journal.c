@@ -52,14 +52,6 @@ static bool read_rows(Conn *c, Str sql, Arena *arena, TargetDdlRow **out, size_t
     return ok;
 }
 
-/* A meta schema that nobody has made yet holds nothing. */
-static bool nothing_there(Err *err)
-{
-    if (err->server_errno != 1146 && err->server_errno != 1049) return false;
-    err_clear(err);
-    return true;
-}
-
 bool target_ddl_history(Conn *c, const MetaTask *m, size_t limit, Arena *arena, TargetDdlRow **out, size_t *n,
                         Err *err)
 {
@@ -70,7 +62,7 @@ bool target_ddl_history(Conn *c, const MetaTask *m, size_t limit, Arena *arena, 
     sb_c(&sql, " ORDER BY planned DESC, job DESC, n DESC"); /* a number holds the place of its target */
     if (limit) sb_printf(&sql, " LIMIT %zu", limit);
     *out = NULL;
-    return read_rows(c, sb_view(&sql), arena, out, n, err) || nothing_there(err);
+    return read_rows(c, sb_view(&sql), arena, out, n, err) || meta_nothing_there(err);
 }
 
 bool target_ddl_pending(Conn *c, const MetaTask *m, Arena *arena, TargetDdlPending **out, size_t *n, Err *err)
@@ -83,7 +75,7 @@ bool target_ddl_pending(Conn *c, const MetaTask *m, Arena *arena, TargetDdlPendi
     sb_c(&sql, " AND state NOT IN ('done', 'skipped') GROUP BY job ORDER BY job");
     *out = NULL;
     *n = 0;
-    if (!conn_query(c, sb_view(&sql), &rows, err)) return nothing_there(err);
+    if (!conn_query(c, sb_view(&sql), &rows, err)) return meta_nothing_there(err);
     *out = arena_array(arena, TargetDdlPending, rows.n_rows + 1);
     bool ok = true;
     for (Str v[3]; ok && rows_next(&rows, v);) {
@@ -403,13 +395,13 @@ bool target_ddl_stands(Conn *c, const TargetDdlAsked *a, TargetDdlStand *out, Er
     Rows rows = {0};
     uint64_t place;
     *out = (TargetDdlStand){0};
-    if (!find_place(c, &a->meta, a->target, false, &place, err)) return nothing_there(err);
+    if (!find_place(c, &a->meta, a->target, false, &place, err)) return meta_nothing_there(err);
     uint64_t own = number_at(place, a->job), since = a->left ? number_at(place, a->left) : own;
     sb_c(&sql, "SELECT job, SUM(state = 'done'), SUM(state <> 'done') FROM ");
     meta_table(&sql, &a->meta, "sm_ddl");
     where_place(&sql, &a->meta, place);
     sb_printf(&sql, " AND job >= %llu GROUP BY job ORDER BY job DESC", (unsigned long long)since);
-    if (!conn_query(c, sb_view(&sql), &rows, err)) return nothing_there(err);
+    if (!conn_query(c, sb_view(&sql), &rows, err)) return meta_nothing_there(err);
     bool ok = stand_of(own, &rows, out, err);
     rows_done(&rows);
     return ok;
